@@ -1,0 +1,224 @@
+package wire
+
+const (
+	// HeaderLen is the length of a packet header: three bytes of payload
+	// length, least significant first, and the sequence id.
+	// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+	HeaderLen = 4
+
+	// MaxPayload is the longest payload of one packet. A packet of exactly
+	// this length is continued by the next one.
+	MaxPayload = 1<<24 - 1
+
+	// PrefixLen is how many bytes of an ordinary payload are shown to the
+	// Handler. 32 is what a login needs (capabilities, maximal packet size,
+	// collation, MariaDB's extended capabilities; the user name comes after)
+	// and more than the head of an OK packet (at most 1+9+9+2+2).
+	PrefixLen = 32
+
+	// LongPrefixLen is how many bytes of an ERR packet are shown, and of any
+	// packet after LongPrefix: a code, a SQL state and a message of
+	// MYSQL_ERRMSG_SIZE (512) bytes.
+	LongPrefixLen = 1 + 2 + 6 + 512
+
+	firstERR = 0xFF
+	firstEOF = 0xFE
+)
+
+// Header is the header of one packet.
+type Header struct {
+	Length uint32 // payload bytes of this packet, at most MaxPayload
+	Seq    uint8
+}
+
+// Run is a row of packets without anything to look at: rows of a result.
+type Run struct {
+	Count       int
+	First, Last uint8  // sequence ids; they are contiguous modulo 256
+	Bytes       uint64 // payload bytes of all of them
+}
+
+// Handler is told about the packets of one direction.
+type Handler interface {
+	// Packet is called once for each packet, when its header and the wanted
+	// part of its payload have been seen. The rest of the payload may still be
+	// on its way. prefix is valid during the call only.
+	Packet(h Header, prefix []byte)
+	// Run is called for packets that passed while SetRun was on.
+	Run(r Run)
+}
+
+// Reader finds the packets in one direction of an uncompressed stream.
+//
+// The zero value is not usable: call Init. A Reader allocates nothing.
+type Reader struct {
+	h Handler
+
+	skip uint32 // payload bytes of the current packet not seen yet and not wanted
+	have int    // bytes in buf: the header and then the prefix of a split packet
+	need int    // bytes of buf wanted; HeaderLen until the header is complete
+
+	run     bool  // rows pass: see SetRun
+	runNext uint8 // the id that the next row must have to count as a run
+
+	stop   bool // Stop was called
+	noLook bool // NoPrefix
+	long   bool // LongPrefix
+
+	buf [HeaderLen + LongPrefixLen]byte
+}
+
+// Init makes r ready for the first byte of a stream.
+func (r *Reader) Init(h Handler) {
+	r.h, r.need = h, HeaderLen
+}
+
+// SetRun switches run mode on or off: while it is on, whole packets with
+// contiguous ids that start at next, and that are neither ERR, nor the end of a
+// result (first byte 0xFE), nor empty, nor continued, are counted instead of
+// handed over one by one. To be called from within Handler.Packet.
+func (r *Reader) SetRun(on bool, next uint8) { r.run, r.runNext = on, next }
+
+// SetPrefix chooses how much of the payload of coming packets is looked at.
+func (r *Reader) SetPrefix(p Prefix) { r.noLook, r.long = p == NoPrefix, p == LongPrefix }
+
+// Prefix says how much of a payload is looked at.
+type Prefix uint8
+
+const (
+	ShortPrefix Prefix = iota // PrefixLen bytes, LongPrefixLen of an ERR
+	LongPrefix                // LongPrefixLen bytes
+	NoPrefix                  // nothing: the payload may be a credential
+)
+
+// Stop makes Feed return after the packet that is being handled: what follows
+// is not a packet of this stream (TLS or compression starts). To be called from
+// within Handler.Packet; the rest of that packet is still taken.
+func (r *Reader) Stop() { r.stop = true }
+
+// Missing returns how many bytes of the current packet have not passed yet: 0
+// between two packets. While a header is incomplete it counts the header only.
+func (r *Reader) Missing() int {
+	switch {
+	case r.skip > 0:
+		return int(r.skip)
+	case r.have > 0:
+		return r.need - r.have
+	}
+	return 0
+}
+
+// Wants implements Sink.
+func (r *Reader) Wants() (skip, want int) { return int(r.skip), r.need - r.have }
+
+// Skip implements Sink.
+func (r *Reader) Skip(n int) { r.skip -= uint32(n) }
+
+// Feed implements Sink.
+func (r *Reader) Feed(b []byte) int {
+	if r.skip == 0 {
+		r.stop = false // honoured by the previous call, unless its packet is still passing
+	}
+	total := len(b)
+	for {
+		if r.skip > 0 {
+			n := min(int(r.skip), len(b))
+			r.skip -= uint32(n)
+			b = b[n:]
+		}
+		if r.stop && r.skip == 0 {
+			return total - len(b)
+		}
+		if len(b) == 0 {
+			return total
+		}
+		if r.run && r.have == 0 {
+			if b = r.feedRun(b); len(b) == 0 {
+				return total
+			}
+		}
+		b = r.feedOne(b)
+	}
+}
+
+// feedOne takes bytes up to the end of the wanted part of one packet and hands
+// it over if that is complete.
+func (r *Reader) feedOne(b []byte) []byte {
+	// The usual case, without a copy: header and prefix are all in b.
+	if r.have == 0 && len(b) >= HeaderLen {
+		h := Header{Length: uint24(b), Seq: b[3]}
+		want := r.prefixOf(h, b[HeaderLen:])
+		if len(b) >= HeaderLen+want {
+			r.skip = h.Length - uint32(want)
+			r.h.Packet(h, b[HeaderLen:HeaderLen+want])
+			return b[HeaderLen+want:]
+		}
+	}
+	// Split over two calls: collect in buf. The wanted length is known in
+	// steps: header, then first payload byte, then the rest of the prefix.
+	for len(b) > 0 {
+		n := copy(r.buf[r.have:r.need], b)
+		r.have += n
+		b = b[n:]
+		if r.have < r.need {
+			return b
+		}
+		h := Header{Length: uint24(r.buf[:]), Seq: r.buf[3]}
+		want := r.prefixOf(h, r.buf[HeaderLen:r.have])
+		if r.need < HeaderLen+want {
+			r.need = HeaderLen + want
+			continue
+		}
+		r.have, r.need = 0, HeaderLen
+		r.skip = h.Length - uint32(want)
+		r.h.Packet(h, r.buf[HeaderLen:HeaderLen+want])
+		clear(r.buf[HeaderLen : HeaderLen+want]) // it may hold the head of a credential
+		return b
+	}
+	return b
+}
+
+// prefixOf returns how many bytes of the payload to look at, as far as that can
+// be told from what is there of it: 1 when the first byte must be seen first.
+func (r *Reader) prefixOf(h Header, payload []byte) int {
+	limit := PrefixLen
+	switch {
+	case r.noLook:
+		return 0
+	case r.long:
+		limit = LongPrefixLen
+	case len(payload) == 0:
+		limit = 1
+	case payload[0] == firstERR:
+		limit = LongPrefixLen
+	}
+	return min(int(h.Length), limit)
+}
+
+// feedRun takes whole uninteresting packets off the front of b. It is the hot
+// loop of a scan: a few nanoseconds a row.
+func (r *Reader) feedRun(b []byte) []byte {
+	run := Run{First: r.runNext}
+	next := r.runNext
+	for len(b) > HeaderLen {
+		n := int(uint24(b))
+		if b[3] != next || n == 0 || n == MaxPayload || b[4] >= firstEOF || len(b) < HeaderLen+n {
+			break
+		}
+		next++
+		run.Count++
+		run.Bytes += uint64(n)
+		b = b[HeaderLen+n:]
+	}
+	if run.Count > 0 {
+		run.Last = next - 1
+		r.runNext = next
+		r.h.Run(run)
+	}
+	return b
+}
+
+func uint24(b []byte) uint32 {
+	_ = b[2]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
+}
