@@ -76,7 +76,9 @@ func (r *Reader) Init(h Handler) {
 // SetRun switches run mode on or off: while it is on, whole packets with
 // contiguous ids that start at next, and that are neither ERR, nor the end of a
 // result (first byte 0xFE), nor empty, nor continued, are counted instead of
-// handed over one by one. To be called from within Handler.Packet.
+// handed over one by one. To be called from within Handler.Packet. Whatever
+// cannot be counted, a row that came in two pieces for one, goes to
+// Handler.Packet, and the counting goes on only when that calls SetRun again.
 func (r *Reader) SetRun(on bool, next uint8) { r.run, r.runNext = on, next }
 
 // SetPrefix chooses how much of the payload of coming packets is looked at.
@@ -102,8 +104,10 @@ func (r *Reader) Missing() int {
 	switch {
 	case r.skip > 0:
 		return int(r.skip)
+	case r.have >= HeaderLen:
+		return HeaderLen + int(uint24(r.buf[:])) - r.have
 	case r.have > 0:
-		return r.need - r.have
+		return HeaderLen - r.have
 	}
 	return 0
 }
@@ -169,10 +173,13 @@ func (r *Reader) feedOne(b []byte) []byte {
 			r.need = HeaderLen + want
 			continue
 		}
+		// More than want may have been collected: SetPrefix may have been
+		// called since, by what was seen in the other direction.
+		got := r.have - HeaderLen
 		r.have, r.need = 0, HeaderLen
-		r.skip = h.Length - uint32(want)
+		r.skip = h.Length - uint32(got)
 		r.h.Packet(h, r.buf[HeaderLen:HeaderLen+want])
-		clear(r.buf[HeaderLen : HeaderLen+want]) // it may hold the head of a credential
+		clear(r.buf[HeaderLen : HeaderLen+got]) // it may hold the head of a credential
 		return b
 	}
 	return b
