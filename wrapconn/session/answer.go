@@ -1,0 +1,248 @@
+package session
+
+import "encoding/binary"
+
+// answer takes a packet of the answer to a command; ERR is dealt with before.
+func (t *Tracker) answer(p Packet, ev *Event) {
+	switch t.phase {
+	case PhaseCommand, PhaseMoreResults:
+		t.head(p, ev)
+	case PhaseColumns:
+		t.column(p, ev)
+	case PhaseRows:
+		t.row(p, ev)
+	case PhasePrepare:
+		t.prepared(p, ev)
+	}
+}
+
+// head takes the first packet of an answer or of a further result.
+func (t *Tracker) head(p Packet, ev *Event) {
+	g := t.cmd.grammar()
+	if t.phase == PhaseMoreResults {
+		g = answerResult
+	}
+	if len(p.Prefix) == 0 {
+		ev.Violation = Malformed
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	first := p.Prefix[0]
+	switch g {
+	case answerStatus:
+		if first != headOK && !t.terminator(p) {
+			t.unexpected(p, ev)
+			return
+		}
+		t.endOfResult(p, ev)
+	case answerText:
+		ev.Kind = KindText
+		t.number(p, ev)
+		t.answered(ev)
+	case answerColumns:
+		t.phase, t.left = PhaseColumns, unknownCount
+		t.column(p, ev)
+	case answerRows:
+		t.phase = PhaseRows
+		t.row(p, ev)
+	case answerPrepare:
+		t.prepareOK(p, ev)
+	case answerResult:
+		switch first {
+		case headOK:
+			t.endOfResult(p, ev)
+		case headNull:
+			// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
+			ev.Kind = KindLocalInfile
+			t.number(p, ev)
+			t.phase = PhaseLocalInfile
+		default:
+			t.columnCount(p, ev)
+		}
+	}
+}
+
+// unexpected takes a packet that cannot be an answer to this command. Whose
+// answer it is cannot be known, so nothing after it can be.
+func (t *Tracker) unexpected(p Packet, ev *Event) {
+	t.number(p, ev)
+	if ev.Violation == None {
+		ev.Violation = UnexpectedKind
+	}
+	t.Untrack()
+}
+
+// endOfResult takes an OK or EOF that ends a result.
+func (t *Tracker) endOfResult(p Packet, ev *Event) {
+	var flags uint16
+	var ok bool
+	if p.Prefix[0] == headEOF && t.caps&ClientDeprecateEOF == 0 || p.Length == 5 && p.Prefix[0] == headEOF {
+		ev.Kind = KindEOF
+		flags, ok = eofStatus(p.Prefix)
+	} else {
+		ev.Kind = KindOK
+		flags, ok = okStatus(p.Prefix)
+	}
+	if !ok {
+		ev.Violation = Malformed
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	t.number(p, ev)
+	t.status = flags
+	if flags&StatusMoreResultsExists != 0 {
+		t.phase = PhaseMoreResults
+		return
+	}
+	t.answered(ev)
+}
+
+// columnCount takes the head of a result set.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+func (t *Tracker) columnCount(p Packet, ev *Event) {
+	ev.Kind = KindColumnCount
+	count, n := lenenc(p.Prefix)
+	if n == 0 || count == 0 || count > maxColumns {
+		ev.Violation = Malformed
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	t.number(p, ev)
+	t.left = uint32(count)
+	// MariaDB may leave the definitions out and says so in a byte behind the
+	// count: https://mariadb.com/kb/en/result-set-packets/#column-count-packet
+	omitted := t.ext&ExtendedCacheMetadata != 0 && int(p.Length) > n && p.Prefix[n] == 0
+	switch {
+	case !omitted:
+		t.phase = PhaseColumns
+	case t.caps&ClientDeprecateEOF != 0:
+		t.phase = PhaseRows
+	default:
+		t.phase, t.left = PhaseColumns, 0 // the EOF behind the columns still comes
+	}
+}
+
+const (
+	maxColumns   = 1 << 16
+	unknownCount = 1 << 31 // COM_FIELD_LIST does not announce one
+)
+
+// column takes a column definition or the EOF behind the last one.
+func (t *Tracker) column(p Packet, ev *Event) {
+	if t.left == unknownCount {
+		if t.terminator(p) {
+			t.endOfResult(p, ev)
+			return
+		}
+		ev.Kind = KindColumn
+		t.number(p, ev)
+		return
+	}
+	if t.left > 0 {
+		ev.Kind = KindColumn
+		t.left--
+		t.number(p, ev)
+		if t.left == 0 && t.caps&ClientDeprecateEOF != 0 {
+			t.phase = PhaseRows
+		}
+		return
+	}
+	if !t.terminator(p) {
+		t.unexpected(p, ev)
+		return
+	}
+	ev.Kind = KindEOF
+	flags, ok := eofStatus(p.Prefix)
+	if !ok {
+		ev.Violation = Malformed
+	}
+	t.number(p, ev)
+	t.phase = PhaseRows
+	if flags&StatusCursorExists != 0 {
+		// The rows stay with the server until COM_STMT_FETCH.
+		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
+		t.answered(ev)
+	}
+}
+
+// row takes a row or the end of the rows.
+func (t *Tracker) row(p Packet, ev *Event) {
+	if t.terminator(p) {
+		t.endOfResult(p, ev)
+		return
+	}
+	ev.Kind = KindRow
+	t.number(p, ev)
+}
+
+// terminator tells the end of rows from a row that begins with 0xFE, the mark
+// of an 8-byte length: the latter is longer.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+func (t *Tracker) terminator(p Packet) bool {
+	if len(p.Prefix) == 0 || p.Prefix[0] != headEOF {
+		return false
+	}
+	if t.caps&ClientDeprecateEOF != 0 {
+		return p.Length < maxPayload
+	}
+	return p.Length < 9
+}
+
+// prepareOK takes the head of the answer to COM_STMT_PREPARE.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
+func (t *Tracker) prepareOK(p Packet, ev *Event) {
+	if p.Prefix[0] != headOK {
+		t.unexpected(p, ev)
+		return
+	}
+	ev.Kind = KindPrepareOK
+	if len(p.Prefix) < 9 {
+		ev.Violation = Malformed
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	t.number(p, ev)
+	t.columns = uint32(binary.LittleEndian.Uint16(p.Prefix[5:]))
+	t.left = uint32(binary.LittleEndian.Uint16(p.Prefix[7:]))
+	t.nextBlock(ev)
+}
+
+// nextBlock goes on to the parameters, the columns, or the end of the answer.
+func (t *Tracker) nextBlock(ev *Event) {
+	switch {
+	case t.left > 0:
+		t.phase = PhasePrepare
+	case t.columns > 0:
+		t.left, t.columns = t.columns, 0
+		t.phase = PhasePrepare
+	default:
+		t.answered(ev)
+	}
+}
+
+// prepared takes a definition of COM_STMT_PREPARE or the EOF behind a block.
+func (t *Tracker) prepared(p Packet, ev *Event) {
+	if t.left > 0 {
+		ev.Kind = KindColumn
+		if t.columns > 0 {
+			ev.Kind = KindParameter
+		}
+		t.left--
+		t.number(p, ev)
+		if t.left == 0 && t.caps&ClientDeprecateEOF != 0 {
+			t.nextBlock(ev)
+		}
+		return
+	}
+	if !t.terminator(p) {
+		t.unexpected(p, ev)
+		return
+	}
+	ev.Kind = KindEOF
+	t.number(p, ev)
+	t.nextBlock(ev)
+}

@@ -1,0 +1,118 @@
+package session
+
+// fromClient takes a packet of the client that is not a continuation.
+func (t *Tracker) fromClient(p Packet, ev *Event) {
+	switch t.phase {
+	case PhaseGreeting:
+		// A client that speaks before the greeting, as health checks do. The
+		// manual has no such packet; the server's word decides what follows.
+	case PhaseLogin:
+		t.login(p, ev)
+	case PhaseTLS:
+		t.Untrack() // TLS bytes are not packets; they should not come here
+	case PhaseAuth:
+		ev.Kind = KindAuthResponse
+		t.number(p, ev)
+	case PhaseLocalInfile:
+		ev.Kind = KindInfileData
+		if p.Length == 0 {
+			ev.Kind = KindInfileEnd
+			t.phase = PhaseCommand
+		}
+		t.number(p, ev)
+	case PhaseQuit:
+		t.Untrack()
+	case PhaseReady:
+		if t.draining && p.Seq != 0 {
+			// The server's ERR crossed what was left of the file.
+			ev.Kind = KindInfileData
+			if p.Length == 0 {
+				ev.Kind = KindInfileEnd
+				t.draining = false
+			}
+			return
+		}
+		t.command(p, ev)
+	default: // an answer is outstanding
+		t.early(p, ev)
+	}
+}
+
+// login takes the client's first packet, or the second one after SSLRequest.
+func (t *Tracker) login(p Packet, ev *Event) {
+	caps, ext, ok := parseLogin(p.Prefix)
+	if !ok {
+		// Protocol 3.20, or something that only its server understands.
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	ev.Kind = KindLogin
+	if p.Length == 32 && caps&ClientSSL != 0 && !t.tls {
+		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html
+		ev.Kind = KindSSLRequest
+		t.tls = true
+		t.phase = PhaseTLS
+		t.number(p, ev)
+		return
+	}
+	t.caps = caps & t.greeting.Capabilities
+	t.ext = ext & t.greeting.Extended
+	t.phase = PhaseAuth
+	t.number(p, ev)
+	if t.caps&ClientOptionalMetadata != 0 {
+		// Definitions may then be left out of any result. No client that this
+		// was tried with asks for it, so it is not followed.
+		t.Untrack()
+	}
+}
+
+// command takes the first packet of an exchange.
+func (t *Tracker) command(p Packet, ev *Event) {
+	ev.Kind = KindCommand
+	ev.Expected = 0
+	t.next = 0
+	if len(p.Prefix) > 0 {
+		ev.Command = Command(p.Prefix[0])
+	}
+	t.number(p, ev)
+	if len(p.Prefix) == 0 {
+		ev.Violation = Malformed
+		t.Untrack()
+		return
+	}
+	t.sent++
+	t.begin(ev.Command, t.next)
+	if t.phase == PhaseReady {
+		t.next = p.Seq + 1 // no answer, but the packet may be continued
+	}
+}
+
+// early takes a packet that the client sent while an answer is outstanding.
+func (t *Tracker) early(p Packet, ev *Event) {
+	ev.Violation = CommandDuringAnswer
+	ev.Expected = 0
+	if p.Seq != 0 || len(p.Prefix) == 0 {
+		return
+	}
+	ev.Kind, ev.Command = KindCommand, Command(p.Prefix[0])
+	g := ev.Command.grammar()
+	switch g {
+	case answerNone:
+		t.sent++
+		return
+	case answerQuit:
+		// Hanging up is lawful at any time.
+		ev.Violation = None
+		t.sent++
+		t.phase = PhaseQuit
+		return
+	}
+	if t.queued == maxPending || g == answerUnknown {
+		t.Untrack()
+		return
+	}
+	t.sent++
+	t.queue[t.queued] = pending{cmd: ev.Command, next: 1}
+	t.queued++
+}

@@ -1,0 +1,188 @@
+package session
+
+import "encoding/binary"
+
+// fromServer takes a packet of the server that is not a continuation.
+func (t *Tracker) fromServer(p Packet, ev *Event) {
+	switch t.phase {
+	case PhaseGreeting:
+		t.greet(p, ev)
+		return
+	case PhaseQuit:
+		// Some servers answer COM_QUIT with OK or ERR before they close.
+		ev.Kind = kindOfStatus(p)
+		return
+	}
+	if len(p.Prefix) > 0 && p.Prefix[0] == headERR {
+		t.failure(p, ev)
+		return
+	}
+	switch t.phase {
+	case PhaseReady:
+		ev.Kind = kindOfStatus(p)
+		ev.Violation = Unsolicited
+		t.next = p.Seq + 1
+	case PhaseLogin, PhaseTLS:
+		// The word is the client's.
+		ev.Kind = kindOfStatus(p)
+		ev.Violation = Unsolicited
+		t.next = p.Seq + 1
+	case PhaseAuth:
+		t.auth(p, ev)
+	case PhaseLocalInfile:
+		ev.Kind = kindOfStatus(p)
+		ev.Violation = UnexpectedKind
+		t.number(p, ev)
+	default:
+		t.started = true
+		t.answer(p, ev)
+	}
+}
+
+// kindOfStatus names a packet by its first byte alone, for packets that stand
+// outside an answer.
+func kindOfStatus(p Packet) Kind {
+	if len(p.Prefix) > 0 {
+		switch p.Prefix[0] {
+		case headOK:
+			return KindOK
+		case headERR:
+			return KindERR
+		case headEOF:
+			return KindEOF
+		}
+	}
+	return KindUnknown
+}
+
+// greet takes the server's first packet.
+func (t *Tracker) greet(p Packet, ev *Event) {
+	if len(p.Prefix) > 0 && p.Prefix[0] == headERR && validError(p.Prefix) && p.Seq <= 1 {
+		ev.Kind = KindERR
+		e, _ := ParseError(p.Prefix)
+		ev.ErrorCode = e.Code
+		// MariaDB of 10.2 and later numbers a refusal 1, everyone else 0: the
+		// number of a refusal says nothing.
+		ev.Violation = Refused
+		t.phase = PhaseClosed
+		return
+	}
+	g, ok := parseGreeting(p.Prefix)
+	if !ok || p.Length > maxGreeting {
+		ev.Violation = NotMySQL
+		t.phase = PhaseClosed
+		return
+	}
+	ev.Kind = KindGreeting
+	t.greeting = g
+	t.phase = PhaseLogin
+	t.number(p, ev)
+}
+
+// maxGreeting bounds a greeting: 60 bytes of version, 41 of fixed fields, a
+// challenge of at most 255 and the name of a plugin.
+const maxGreeting = 521
+
+// failure takes an ERR packet after the greeting.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
+func (t *Tracker) failure(p Packet, ev *Event) {
+	ev.Kind = KindERR
+	if len(p.Prefix) < 3 {
+		ev.Violation = Malformed
+		t.number(p, ev)
+		t.Untrack()
+		return
+	}
+	ev.ErrorCode = binary.LittleEndian.Uint16(p.Prefix[1:])
+	if ev.ErrorCode == progressErrCode && t.ext&ExtendedProgress != 0 {
+		// https://mariadb.com/kb/en/progress-reporting/
+		ev.Kind, ev.ErrorCode = KindProgress, 0
+		t.number(p, ev)
+		return
+	}
+	if !validError(p.Prefix) {
+		ev.Violation = Malformed
+	}
+	t.lastERR = ev.ErrorCode
+	switch phase := t.phase; {
+	case phase == PhaseReady:
+		ev.Violation = Unsolicited
+		t.next = p.Seq + 1
+		t.phase = PhaseClosed
+	case phase == PhaseCommand && !t.started && t.farewell(p, ev):
+		t.phase = PhaseClosed
+	case phase.Connecting() && t.cmd != ComChangeUser:
+		if phase == PhaseLogin || phase == PhaseTLS {
+			// The client had the word: the server gave up waiting for it.
+			ev.Violation = MisnumberedError
+			if p.Seq == t.next {
+				ev.Violation = Unsolicited
+			}
+		}
+		t.number(p, ev)
+		ev.Done = true
+		t.phase = PhaseClosed
+	default:
+		t.started, t.failed = true, true
+		// The client may still be sending a file or a long command that the
+		// server has refused: what is left of it is numbered past the answer.
+		draining := phase == PhaseLocalInfile || t.continued[FromClient]
+		t.number(p, ev)
+		t.answered(ev)
+		t.draining = draining
+	}
+}
+
+// farewell tells an ERR that the server said of its own accord, while the
+// command was on its way, from an answer: it has the number of a first packet,
+// or a code that is no answer to anything.
+func (t *Tracker) farewell(p Packet, ev *Event) bool {
+	switch {
+	case p.Seq == 0 && t.next != 0 && !t.lenient:
+		ev.Violation = MisnumberedError
+	case ev.ErrorCode == errClientInteractionTimeout:
+		t.number(p, ev)
+		if ev.Violation == None {
+			ev.Violation = Unsolicited
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// errClientInteractionTimeout is ER_CLIENT_INTERACTION_TIMEOUT: wait_timeout is
+// over (MySQL 8.0.24 and later).
+const errClientInteractionTimeout = 4031
+
+// auth takes the server's part of the exchange between login and OK.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+func (t *Tracker) auth(p Packet, ev *Event) {
+	head := byte(headAuthMore)
+	if len(p.Prefix) > 0 {
+		head = p.Prefix[0]
+	}
+	switch head {
+	case headOK:
+		ev.Kind = KindOK
+		var ok bool
+		if t.status, ok = okStatus(p.Prefix); !ok {
+			ev.Violation = Malformed
+		}
+		t.number(p, ev)
+		t.started = true
+		if t.cmd == ComChangeUser {
+			t.answered(ev)
+			return
+		}
+		ev.Done = true
+		t.ready()
+	case headEOF:
+		ev.Kind = KindAuthSwitch
+		t.number(p, ev)
+	default:
+		// MariaDB plugins send their data without the 0x01.
+		ev.Kind = KindAuthMoreData
+		t.number(p, ev)
+	}
+}
