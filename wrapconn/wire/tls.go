@@ -1,0 +1,117 @@
+package wire
+
+import "crypto/tls"
+
+// TLS sees through one TLS connection from outside: it is fed the records of
+// both sides and the secrets that crypto/tls writes to a key log, and feeds the
+// plaintext to a Sink for each side. It alters nothing and sends nothing.
+//
+// Records are not authenticated here: crypto/tls, for which the bytes are meant,
+// does that and ends the connection if they are not genuine. That leaves AES-GCM
+// and ChaCha20-Poly1305 as pure stream ciphers, in which any block can be had
+// without the others, so that what a Sink skips is not decrypted.
+//
+// Any inconsistency makes the connection opaque, for good and with a reason.
+//
+// A TLS does not lock, like the rest of the package. WriteKeyLog is called by
+// crypto/tls in the middle of a handshake and must be serialised with the rest.
+type TLS struct {
+	ev             TLSEvents
+	info           TLSInfo
+	client, server tlsHalf
+
+	suite        *tlsSuite // set by the ServerHello if it is one that we know
+	helloSeen    bool
+	clientRandom [tlsRandomLen]byte
+	serverRandom [tlsRandomLen]byte
+	secrets      tlsSecrets
+
+	// small is scratch for what is decrypted block by block, cleared after use.
+	// Not on the stack, because what goes through cipher.Block escapes.
+	small [tlsBlockMax]byte
+}
+
+// NewTLS returns a TLS that waits for a ClientHello and a ServerHello. Nothing of
+// what it is given may be nil.
+func NewTLS(client, server Sink, ev TLSEvents) *TLS {
+	t := &TLS{ev: ev}
+	t.client = tlsHalf{t: t, side: TLSClient, sink: client}
+	t.server = tlsHalf{t: t, side: TLSServer, sink: server}
+	return t
+}
+
+// SetSink chooses who gets the plaintext of a side from now on. Called from
+// within the present sink, it takes effect where that sink's Feed returns early,
+// or else behind the bytes which the sink would skip: the rest of the packet in
+// which it learned that its part of the stream ends.
+func (t *TLS) SetSink(from TLSSide, s Sink) { t.half(from).setSink(s) }
+
+// FeedClient takes the next bytes that the client sent.
+func (t *TLS) FeedClient(b []byte) { t.feed(&t.client, b) }
+
+// FeedServer takes the next bytes that the server sent.
+func (t *TLS) FeedServer(b []byte) { t.feed(&t.server, b) }
+
+func (t *TLS) feed(h *tlsHalf, b []byte) {
+	h.counts.Bytes += uint64(len(b))
+	h.feed(b)
+}
+
+// Info returns what is known.
+func (t *TLS) Info() TLSInfo { return t.info }
+
+// Counts returns what passed from one side.
+func (t *TLS) Counts(from TLSSide) TLSCounts { return t.half(from).counts }
+
+// Zero erases the secrets. The TLS is usable after, but opaque.
+//
+// What cannot be erased from here is the key schedule inside crypto/aes, of
+// which the reference is dropped: like the copies that crypto/tls has of the
+// same keys, it is left to the garbage collector.
+func (t *TLS) Zero() {
+	if t.info.State != TLSOpaque {
+		t.info.State, t.info.Reason = TLSOpaque, "the keys were erased"
+	}
+	t.wipe()
+}
+
+// GiveUp makes the connection opaque: by option, or because the secrets are
+// known not to come.
+func (t *TLS) GiveUp(reason string) { t.fail(reason) }
+
+// fail makes the connection opaque.
+func (t *TLS) fail(reason string) {
+	if t.info.State == TLSOpaque {
+		return
+	}
+	t.info.State, t.info.Reason = TLSOpaque, reason
+	t.wipe()
+	t.ev.Opaque(reason)
+}
+
+func (t *TLS) wipe() {
+	t.secrets = tlsSecrets{}
+	t.client.wipe()
+	t.server.wipe()
+}
+
+func (t *TLS) opaque() bool { return t.info.State == TLSOpaque }
+
+func (t *TLS) half(side TLSSide) *tlsHalf {
+	if side == TLSClient {
+		return &t.client
+	}
+	return &t.server
+}
+
+// settle notes that the handshake is over once it is, for both sides, and
+// forgets the secrets that are not needed any more.
+func (t *TLS) settle() {
+	c, s := &t.client, &t.server
+	if t.info.State == TLSHandshake && c.visible() && s.visible() {
+		t.info.State = TLSVisible
+		t.secrets = tlsSecrets{}
+	}
+}
+
+func (t *TLS) is13() bool { return t.info.Version == tls.VersionTLS13 }

@@ -1,0 +1,271 @@
+package wire
+
+import (
+	"fmt"
+	"sync"
+)
+
+const tlsNoSecrets = "the key log has no secrets of this connection"
+
+const (
+	tlsHeaderLen = 5
+	tlsTagLen    = 16
+
+	// tlsMaxBody is the longest record body of TLS 1.2, RFC 5246 section
+	// 6.2.3; TLS 1.3 allows less.
+	tlsMaxBody = 1<<14 + 2048
+
+	// tlsMaxHeld bounds the records that arrive before their secrets. A server's
+	// first flight arrives in one piece with its ServerHello, of which the
+	// secrets are derived only after the Read returned; crypto/tls refuses
+	// handshake messages beyond 64 KiB.
+	tlsMaxHeld = 128 << 10
+
+	// tlsDropMin is the least body of an incomplete record that is not kept
+	// because the sink would skip all of it. Messages after the handshake, of
+	// which the contents matter, are shorter.
+	tlsDropMin = 4 << 10
+
+	// tlsTailLen is how much is kept of a record that is not kept: the tag and
+	// the last bytes of plaintext, where TLS 1.3 has the content type.
+	tlsTailLen = 96
+)
+
+// tlsRecords holds buffers for records that come in pieces and for plaintext.
+// They are not kept per connection: an idle one has neither.
+var tlsRecords = sync.Pool{New: func() any { return new(tlsRecord) }}
+
+// tlsRecord has room for the tag that cipher.AEAD appends.
+type tlsRecord [tlsMaxBody + tlsTagLen]byte
+
+// tlsFraming says what is done with the bytes of one side.
+type tlsFraming uint8
+
+const (
+	tlsFramed tlsFraming = iota // records
+	tlsRaw                      // not TLS: to the sink as they are
+	tlsLost                     // nothing; they are counted
+)
+
+// tlsPhase is how far the handshake of one side is.
+type tlsPhase uint8
+
+const (
+	tlsPlain     tlsPhase = iota // nothing is encrypted yet
+	tlsHandshake                 // encrypted handshake messages, up to Finished
+	tlsDone                      // application data
+)
+
+// tlsHalf is what one side sends.
+type tlsHalf struct {
+	t    *TLS
+	side TLSSide
+
+	sink, next Sink
+	inSink     bool
+	switches   uint32 // how often the sink changed
+
+	framing tlsFraming
+	phase   tlsPhase
+	waiting bool   // for secrets; bytes go to held
+	held    []byte // records that came before their secrets
+
+	header [tlsHeaderLen]byte
+	have   int              // bytes of header
+	length int              // of the body
+	got    int              // bytes of the body
+	buf    *tlsRecord       // the incomplete body
+	drop   bool             // the incomplete body is not kept, only tail
+	tail   [tlsTailLen]byte // its last bytes
+
+	epoch  tlsEpoch
+	msg    tlsPartial
+	counts TLSCounts
+}
+
+func (h *tlsHalf) visible() bool { return h.phase == tlsDone && h.epoch.ready }
+
+func (h *tlsHalf) feed(b []byte) {
+	for len(b) > 0 {
+		switch {
+		case h.framing == tlsLost:
+			return
+		case h.framing == tlsRaw:
+			h.give(b)
+			return
+		case h.waiting:
+			h.hold(b)
+			return
+		case h.have < tlsHeaderLen:
+			b = h.feedHeader(b)
+		default:
+			b = h.feedBody(b)
+		}
+	}
+}
+
+// feedHeader takes bytes of a header, one by one because each of the first
+// three can show that this is not TLS: the header must not swallow bytes of a
+// packet that is shorter.
+func (h *tlsHalf) feedHeader(b []byte) []byte {
+	for h.have < tlsHeaderLen {
+		if len(b) == 0 {
+			return nil
+		}
+		h.header[h.have] = b[0]
+		h.have++
+		b = b[1:]
+		if h.have <= 3 && !tlsHeaderPossible(h.header[:h.have]) {
+			h.notTLS(b)
+			return nil
+		}
+	}
+	h.length = int(h.header[3])<<8 | int(h.header[4])
+	if h.length > tlsMaxBody {
+		h.framing = tlsLost
+		h.t.fail(fmt.Sprintf("a record of %d bytes from the %v", h.length, h.side))
+		return nil
+	}
+	if !h.haveKeys() {
+		h.have, h.waiting = 0, true
+		h.hold(h.header[:])
+		return b
+	}
+	h.got, h.drop = 0, false
+	if h.length == 0 {
+		h.complete(nil)
+	}
+	return b
+}
+
+// tlsHeaderPossible tells whether a record can begin with these one to three
+// bytes. No MySQL packet that a server sends here can be taken for one: with 3
+// in its second byte it would be longer than any ERR.
+func tlsHeaderPossible(b []byte) bool {
+	typ := tlsRecordType(b[0])
+	return typ >= tlsChangeCipherSpec && typ <= tlsApplicationData &&
+		(len(b) < 2 || b[1] == 3) && (len(b) < 3 || b[2] <= 4)
+}
+
+// notTLS hands over what came of the header and the rest.
+func (h *tlsHalf) notTLS(rest []byte) {
+	first := h.header[:h.have]
+	h.have = 0
+	h.framing = tlsLost
+	if s := h.t.ev.NotTLS(h.side, first); s != nil {
+		h.sink, h.next, h.framing = s, nil, tlsRaw
+		h.give(first)
+		h.feed(rest)
+	}
+}
+
+// haveKeys tells whether the record that begins can be dealt with now, if need
+// be by deriving its keys. If not, it must wait. That is so for the server's:
+// the client's secrets are in the key log before it writes the first record
+// under them, and if they are not there by then, there is no key log.
+func (h *tlsHalf) haveKeys() bool {
+	if h.t.opaque() || h.phase == tlsPlain || h.epoch.ready {
+		return true
+	}
+	if h.t.is13() && tlsRecordType(h.header[0]) != tlsApplicationData {
+		return true // middlebox compatibility, or a plaintext alert
+	}
+	if h.install() {
+		return true
+	}
+	if h.side == TLSClient {
+		h.t.fail(tlsNoSecrets)
+	}
+	return h.t.opaque()
+}
+
+func (h *tlsHalf) hold(b []byte) {
+	if len(h.held)+len(b) > tlsMaxHeld {
+		h.t.fail(tlsNoSecrets) // which lets go of what was held
+		h.feed(b)
+		return
+	}
+	h.held = append(h.held, b...)
+}
+
+// retry goes on with what was held: a secret came, or none is needed any more.
+func (h *tlsHalf) retry() {
+	if h.waiting {
+		b := h.held
+		h.waiting, h.held = false, nil
+		h.feed(b)
+	}
+}
+
+func (h *tlsHalf) feedBody(b []byte) []byte {
+	n := min(h.length-h.got, len(b))
+	p := b[:n]
+	if h.got == 0 && n == h.length {
+		h.complete(p) // the usual case, without a copy
+		return b[n:]
+	}
+	if h.got == 0 {
+		h.drop = h.mayDrop()
+	}
+	if h.drop {
+		h.keepTail(p)
+	} else {
+		if h.buf == nil {
+			h.buf = tlsRecords.Get().(*tlsRecord)
+		}
+		copy(h.buf[h.got:], p)
+	}
+	h.got += n
+	if h.got < h.length {
+		return b[n:]
+	}
+	if h.drop {
+		h.completeDropped()
+		return b[n:]
+	}
+	buf := h.buf
+	h.buf = nil // wipe must not give away what is in use
+	h.complete(buf[:h.length])
+	tlsRecords.Put(buf)
+	return b[n:]
+}
+
+// mayDrop tells whether the record that begins need not be kept until it is
+// complete.
+func (h *tlsHalf) mayDrop() bool {
+	if h.t.opaque() {
+		return h.length > tlsTailLen
+	}
+	if !h.visible() || h.length < tlsDropMin || tlsRecordType(h.header[0]) != tlsApplicationData {
+		return false
+	}
+	skip, _ := h.sink.Wants()
+	return h.next == nil && skip >= h.length
+}
+
+func (h *tlsHalf) keepTail(p []byte) {
+	if len(p) >= tlsTailLen {
+		copy(h.tail[:], p[len(p)-tlsTailLen:])
+		return
+	}
+	copy(h.tail[:], h.tail[len(p):])
+	copy(h.tail[tlsTailLen-len(p):], p)
+}
+
+// complete looks at a whole record.
+func (h *tlsHalf) complete(body []byte) {
+	h.have = 0
+	h.counts.Records++
+	h.record(tlsRecordType(h.header[0]), body)
+}
+
+// wipe erases the keys and gives back the memory. Framing goes on.
+func (h *tlsHalf) wipe() {
+	h.epoch.wipe()
+	h.msg = tlsPartial{}
+	if h.buf != nil {
+		tlsRecords.Put(h.buf)
+		h.buf, h.drop = nil, true
+	}
+	h.retry()
+}

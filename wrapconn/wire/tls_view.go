@@ -1,0 +1,101 @@
+package wire
+
+const (
+	// tlsBlockMax is the most that is decrypted block by block in one go; from
+	// here on decrypting it in bulk is cheaper. See BenchmarkTLSCipher.
+	tlsBlockMax = 192
+
+	// tlsChunk is how much is decrypted at a place where the sink wants to look
+	// at something: a packet header and the wanted prefix, 36 bytes, wherever
+	// in a block they begin. It is one block of ChaCha20, four of AES.
+	tlsChunk = 64
+)
+
+// view shows the sink what it wants of a record of application data and skips
+// the rest. c is ciphertext from the beginning of the record.
+func (h *tlsHalf) view(c []byte) {
+	looked := false
+	for off := 0; off < len(c) && !h.t.opaque(); {
+		rest := len(c) - off
+		skip, _ := h.sink.Wants()
+		n := min(skip, rest)
+		switch {
+		case n > 0 && (n == rest || !looked || n >= h.epoch.keys.gap()):
+			h.skip(n)
+			off += n
+		case rest <= tlsBlockMax:
+			h.blocks(c, off, len(c))
+			return
+		case looked:
+			// Two looks close to each other: small packets, and so it will go on.
+			h.whole(c, func(p []byte) { h.give(p[off:]) })
+			return
+		default:
+			end := (off &^ 15) + tlsChunk
+			h.blocks(c, off, end)
+			off, looked = end, true
+		}
+	}
+}
+
+// blocks feeds the sink c[from:to], at most tlsBlockMax bytes.
+func (h *tlsHalf) blocks(c []byte, from, to int) {
+	p := h.t.small[:to-from]
+	h.epoch.keys.xor(p, c[from:to], from)
+	h.give(p)
+	clear(p) // it may be the head of a credential
+}
+
+// whole decrypts c, all of it, and calls f with the plaintext.
+func (h *tlsHalf) whole(c []byte, f func(p []byte)) {
+	buf := tlsRecords.Get().(*tlsRecord)
+	p := h.epoch.keys.bulk(buf[:], c)
+	f(p)
+	clear(p)
+	tlsRecords.Put(buf)
+}
+
+// give feeds the sink, and the next one if the sink's part ends.
+func (h *tlsHalf) give(p []byte) {
+	for len(p) > 0 && (h.framing == tlsRaw || h.framing == tlsFramed && !h.t.opaque()) {
+		before := h.switches
+		h.inSink = true
+		n := h.sink.Feed(p)
+		h.inSink = false
+		p = p[n:]
+		h.exchange(len(p) > 0)
+		if n == 0 && h.switches == before {
+			h.framing = tlsLost // or this would go on for ever
+			h.t.fail("the sink of the " + h.side.String() + " takes nothing")
+		}
+	}
+}
+
+func (h *tlsHalf) skip(n int) {
+	h.inSink = true
+	h.sink.Skip(n)
+	h.inSink = false
+	h.exchange(false)
+}
+
+func (h *tlsHalf) setSink(s Sink) {
+	h.next = s
+	if !h.inSink {
+		h.exchange(false)
+	}
+}
+
+// exchange puts the next sink, if there is one, in the place of the present
+// one, unless that still has something to skip.
+func (h *tlsHalf) exchange(early bool) {
+	if h.next == nil {
+		return
+	}
+	if !early {
+		if skip, _ := h.sink.Wants(); skip > 0 {
+			return
+		}
+	}
+	h.sink, h.next = h.next, nil
+	h.switches++
+}
