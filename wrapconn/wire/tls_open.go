@@ -63,6 +63,7 @@ func (h *tlsHalf) record13(outer tlsRecordType, body []byte) {
 			h.noContentType()
 			return
 		}
+		h.padded = h.padded || n < len(p)
 		if typ := tlsRecordType(p[n-1]); typ == tlsApplicationData && h.phase == tlsDone {
 			h.give(p[:n-1])
 		} else {
@@ -97,6 +98,7 @@ func (h *tlsHalf) contentType(c []byte, at int) (tlsRecordType, int) {
 		for i := len(p) - 1; i >= 0; i-- {
 			if typ := tlsRecordType(p[i]); typ != 0 {
 				clear(p)
+				h.padded = h.padded || start+i+1 < len(c)
 				return typ, at + start + i
 			}
 		}
@@ -131,6 +133,8 @@ func (h *tlsHalf) control(typ tlsRecordType, p []byte) {
 		h.messages(p)
 	case typ == tlsChangeCipherSpec && !h.t.is13():
 		h.t.fail("renegotiation")
+	case h.phase == tlsHandshake:
+		h.t.fail(fmt.Sprintf("an encrypted %v record from the %v in the handshake: the keys do not fit", typ, h.side))
 	default:
 		h.t.fail(fmt.Sprintf("an encrypted %v record of %d bytes from the %v", typ, len(p), h.side))
 	}

@@ -77,6 +77,7 @@ type tlsHalf struct {
 	buf    *tlsRecord       // the incomplete body
 	drop   bool             // the incomplete body is not kept, only tail
 	tail   [tlsTailLen]byte // its last bytes
+	padded bool             // this side pads records, TLS 1.3
 
 	epoch  tlsEpoch
 	msg    tlsPartial
@@ -235,6 +236,9 @@ func (h *tlsHalf) feedBody(b []byte) []byte {
 func (h *tlsHalf) mayDrop() bool {
 	if h.t.opaque() {
 		return h.length > tlsTailLen
+	}
+	if h.padded {
+		return false // the content type may be anywhere
 	}
 	if !h.visible() || h.length < tlsDropMin || tlsRecordType(h.header[0]) != tlsApplicationData {
 		return false
