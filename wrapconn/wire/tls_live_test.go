@@ -230,6 +230,9 @@ func TestTLSLive13(t *testing.T) {
 		server := plainly()
 		server.CurvePreferences = []tls.CurveID{tls.CurveP521}
 		tlsMustSee(t, server, &tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.CurveP521}})
+		if _, state, _ := tlsTalk(t, server, &tls.Config{}, 9); !state.HelloRetryRequest {
+			t.Error("no HelloRetryRequest")
+		}
 	})
 	t.Run("client certificate", func(t *testing.T) {
 		server := plainly()
