@@ -1,6 +1,9 @@
 package wire
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"fmt"
+)
 
 // TLS sees through one TLS connection from outside: it is fed the records of
 // both sides and the secrets that crypto/tls writes to a key log, and feeds the
@@ -20,11 +23,9 @@ type TLS struct {
 	info           TLSInfo
 	client, server tlsHalf
 
-	suite        *tlsSuite // set by the ServerHello if it is one that we know
-	helloSeen    bool
-	clientRandom [tlsRandomLen]byte
-	serverRandom [tlsRandomLen]byte
-	secrets      tlsSecrets
+	suite     *tlsSuite // set by the ServerHello if it is one that we know
+	helloSeen bool
+	secrets   *tlsSecrets // nil when they are not needed any more
 
 	// small is scratch for what is decrypted block by block, cleared after use.
 	// Not on the stack, because what goes through cipher.Block escapes.
@@ -34,7 +35,7 @@ type TLS struct {
 // NewTLS returns a TLS that waits for a ClientHello and a ServerHello. Nothing of
 // what it is given may be nil.
 func NewTLS(client, server Sink, ev TLSEvents) *TLS {
-	t := &TLS{ev: ev}
+	t := &TLS{ev: ev, secrets: new(tlsSecrets)}
 	t.client = tlsHalf{t: t, side: TLSClient, sink: client}
 	t.server = tlsHalf{t: t, side: TLSServer, sink: server}
 	return t
@@ -63,6 +64,9 @@ func (t *TLS) Info() TLSInfo { return t.info }
 // Counts returns what passed from one side.
 func (t *TLS) Counts(from TLSSide) TLSCounts { return t.half(from).counts }
 
+// Format keeps the secrets out of whatever prints a TLS, with any verb.
+func (t *TLS) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "TLS(%v)", t.info.State) }
+
 // Zero erases the secrets. The TLS is usable after, but opaque.
 //
 // What cannot be erased from here is the key schedule inside crypto/aes, of
@@ -90,7 +94,7 @@ func (t *TLS) fail(reason string) {
 }
 
 func (t *TLS) wipe() {
-	t.secrets = tlsSecrets{}
+	t.forget()
 	t.client.wipe()
 	t.server.wipe()
 }
@@ -105,12 +109,20 @@ func (t *TLS) half(side TLSSide) *tlsHalf {
 }
 
 // settle notes that the handshake is over once it is, for both sides, and
-// forgets the secrets that are not needed any more.
+// forgets the secrets, which are not needed any more.
 func (t *TLS) settle() {
 	c, s := &t.client, &t.server
 	if t.info.State == TLSHandshake && c.visible() && s.visible() {
 		t.info.State = TLSVisible
-		t.secrets = tlsSecrets{}
+		t.forget()
+	}
+}
+
+// forget erases the secrets from which traffic keys are derived.
+func (t *TLS) forget() {
+	if t.secrets != nil {
+		*t.secrets = tlsSecrets{}
+		t.secrets = nil
 	}
 }
 

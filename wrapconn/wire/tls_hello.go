@@ -26,7 +26,7 @@ func (t *TLS) clientHello(body []byte) {
 		t.fail("a ClientHello that is too short")
 		return
 	}
-	copy(t.clientRandom[:], body[2:])
+	copy(t.secrets.clientRandom[:], body[2:])
 }
 
 // serverHello takes the version and the cipher suite. RFC 8446 section 4.1.3.
@@ -56,7 +56,7 @@ func (t *TLS) serverHello(body []byte) {
 		return
 	}
 	t.helloSeen = true
-	t.serverRandom = [tlsRandomLen]byte(random)
+	t.secrets.serverRandom = [tlsRandomLen]byte(random)
 	t.info.Version, t.info.Suite = uint16(version), uint16(suite)
 	if version != tls.VersionTLS12 && version != tls.VersionTLS13 {
 		t.fail(tls.VersionName(uint16(version)) + " is not seen through")

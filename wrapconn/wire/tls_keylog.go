@@ -38,6 +38,9 @@ func (l tlsLabel) String() string {
 // tlsSecrets holds the secrets of one connection until the traffic keys are
 // derived.
 type tlsSecrets struct {
+	clientRandom [tlsRandomLen]byte
+	serverRandom [tlsRandomLen]byte
+
 	known  [tlsLabels]tlsSecret
 	resume tlsSecret // see TLS.OfferSession
 }
@@ -85,7 +88,7 @@ func (t *TLS) WriteKeyLog(lines []byte) {
 }
 
 func (t *TLS) keyLogLine(line []byte) {
-	if t.info.State != TLSHandshake {
+	if t.secrets == nil {
 		return
 	}
 	name, rest, _ := bytes.Cut(line, []byte(" "))
@@ -95,7 +98,7 @@ func (t *TLS) keyLogLine(line []byte) {
 	if len(random) != 2*len(r) || len(secret)%2 != 0 || len(secret) > 2*len(s.b) {
 		return
 	}
-	if _, err := hex.Decode(r[:], random); err != nil || r != t.clientRandom {
+	if _, err := hex.Decode(r[:], random); err != nil || r != t.secrets.clientRandom {
 		return
 	}
 	n, err := hex.Decode(s.b[:], secret)

@@ -64,6 +64,9 @@ type tlsEpoch struct {
 // secret is not known yet.
 func (h *tlsHalf) install() bool {
 	t := h.t
+	if t.secrets == nil {
+		return false
+	}
 	if t.is13() {
 		label := tlsTrafficLabel(h.side, h.phase)
 		secret := t.secrets.get(label)
@@ -81,7 +84,7 @@ func (h *tlsHalf) install() bool {
 		}
 		h.epoch.wipe()
 		h.epoch.suite = t.suite
-		h.epoch.derive12(h.side, master, t.clientRandom[:], t.serverRandom[:])
+		h.epoch.derive12(h.side, master, t.secrets.clientRandom[:], t.secrets.serverRandom[:])
 	}
 	t.settle()
 	return true

@@ -53,6 +53,10 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	var p tlsPeeker
 	c := *t
 	c.ev = &p
+	if t.secrets != nil {
+		secrets := *t.secrets
+		c.secrets = &secrets
+	}
 	c.client.t, c.server.t = &c, &c
 	s := &c.server
 	p.skip, _ = s.sink.Wants()

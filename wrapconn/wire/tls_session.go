@@ -59,7 +59,7 @@ func tlsMasterOf(s *tls.ClientSessionState) []byte {
 // OfferSession tells the master secret of a TLS 1.2 session that the client is
 // about to resume. It is used if the server agrees.
 func (t *TLS) OfferSession(master []byte) {
-	if t.info.State == TLSHandshake && len(master) == tlsMaxSecretLen {
+	if t.secrets != nil && len(master) == tlsMaxSecretLen {
 		t.secrets.resume.set(master)
 	}
 }
