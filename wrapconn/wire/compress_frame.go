@@ -14,14 +14,6 @@ type FrameHeader struct {
 	Inflated uint32 // body bytes before compression; 0: the body is stored as it is
 }
 
-// Payload returns how many bytes of the stream of packets the frame carries.
-func (h FrameHeader) Payload() uint32 {
-	if h.Inflated == 0 {
-		return h.Length
-	}
-	return h.Inflated
-}
-
 func parseFrameHeader(b []byte) FrameHeader {
 	_ = b[FrameHeaderLen-1]
 	return FrameHeader{Length: uint24(b), Seq: b[3], Inflated: uint24(b[4:])}

@@ -437,6 +437,44 @@ func TestInflaterBomb(t *testing.T) {
 	}
 }
 
+// The end of the zlib data may come after all that is announced, by as much as
+// another try or an inflater's window away.
+func TestInflaterVerifiesTheEnd(t *testing.T) {
+	rows := rowsStream(100, 40)
+	window := rowsStream(1<<15/32, 28) // what compress/flate hands out at a time
+	// Blocks that contain nothing between the data and the end.
+	late := func(checksum uint32) []byte {
+		var out bytes.Buffer
+		w := zlib.NewWriter(&out)
+		w.Write(rows)
+		w.Flush()
+		out.Write(bytes.Repeat([]byte{0, 0, 0, 0xFF, 0xFF}, 100000))
+		out.Write([]byte{3, 0})
+		return binary.BigEndian.AppendUint32(out.Bytes(), checksum)
+	}
+	wrong := zlibOf(window, 6)
+	wrong[len(wrong)-1]++
+	for name, c := range map[string]struct {
+		frame   []byte
+		payload []byte
+		want    []Corruption
+	}{
+		"far behind":             {deflated(0, late(adler32.Checksum(rows)), len(rows)), rows, nil},
+		"far behind and wrong":   {deflated(0, late(1), len(rows)), rows, []Corruption{CorruptChecksum}},
+		"window":                 {compressed(0, window, 6), window, nil},
+		"window, wrong checksum": {deflated(0, wrong, len(window)), window, []Corruption{CorruptChecksum}},
+	} {
+		for _, sizes := range [][]byte{nil, {255}} {
+			i := newInflation()
+			feedSplit(t, &i.f, c.frame, sizes)
+			if !slices.Equal(i.corrupt, c.want) || i.f.buf != nil || i.f.Missing() != 0 {
+				t.Errorf("%s: %v", name, i.corrupt)
+			}
+			same(t, i.all, parse(c.payload, ShortPrefix))
+		}
+	}
+}
+
 // Deflate blocks that contain nothing cost no more than the bytes they take.
 func TestInflaterEmptyBlocks(t *testing.T) {
 	body := append([]byte{0x78, 0x9C}, bytes.Repeat([]byte{0, 0, 0, 0xFF, 0xFF}, 100000)...)
