@@ -7,3 +7,8 @@ const Undetermined Slug = "undetermined"
 func Diagnose(e *Evidence) Diagnosis {
 	return Diagnosis{Slug: Undetermined, Severity: Error}
 }
+
+// DocURL is where a cause is described.
+func DocURL(s Slug) string {
+	return "https://github.com/seqguard/mysql-seqguard/blob/main/docs/causes.md#" + string(s)
+}

@@ -28,6 +28,9 @@ type Evidence struct {
 	// FirstBytes are the peer's first bytes when they are not a greeting.
 	FirstBytes []byte
 
+	// Corruption is what is wrong with a compressed frame, "" if nothing is.
+	Corruption string
+
 	ServerVersion string
 	MariaDB       bool
 	Network       string // "tcp", "unix", or a custom network's name
@@ -41,6 +44,10 @@ type Evidence struct {
 	InTransaction bool   // by the server's last status
 	BeforeCommand bool   // found waiting before a command was written
 	Misnumbered   bool   // an earlier packet of the client had a wrong id
+
+	// Ownership is the conflict between two users of the connection, if that is
+	// what was met; Violation is None then.
+	Ownership Ownership
 
 	// The clock, all at the moment of detection.
 	Age             time.Duration // since the connection was made

@@ -27,9 +27,7 @@ type TLS struct {
 	helloSeen bool
 	secrets   *tlsSecrets // nil when they are not needed any more
 
-	// small is scratch for what is decrypted block by block, cleared after use.
-	// Not on the stack, because what goes through cipher.Block escapes.
-	small [tlsBlockMax]byte
+	scratch tlsScratch
 }
 
 // NewTLS returns a TLS that waits for a ClientHello and a ServerHello. Nothing of
@@ -95,6 +93,8 @@ func (t *TLS) fail(reason string) {
 
 func (t *TLS) wipe() {
 	t.forget()
+	clear(t.scratch.counters[:])
+	clear(t.scratch.stream[:])
 	t.client.wipe()
 	t.server.wipe()
 }

@@ -73,8 +73,7 @@ func (h *tlsHalf) install() bool {
 		if len(secret) != t.suite.hashLen() {
 			return false
 		}
-		h.epoch.wipe()
-		h.epoch.suite = t.suite
+		h.begin()
 		copy(h.epoch.secret[:], secret)
 		h.epoch.derive13()
 	} else {
@@ -82,12 +81,17 @@ func (h *tlsHalf) install() bool {
 		if master == nil {
 			return false
 		}
-		h.epoch.wipe()
-		h.epoch.suite = t.suite
+		h.begin()
 		h.epoch.derive12(h.side, master, t.secrets.clientRandom[:], t.secrets.serverRandom[:])
 	}
 	t.settle()
 	return true
+}
+
+// begin begins an epoch.
+func (h *tlsHalf) begin() {
+	h.epoch.wipe()
+	h.epoch.suite, h.epoch.keys.scratch = h.t.suite, &h.t.scratch
 }
 
 // tlsTrafficLabel tells which secret protects the records of a side.
@@ -169,7 +173,7 @@ func tlsPRF(h func() hash.Hash, secret, seed []byte, n int) []byte {
 }
 
 func (e *tlsEpoch) setKeys(key, iv []byte) {
-	e.keys = tlsKeystream{}
+	e.keys = tlsKeystream{scratch: e.keys.scratch}
 	if e.suite.aes {
 		block, err := aes.NewCipher(key)
 		if err != nil {

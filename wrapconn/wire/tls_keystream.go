@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/binary"
 
 	"golang.org/x/crypto/chacha20"
@@ -25,8 +26,18 @@ type tlsKeystream struct {
 	key   [tlsMaxKeyLen]byte
 
 	nonce   [tlsNonceLen]byte
-	counter [16]byte // scratch: what is passed to a cipher.Block escapes
-	stream  [16]byte // scratch
+	scratch *tlsScratch
+}
+
+// tlsBatch is how many bytes of keystream are made at a time.
+const tlsBatch = 64
+
+// tlsScratch is shared by the two sides of a connection. It is not on the stack,
+// because what is passed to a cipher.Block escapes.
+type tlsScratch struct {
+	counters, stream [tlsBatch]byte
+	// small is for what is decrypted block by block; cleared after use.
+	small [tlsBlockMax]byte
 }
 
 func (k *tlsKeystream) gap() int {
@@ -45,33 +56,22 @@ func (k *tlsKeystream) xor(dst, src []byte, off int) {
 	// GCM encrypts with AES in counter mode. With a nonce of 96 bits the counter
 	// block is the nonce and a 32-bit number, of which 1 is used for the tag
 	// and 2 for the first block of text. NIST SP 800-38D section 7.1.
-	copy(k.counter[:], k.nonce[:])
-	n := uint32(off/16) + 2
-	if r := off % 16; r > 0 {
-		binary.BigEndian.PutUint32(k.counter[12:], n)
-		k.block.Encrypt(k.stream[:], k.counter[:])
-		m := min(16-r, len(src))
-		for i, b := range k.stream[r : r+m] {
-			dst[i] = src[i] ^ b
+	n, lead := uint32(off/16)+2, off%16
+	for len(src) > 0 {
+		blocks := min((lead+len(src)+15)/16, tlsBatch/16)
+		// First all counters, then the cipher: it loads 16 bytes at once, and to
+		// wait for the 4 that were just written costs more than the cipher.
+		for i := range blocks {
+			c := (*[16]byte)(k.scratch.counters[16*i:])
+			copy(c[:], k.nonce[:])
+			binary.BigEndian.PutUint32(c[12:], n)
+			n++
 		}
-		dst, src = dst[m:], src[m:]
-		n++
-	}
-	for ; len(src) >= 16; n++ {
-		binary.BigEndian.PutUint32(k.counter[12:], n)
-		k.block.Encrypt(k.stream[:], k.counter[:])
-		s, d := src[:16], dst[:16]
-		le := binary.LittleEndian
-		le.PutUint64(d, le.Uint64(s)^le.Uint64(k.stream[:]))
-		le.PutUint64(d[8:], le.Uint64(s[8:])^le.Uint64(k.stream[8:]))
-		dst, src = dst[16:], src[16:]
-	}
-	if len(src) > 0 {
-		binary.BigEndian.PutUint32(k.counter[12:], n)
-		k.block.Encrypt(k.stream[:], k.counter[:])
-		for i := range src {
-			dst[i] = src[i] ^ k.stream[i]
+		for i := range blocks {
+			k.block.Encrypt(k.scratch.stream[16*i:16*i+16], k.scratch.counters[16*i:16*i+16])
 		}
+		m := subtle.XORBytes(dst, src, k.scratch.stream[lead:16*blocks])
+		dst, src, lead = dst[m:], src[m:], 0
 	}
 }
 

@@ -53,7 +53,7 @@ func (h *tlsHalf) record13(outer tlsRecordType, body []byte) {
 	if len(c) <= tlsBlockMax {
 		// The content type is in the last block: of a small record, decrypt the
 		// others along with it.
-		p := h.t.small[:len(c)]
+		p := h.t.scratch.small[:len(c)]
 		h.epoch.keys.xor(p, c, 0)
 		n := len(p)
 		for n > 0 && p[n-1] == 0 {
@@ -93,7 +93,7 @@ func (h *tlsHalf) noContentType() {
 func (h *tlsHalf) contentType(c []byte, at int) (tlsRecordType, int) {
 	for end := len(c); end > 0; {
 		start := max((at+end-1)&^15-at, 0)
-		p := h.t.small[:end-start]
+		p := h.t.scratch.small[:end-start]
 		h.epoch.keys.xor(p, c[start:end], at+start)
 		for i := len(p) - 1; i >= 0; i-- {
 			if typ := tlsRecordType(p[i]); typ != 0 {

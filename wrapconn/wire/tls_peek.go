@@ -59,6 +59,7 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	}
 	c.client.t, c.server.t = &c, &c
 	s := &c.server
+	c.client.epoch.keys.scratch, s.epoch.keys.scratch = &c.scratch, &c.scratch
 	p.skip, _ = s.sink.Wants()
 	s.sink, s.next = &p, nil
 	s.held = append([]byte(nil), s.held...)

@@ -28,7 +28,7 @@ const (
 
 	// tlsTailLen is how much is kept of a record that is not kept: the tag and
 	// the last bytes of plaintext, where TLS 1.3 has the content type.
-	tlsTailLen = 96
+	tlsTailLen = 48
 )
 
 // tlsRecords holds buffers for records that come in pieces and for plaintext.

@@ -40,7 +40,7 @@ func (h *tlsHalf) view(c []byte) {
 
 // blocks feeds the sink c[from:to], at most tlsBlockMax bytes.
 func (h *tlsHalf) blocks(c []byte, from, to int) {
-	p := h.t.small[:to-from]
+	p := h.t.scratch.small[:to-from]
 	h.epoch.keys.xor(p, c[from:to], from)
 	h.give(p)
 	clear(p) // it may be the head of a credential

@@ -1,0 +1,80 @@
+package wrapconn
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// refuse reports an operation that may not begin. In Enforce mode it returns
+// the error for it.
+func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict) error {
+	op := operation{kind: kind, ctx: ctx}
+	if c.opts.CallSites {
+		op.ncaller = runtime.Callers(3, op.callers[:])
+	}
+	o := cause.OwnershipOverlap
+	if conflict == Interleaving {
+		o = cause.OwnershipInterleaving
+	}
+	r := c.conflict(op, conflict, o)
+	c.tell(r)
+	if c.opts.Mode == Observe {
+		return nil
+	}
+	return &OwnershipError{Report: r}
+}
+
+// overlappedIO reports a Read during a Read, or a Write during a Write.
+func (c *Conn) overlappedIO(dir session.Direction) error {
+	return c.stray(dir, Overlap, cause.OwnershipOverlap)
+}
+
+// strayIO reports a Read or Write while no operation is under way.
+func (c *Conn) strayIO(dir session.Direction) error {
+	return c.stray(dir, NoConflict, cause.OwnershipOutside)
+}
+
+func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership) error {
+	if c.closed.Load() {
+		return nil // the inner connection says so better
+	}
+	kind := OpRead
+	if dir == session.FromClient {
+		kind = OpWrite
+	}
+	op := operation{kind: kind, ctx: context.Background()}
+	op.ncaller = runtime.Callers(3, op.callers[:])
+	r := c.conflict(op, conflict, o)
+	c.tell(r)
+	if c.opts.Mode == Observe {
+		return nil
+	}
+	return &OwnershipError{Report: r}
+}
+
+// conflict makes the report of an intruder. It does not end the connection: the
+// owner goes on.
+func (c *Conn) conflict(intruder operation, conflict Conflict, o cause.Ownership) *Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if intruder.started == 0 {
+		intruder.started = now
+	}
+	e := cause.Evidence{
+		Phase: c.tracker.Phase(), Command: c.tracker.Command(), Pending: c.tracker.Pending(),
+		Expected: c.tracker.Expected(), Ownership: o,
+	}
+	c.evidence(&e, now)
+	r := c.report(&e, now)
+	r.Conflict = conflict
+	r.Context = intruder.ctx
+	r.Intruder = c.export(&intruder, now)
+	if op := c.owner.snapshot(); op.kind != OpNone {
+		r.Owner = c.export(&op, now)
+	}
+	return r
+}

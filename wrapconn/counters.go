@@ -1,0 +1,30 @@
+package wrapconn
+
+import "sync/atomic"
+
+// Counters are totals of this process since it started. They are written when
+// a connection is made or something breaks, never for a packet.
+type Counters struct {
+	Connections uint64 // guarded connections made
+	Reports     uint64 // violations reported
+	Closed      uint64 // idle connections that the peer closed politely
+	Untracked   uint64 // conversations that could not be followed for a while
+	Opaque      uint64 // connections whose packets could not be seen
+	Panics      uint64 // of the guard's own view, recovered
+}
+
+var counters struct {
+	connections, reports, closed, untracked, opaque, panics atomic.Uint64
+}
+
+// Stats returns the totals of this process. It may be called at any time.
+func Stats() Counters {
+	return Counters{
+		Connections: counters.connections.Load(),
+		Reports:     counters.reports.Load(),
+		Closed:      counters.closed.Load(),
+		Untracked:   counters.untracked.Load(),
+		Opaque:      counters.opaque.Load(),
+		Panics:      counters.panics.Load(),
+	}
+}

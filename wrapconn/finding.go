@@ -1,0 +1,131 @@
+package wrapconn
+
+import (
+	"context"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// finding is a violation as the code that met it knows it; the rest of the
+// evidence is the connection's.
+type finding struct {
+	violation session.Violation
+	phase     session.Phase
+	dir       session.Direction
+	kind      session.Kind
+	command   session.Command
+	expected  uint8
+	actual    uint8
+	length    uint32
+	server    *session.ServerError
+	stream    cause.StreamEnd
+	inside    bool
+	waiting   bool // found before a command was written
+	first     []byte
+	err       error
+	// corruption is what is wrong with a compressed frame
+	corruption string
+
+	report *Report
+}
+
+// find makes the report of a violation of the wire. The first one ends the
+// connection; what follows from it is not told again.
+func (c *Conn) find(f finding) {
+	if c.fatal != nil {
+		return
+	}
+	now := c.now()
+	e := cause.Evidence{
+		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
+		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
+		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
+		Corruption: f.corruption,
+	}
+	if f.waiting {
+		c.marks.idle = now - c.marks.last()
+	}
+	// What was outstanding before the tracker took the end for the end.
+	e.Pending = c.tracker.Pending()
+	if e.Pending == 0 && f.phase.Answering() {
+		e.Pending = 1
+	}
+	c.evidence(&e, now)
+	e.RelatedFailures = related.add(c.opts.Server, c.start.Add(time.Duration(now)))
+	f.report = c.report(&e, now)
+	f.report.Err = f.err
+	if op := c.owner.snapshot(); op.kind != OpNone {
+		f.report.Owner = c.export(&op, now)
+		f.report.Context = op.ctx
+	}
+	c.fatal, c.pending = f.report, f.report
+	c.broken.Store(true)
+	c.found = append(c.found, f)
+}
+
+// evidence fills in what the connection knows of itself.
+func (c *Conn) evidence(e *cause.Evidence, now int64) {
+	t := &c.tracker
+	g := t.Greeting()
+	e.ServerVersion, e.MariaDB = g.Version, g.MariaDB()
+	e.Network = c.opts.Network
+	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
+	e.Compressed = c.comp != nil
+	switch {
+	case c.tls != nil && !c.hidden:
+		e.TLS = cause.TLSVisible
+	case t.TLS():
+		e.TLS = cause.TLSOpaque
+	}
+	c.marks.evidence(e, now)
+}
+
+// report names the cause and puts the connection's facts beside it.
+func (c *Conn) report(e *cause.Evidence, now int64) *Report {
+	r := &Report{
+		Time: c.start.Add(time.Duration(now)), Cause: cause.Diagnose(e), Evidence: *e,
+		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
+		Peer: c.inner.RemoteAddr(), Local: c.inner.LocalAddr(),
+		Connection: c.tracker.Greeting().ConnectionID, Connected: c.start, TLSReason: c.lostTLS,
+		Goroutine: goroutineID(), Context: context.Background(),
+	}
+	r.History, r.Forgotten = c.history.export(c.start)
+	return r
+}
+
+// export makes an operation readable.
+func (c *Conn) export(op *operation, now int64) *Operation {
+	return &Operation{
+		Kind: op.kind, Started: c.start.Add(time.Duration(op.started)), Age: time.Duration(now - op.started),
+		Stack: symbolize(op.callers[:op.ncaller]), Context: op.ctx,
+	}
+}
+
+func (c *Conn) takeFound() []finding {
+	if len(c.found) == 0 {
+		return nil
+	}
+	f := c.found
+	c.found = nil
+	return f
+}
+
+// deliver tells the user about violations, with no lock held.
+func (c *Conn) deliver(found []finding) {
+	for i := range found {
+		c.tell(found[i].report)
+	}
+}
+
+func (c *Conn) tell(r *Report) {
+	if r.Quiet() {
+		counters.closed.Add(1)
+		return
+	}
+	counters.reports.Add(1)
+	if c.opts.OnReport != nil {
+		c.opts.OnReport(r.Context, r)
+	}
+}

@@ -1,0 +1,153 @@
+package wrapconn
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OpKind is what a user of the connection does with it.
+type OpKind uint8
+
+const (
+	OpNone OpKind = iota
+	OpConnect
+	OpPing
+	OpPrepare
+	OpExec
+	OpQuery
+	OpBegin
+	OpCommit
+	OpRollback
+	OpStmtClose
+	OpRowsNext
+	OpRowsClose
+	OpNextResultSet
+	OpReset
+	OpClose
+	OpRead
+	OpWrite
+
+	numOps
+)
+
+var opNames = [numOps]string{
+	"none", "connect", "ping", "prepare", "exec", "query", "begin", "commit", "rollback",
+	"statement close", "rows next", "rows close", "next result set", "reset session", "close",
+	"read", "write",
+}
+
+func (k OpKind) String() string {
+	if k < numOps {
+		return opNames[k]
+	}
+	return "invalid operation " + strconv.Itoa(int(k))
+}
+
+// maxCallers is how many frames of a call site are kept. Between the wrapper
+// and the user's function lie about ten frames of database/sql.
+const maxCallers = 24
+
+// operation is one use of the connection, as the owner keeps it.
+type operation struct {
+	kind    OpKind
+	started int64 // on the connection's clock
+	ctx     context.Context
+	callers [maxCallers]uintptr
+	ncaller int
+}
+
+// Operation describes one use of a connection in a report.
+type Operation struct {
+	Kind    OpKind
+	Started time.Time
+	Age     time.Duration // at the time of the report
+	// Stack are the callers outside database/sql, the driver and this module,
+	// innermost first; empty if call sites are switched off.
+	Stack []Frame
+	// Context is the one that the operation was started with.
+	Context context.Context
+}
+
+// Frame is one function of a call site.
+type Frame struct {
+	Function string
+	File     string
+	Line     int
+}
+
+func (f Frame) String() string { return f.File + ":" + strconv.Itoa(f.Line) + " " + f.Function }
+
+// Site returns the user's frame, the innermost outside the libraries.
+func (o *Operation) Site() (Frame, bool) {
+	if o == nil || len(o.Stack) == 0 {
+		return Frame{}, false
+	}
+	return o.Stack[0], true
+}
+
+func (o *Operation) String() string {
+	if o == nil {
+		return "nobody"
+	}
+	s := o.Kind.String()
+	if f, ok := o.Site(); ok {
+		s += " at " + shortFile(f.File) + ":" + strconv.Itoa(f.Line)
+	}
+	return s + ", started " + formatDuration(o.Age) + " ago"
+}
+
+// shortFile keeps the directory and the name of a file: enough to find it,
+// without the path of the machine that built the program.
+func shortFile(file string) string {
+	i := strings.LastIndexByte(file, '/')
+	if i < 0 {
+		return file
+	}
+	if j := strings.LastIndexByte(file[:i], '/'); j >= 0 {
+		return file[j+1:]
+	}
+	return file
+}
+
+// isLibrary reports whether a function lies between the user and the wire.
+func isLibrary(function string) bool {
+	for _, p := range [...]string{
+		"database/sql.", "runtime.",
+		"github.com/go-sql-driver/mysql.", "github.com/ngrok/sqlmw.", "github.com/XSAM/otelsql.",
+		"github.com/seqguard/mysql-seqguard.", "github.com/seqguard/mysql-seqguard/wrapconn.",
+	} {
+		if strings.HasPrefix(function, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func symbolize(pcs []uintptr) []Frame {
+	if len(pcs) == 0 {
+		return nil
+	}
+	var out []Frame
+	frames := runtime.CallersFrames(pcs)
+	for {
+		f, more := frames.Next()
+		if f.Function != "" && !isLibrary(f.Function) {
+			out = append(out, Frame{Function: f.Function, File: f.File, Line: f.Line})
+		}
+		if !more {
+			return out
+		}
+	}
+}
+
+// goroutineID reads the number of the running goroutine from its stack's
+// header. It is text for people, for reports only: never a basis of a decision.
+func goroutineID() string {
+	var b [40]byte
+	s := strings.TrimPrefix(string(b[:runtime.Stack(b[:], false)]), "goroutine ")
+	id, _, _ := strings.Cut(s, " ")
+	return id
+}

@@ -1,0 +1,54 @@
+package wrapconn
+
+import "context"
+
+// Mode says what happens when a connection is used as it must not be.
+type Mode uint8
+
+const (
+	// Enforce refuses a use that would break the conversation or read another
+	// command's answer, before a byte is written.
+	Enforce Mode = iota
+	// Observe reports the same and refuses nothing, with one exception: bytes
+	// that cannot be a greeting are not handed to a client that would panic on
+	// them.
+	Observe
+)
+
+func (m Mode) String() string {
+	if m == Observe {
+		return "observe"
+	}
+	return "enforce"
+}
+
+// DefaultHistory is how many entries of history a connection keeps. An entry
+// is a packet or a run of rows and takes 32 bytes.
+const DefaultHistory = 64
+
+// MaxHistory bounds Options.History.
+const MaxHistory = 4096
+
+// Options configure a Conn. The zero value is usable.
+type Options struct {
+	// Mode is Enforce unless set.
+	Mode Mode
+	// History is how many entries to keep; 0 means DefaultHistory.
+	History int
+	// CallSites records where each operation was started (about 0.4 µs each).
+	CallSites bool
+	// Operations says that all use of the connection goes through its Owner,
+	// so that a Read or Write outside any operation is a violation.
+	Operations bool
+	// OpaqueTLS does not look into TLS, even if the secrets are at hand.
+	OpaqueTLS bool
+	// Server is the address as the user wrote it, Network the kind of network
+	// ("tcp", "unix", a custom name); both are for reports.
+	Server, Network string
+	// Database is the schema asked for at login, for reports.
+	Database string
+	// OnReport is told about each violation, from the goroutine that met it,
+	// with no lock held. ctx is the one of the operation under way, or
+	// context.Background(). It must not use the connection.
+	OnReport func(ctx context.Context, r *Report)
+}

@@ -1,0 +1,14 @@
+package wrapconn
+
+import (
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// quiet is true of the polite end of an idle connection: it happens to every
+// pool every day, and the pool deals with it.
+func (r *Report) quiet() bool {
+	e := &r.Evidence
+	return e.BeforeCommand && e.ServerError == nil && e.Violation == session.Truncated &&
+		(e.Stream == cause.StreamEOF || e.Stream == cause.StreamReset)
+}

@@ -1,0 +1,85 @@
+package wrapconn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// Report is everything that is told about one violation. It holds no payload,
+// no SQL and no credentials; the server's own error message is in it.
+type Report struct {
+	Time     time.Time // of detection
+	Cause    cause.Diagnosis
+	Evidence cause.Evidence
+
+	Server     string // address as the user wrote it
+	Network    string
+	Database   string
+	Peer       net.Addr // nil if unknown
+	Local      net.Addr
+	Connection uint32 // the server's id of the connection (SHOW PROCESSLIST)
+	Connected  time.Time
+	TLSReason  string // why TLS is opaque
+
+	// Owner is the operation that was using the connection, nil if none was.
+	// Of a conflict, it is the one that was there first.
+	Owner *Operation
+	// Intruder is the operation that was refused, or that interfered; nil
+	// except for a conflict.
+	Intruder *Operation
+	// Conflict is why Intruder may not use the connection.
+	Conflict Conflict
+	// Goroutine is the number of the goroutine that met the violation, and
+	// Stack its stack; text for people.
+	Goroutine string
+
+	// History are the last packets, oldest first; Forgotten counts older ones.
+	History   []HistoryEntry
+	Forgotten uint64
+
+	// Err is the error of the socket or the driver, if there is one.
+	Err error
+	// Context is that of the operation under way, never nil.
+	Context context.Context
+}
+
+// Quiet reports whether the event is too ordinary to be told: the peer closed
+// an idle connection politely. It is counted.
+func (r *Report) Quiet() bool { return r.quiet() }
+
+// Started returns when the operation under way began, or Time.
+func (r *Report) Started() time.Time {
+	if o := r.operation(); o != nil {
+		return o.Started
+	}
+	return r.Time
+}
+
+// operation is the one in whose course the violation was met.
+func (r *Report) operation() *Operation {
+	if r.Intruder != nil {
+		return r.Intruder
+	}
+	return r.Owner
+}
+
+// Operation returns the operation in whose course the violation was met: the
+// intruder of a conflict, the owner otherwise; nil if there was none.
+func (r *Report) Operation() *Operation { return r.operation() }
+
+// String is the report in a few lines of text, without the timeline.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s): %s\n%s\n", r.Cause.Title, r.Cause.Slug, r.Cause.Explanation, r.Cause.Advice)
+	fmt.Fprintf(&b, "connection %d to %s, %s old", r.Connection, r.Server, formatDuration(r.Evidence.Age))
+	if o := r.operation(); o != nil {
+		fmt.Fprintf(&b, "; during %s", o)
+	}
+	b.WriteByte('\n')
+	return b.String()
+}

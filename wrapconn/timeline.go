@@ -1,0 +1,53 @@
+package wrapconn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// Label names the entry in a few words: "COM_QUERY", "ERR 1159", "rows × 4096".
+func (e HistoryEntry) Label() string {
+	switch {
+	case e.Kind == session.KindCommand:
+		return e.Command.String()
+	case e.Kind == session.KindERR && e.ErrorCode != 0:
+		return fmt.Sprintf("ERR %d", e.ErrorCode)
+	case e.Count > 1:
+		return fmt.Sprintf("%ss × %d", e.Kind, e.Count)
+	}
+	return e.Kind.String()
+}
+
+// IDs prints the sequence id, or the first and last one of a run.
+func (e HistoryEntry) IDs() string {
+	if e.Count > 1 {
+		return fmt.Sprintf("%d…%d", e.First, e.Last)
+	}
+	return fmt.Sprint(e.First)
+}
+
+// Timeline is the report's history as text, one line a packet, with the time
+// since the connection was made.
+func (r *Report) Timeline() string {
+	var b strings.Builder
+	if r.Forgotten > 0 {
+		fmt.Fprintf(&b, "%12s  … %d earlier packets\n", "", r.Forgotten)
+	}
+	for _, e := range r.History {
+		arrow := "◀──"
+		if e.Direction == session.FromClient {
+			arrow = "──▶"
+		}
+		fmt.Fprintf(&b, "%+12.6f  %s  seq %-7s  %-28s %9d bytes", e.Time.Sub(r.Connected).Seconds(), arrow, e.IDs(), e.Label(), e.Bytes)
+		if e.Violation != session.None {
+			fmt.Fprintf(&b, "   ← %s", e.Violation)
+			if e.Violation == session.SequenceMismatch || e.Violation == session.MisnumberedError {
+				fmt.Fprintf(&b, ", %d was due", r.Evidence.Expected)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

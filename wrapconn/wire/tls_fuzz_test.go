@@ -1,0 +1,74 @@
+package wire
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// Any split of any conversation gives the packets that were sent.
+func FuzzTLSConversation(f *testing.F) {
+	f.Add(uint64(1), uint8(0), []byte{})
+	f.Add(uint64(2), uint8(1), []byte{0})
+	f.Add(uint64(3), uint8(2), []byte{0, 3, 255})
+	f.Add(uint64(4), uint8(4), []byte{1, 0, 90})
+	f.Add(uint64(5), uint8(10), []byte{7})
+	f.Fuzz(func(t *testing.T, seed uint64, suite uint8, sizes []byte) {
+		s := converse(rand.New(rand.NewPCG(seed, 1)), &tlsSuites[int(suite)%len(tlsSuites)])
+		w := newTLSWatch()
+		w.rec[0].runs, w.rec[1].runs = seed%2 == 0, seed%3 == 0
+		s.play(w.t, sizes)
+		w.check(t, s.plain)
+	})
+}
+
+// Nothing that the two sides send makes a TLS panic or keep much; and how it
+// comes makes no difference to what is seen of it.
+func FuzzTLSBytes(f *testing.F) {
+	f.Add(uint64(1), uint8(0), []byte{0, 4, 1}, []byte{3})
+	f.Add(uint64(2), uint8(3), []byte{10, 4, 1, 9, 9, 9}, []byte{0})
+	f.Add(uint64(3), uint8(2), []byte{3, 0, 255, 3, 1, 7}, []byte{200, 1})
+	f.Fuzz(func(t *testing.T, seed uint64, suite uint8, spoil, sizes []byte) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		s := converse(rnd, &tlsSuites[int(suite)%len(tlsSuites)])
+		for ; len(spoil) >= 3; spoil = spoil[3:] { // step, offset, what
+			b := s.steps[int(spoil[0])%len(s.steps)].bytes
+			if len(b) > 0 {
+				b[int(spoil[1])%len(b)] ^= spoil[2]
+			}
+		}
+		var first *tlsWatch
+		for _, cut := range [][]byte{nil, sizes} {
+			w := newTLSWatch()
+			s.play(w.t, cut)
+			if n := len(w.t.server.held) + len(w.t.client.held); n > tlsMaxHeld {
+				t.Fatalf("%d bytes held", n)
+			}
+			if first == nil {
+				first = w
+				continue
+			}
+			if a, b := first.t.Info().State, w.t.Info().State; a != b {
+				t.Fatalf("%v (%s) or %v (%s) by the cut", a, first.t.Info().Reason, b, w.t.Info().Reason)
+			}
+			for side := range w.rec {
+				same(t, w.rec[side].all, first.rec[side].all)
+			}
+		}
+	})
+}
+
+// FuzzTLSRandom feeds bytes that no TLS wrote.
+func FuzzTLSRandom(f *testing.F) {
+	f.Add([]byte("\x16\x03\x01\x00\x04\x01\x00\x00\x00"), []byte("\x15\x03\x03\x00\x02\x02\x28"), []byte("CLIENT_RANDOM 00 00\n"))
+	f.Add(record(tlsApplicationData, make([]byte, 30)), packetOf(0, 20, 0xFF), []byte("\n\n  \n"))
+	f.Fuzz(func(t *testing.T, client, server, log []byte) {
+		w := newTLSWatch()
+		w.t.FeedClient(client)
+		w.t.PeekServer(server)
+		w.t.FeedServer(server)
+		w.t.WriteKeyLog(log)
+		w.t.FeedServer(client)
+		w.t.FeedClient(server)
+		w.t.Zero()
+	})
+}
