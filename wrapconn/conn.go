@@ -196,6 +196,12 @@ func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
 	return false, c.refuse(ctx, kind, conflict)
 }
 
+// TryBegin is Begin for a Close: it reports no conflict, because hanging up is
+// lawful at any time.
+func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
+	return c.owner.begin(kind, ctx, c.now(), false) == NoConflict
+}
+
 // End releases the connection. With lease, the operation's result is still to
 // be read: only BeginLeased gets in until EndLeased gives the lease up.
 func (c *Conn) End(lease bool) { c.owner.end(lease) }

@@ -129,3 +129,16 @@ func (c *Conn) tell(r *Report) {
 		c.opts.OnReport(r.Context, r)
 	}
 }
+
+// Malformed reports that the client could not read the server's answer and
+// panicked over it. The connection must not be used again.
+func (c *Conn) Malformed(err error) {
+	c.mu.Lock()
+	c.find(finding{
+		violation: session.Malformed, phase: c.tracker.Phase(), dir: session.FromServer,
+		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err,
+	})
+	found := c.takeFound()
+	c.mu.Unlock()
+	c.deliver(found)
+}

@@ -1,8 +1,6 @@
 package wrapconn
 
 import (
-	"crypto/tls"
-
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
@@ -50,10 +48,8 @@ func (v *tlsView) NotTLS(from wire.TLSSide, _ []byte) wire.Sink {
 // Opaque implements wire.TLSEvents.
 func (v *tlsView) Opaque(reason string) { v.conn.hide(reason) }
 
-// WriteKeyLog takes the lines that crypto/tls writes to the KeyLogWriter of the
-// tls.Config of this connection. The secrets stay in the connection's memory
-// and are erased by Close. It never fails.
-func (c *Conn) WriteKeyLog(lines []byte) {
+// writeKeyLog takes lines of the key log of this connection.
+func (c *Conn) writeKeyLog(lines []byte) {
 	c.mu.Lock()
 	if c.tls != nil && !c.hidden {
 		c.tls.view.WriteKeyLog(lines)
@@ -61,22 +57,6 @@ func (c *Conn) WriteKeyLog(lines []byte) {
 	found := c.takeFound()
 	c.mu.Unlock()
 	c.deliver(found)
-}
-
-// WatchSessions returns a session cache that does what cache does and lets the
-// connection see through a resumed TLS 1.2 session, whose secret crypto/tls does
-// not log. A nil cache stays nil.
-func (c *Conn) WatchSessions(cache tls.ClientSessionCache) tls.ClientSessionCache {
-	if cache == nil {
-		return nil
-	}
-	return wire.WatchSessions(cache, func(master []byte) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.tls != nil {
-			c.tls.view.OfferSession(master)
-		}
-	})
 }
 
 // compView is the compression layer of a connection.

@@ -16,8 +16,11 @@ import (
 //
 // Any inconsistency makes the connection opaque, for good and with a reason.
 //
-// A TLS does not lock, like the rest of the package. WriteKeyLog is called by
-// crypto/tls in the middle of a handshake and must be serialised with the rest.
+// A TLS does not lock, like the rest of the package, and its two sides share
+// state: all calls must be serialised, WriteKeyLog among them, which crypto/tls
+// makes in the middle of a handshake. Bytes from the server are fed before the
+// Read that brought them returns, and bytes from the client before they can be
+// answered: each side's records are understood by what came before.
 type TLS struct {
 	ev             TLSEvents
 	info           TLSInfo

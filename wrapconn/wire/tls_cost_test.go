@@ -11,11 +11,10 @@ import (
 // tlsRepeat is the view of a connection past its handshake, to which the same
 // records can be fed again and again.
 type tlsRepeat struct {
-	w    *TLS
-	h    *tlsHalf
-	seq  uint64
-	pass [2]*countHandler
-	b    []byte
+	w   *TLS
+	h   *tlsHalf
+	seq uint64
+	b   []byte
 }
 
 func newTLSRepeat(suite *tlsSuite, write func(s *tlsScript)) *tlsRepeat {

@@ -315,7 +315,6 @@ func (w *tlsWatch) check(t *testing.T, plain [2][]byte) {
 		t.Fatalf("state %v, reason %q", i.State, i.Reason)
 	}
 	for side := range plain {
-		t.Log(TLSSide(side), len(plain[side]), "bytes,", len(w.rec[side].all), "packets")
 		same(t, w.rec[side].all, parse(plain[side], ShortPrefix))
 	}
 }

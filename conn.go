@@ -1,0 +1,176 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// conn is what database/sql, and a user of sql.Conn.Raw, holds. Around it lies
+// nothing, inside lies what sqlmw made of the driver's connection. sqlmw routes
+// pings and transactions; for the calls in which it would hide mysql.Result, or
+// cost allocations on every query, conn calls the same interceptor itself.
+type conn struct {
+	mw interface {
+		driver.Conn
+		driver.Pinger
+		driver.ConnBeginTx
+		driver.NamedValueChecker
+	}
+	it *interceptor
+
+	// What the driver's connection can do; nil if it cannot.
+	preparer driver.ConnPrepareContext
+	execer   driver.ExecerContext
+	queryer  driver.QueryerContext
+}
+
+var (
+	_ driver.Conn               = (*conn)(nil)
+	_ driver.ConnBeginTx        = (*conn)(nil)
+	_ driver.ConnPrepareContext = (*conn)(nil)
+	_ driver.Execer             = (*conn)(nil) //nolint:staticcheck // go-sql-driver's connection has it
+	_ driver.ExecerContext      = (*conn)(nil)
+	_ driver.NamedValueChecker  = (*conn)(nil)
+	_ driver.Pinger             = (*conn)(nil)
+	_ driver.Queryer            = (*conn)(nil) //nolint:staticcheck // go-sql-driver's connection has it
+	_ driver.QueryerContext     = (*conn)(nil)
+	_ driver.SessionResetter    = (*conn)(nil)
+	_ driver.Validator          = (*conn)(nil)
+)
+
+func newConn(mw driver.Conn, it *interceptor) *conn {
+	c := &conn{it: it}
+	c.mw = mw.(interface {
+		driver.Conn
+		driver.Pinger
+		driver.ConnBeginTx
+		driver.NamedValueChecker
+	})
+	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
+	c.execer, _ = it.inner.(driver.ExecerContext)
+	c.queryer, _ = it.inner.(driver.QueryerContext)
+	return c
+}
+
+// Raw returns the connection of the driver below: go-sql-driver's, unless
+// WithMiddleware put another one in between. What is done with it goes past the
+// owner.
+func (c *conn) Raw() driver.Conn { return c.it.inner }
+
+// Prepare implements driver.Conn.
+func (c *conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext implements driver.ConnPrepareContext.
+func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	p := c.preparer
+	if p == nil {
+		p = plainPreparer{c.it.inner}
+	}
+	_, s, err := c.it.ConnPrepareContext(ctx, p, query)
+	if err != nil {
+		return nil, err
+	}
+	return newStmt(c, s, query), nil
+}
+
+// plainPreparer is a connection that can only prepare without a context.
+type plainPreparer struct{ c driver.Conn }
+
+func (p plainPreparer) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.c.Prepare(query)
+}
+
+// Begin implements driver.Conn.
+func (c *conn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	return c.mw.BeginTx(ctx, opts)
+}
+
+// Ping implements driver.Pinger.
+func (c *conn) Ping(ctx context.Context) error { return c.mw.Ping(ctx) }
+
+// CheckNamedValue implements driver.NamedValueChecker.
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error { return c.mw.CheckNamedValue(v) }
+
+// ExecContext implements driver.ExecerContext. The result is the driver's own:
+// a mysql.Result.
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.execer == nil {
+		return nil, driver.ErrSkip
+	}
+	return c.it.ConnExecContext(ctx, c.execer, query, args)
+}
+
+// Exec implements driver.Execer.
+func (c *conn) Exec(query string, args []driver.Value) (driver.Result, error) {
+	return c.ExecContext(context.Background(), query, named(args))
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.queryer == nil {
+		return nil, driver.ErrSkip
+	}
+	_, r, err := c.it.ConnQueryContext(ctx, c.queryer, query, args)
+	return r, err
+}
+
+// Query implements driver.Queryer.
+func (c *conn) Query(query string, args []driver.Value) (driver.Rows, error) {
+	return c.QueryContext(context.Background(), query, named(args))
+}
+
+// ResetSession implements driver.SessionResetter: database/sql calls it when a
+// connection leaves the pool. Whatever waits in the socket is looked at before
+// the driver's own check, which would take a byte of it and throw it away.
+func (c *conn) ResetSession(ctx context.Context) (err error) {
+	o, err := c.it.begin(ctx, wrapconn.OpReset)
+	if err != nil {
+		return driver.ErrBadConn
+	}
+	defer o.end(&err)
+	if c.it.wire.Check() != nil && c.it.mode == Enforce {
+		return driver.ErrBadConn
+	}
+	if r, ok := c.it.inner.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+// IsValid implements driver.Validator: a connection on which something broke,
+// or on which an answer is outstanding, does not go back to the pool.
+func (c *conn) IsValid() bool {
+	if c.it.mode == Enforce && (c.it.wire.Err() != nil || !c.it.wire.Idle()) {
+		return false
+	}
+	v, ok := c.it.inner.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
+// Close implements driver.Conn. It is lawful at any time.
+func (c *conn) Close() error {
+	if c.it.wire.TryBegin(context.Background(), wrapconn.OpClose) {
+		defer c.it.wire.End(false)
+	}
+	return c.it.inner.Close()
+}
+
+func named(args []driver.Value) []driver.NamedValue {
+	out := make([]driver.NamedValue, len(args))
+	for i, v := range args {
+		out[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/ngrok/sqlmw"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// connector makes guarded connections.
+type connector struct {
+	cfg    *mysql.Config // normalised; immutable
+	opt    config
+	driver *Driver
+	report func(context.Context, *wrapconn.Report)
+}
+
+var _ driver.Connector = (*connector)(nil)
+
+func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
+	cfg, err := normalise(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &connector{cfg: cfg, opt: o, driver: d, report: newReporter(&o)}, nil
+}
+
+// errProbe ends the connect of normalise before it dials.
+var errProbe = errors.New("seqguard: probe")
+
+// normalise returns a copy of cfg with the defaults that the driver gives it:
+// network, address, and the TLS configuration that TLSConfig names. The driver
+// does that in unexported code; what it came to is seen by a BeforeConnect of
+// ours, which ends the attempt.
+func normalise(cfg *mysql.Config) (*mysql.Config, error) {
+	out, probe := cfg.Clone(), cfg.Clone()
+	var seen *mysql.Config
+	if err := probe.Apply(mysql.BeforeConnect(func(_ context.Context, c *mysql.Config) error {
+		seen = c
+		return errProbe
+	})); err != nil {
+		return nil, err
+	}
+	c, err := mysql.NewConnector(probe)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Connect(context.Background()); err != errProbe {
+		return nil, errors.New("seqguard: this version of go-sql-driver/mysql does not call BeforeConnect before it dials")
+	}
+	out.Net, out.Addr, out.TLS, out.AllowFallbackToPlaintext = seen.Net, seen.Addr, seen.TLS, seen.AllowFallbackToPlaintext
+	out.Logger = seen.Logger
+	return out, nil
+}
+
+// Driver implements driver.Connector.
+func (c *connector) Driver() driver.Driver { return c.driver }
+
+// Connect implements driver.Connector. Each connection gets a configuration, a
+// dialer and an interceptor of its own, so that the three know of each other
+// without any shared state.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	cfg := c.cfg.Clone()
+	d := &dialer{ctx: ctx, dial: cfg.DialFunc, opt: wrapconn.Options{
+		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true,
+		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.report,
+	}}
+	cfg.DialFunc = d.dialContext
+	if cfg.TLS != nil && !c.opt.opaqueTLS {
+		d.link = wrapconn.ViewTLS(cfg.TLS)
+	}
+	base, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c.opt.middleware != nil {
+		base = c.opt.middleware(base)
+	}
+	it := &interceptor{dialer: d, mode: c.opt.mode}
+	mw, err := sqlmw.Driver(fixed{base}, it).(driver.DriverContext).OpenConnector("")
+	if err != nil {
+		return nil, err
+	}
+	conn, err := mw.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(conn, it), nil
+}
+
+// fixed is a driver that has one connector: the form in which sqlmw takes one.
+type fixed struct{ connector driver.Connector }
+
+func (f fixed) Open(string) (driver.Conn, error) { return f.connector.Connect(context.Background()) }
+
+func (f fixed) OpenConnector(string) (driver.Connector, error) { return f.connector, nil }

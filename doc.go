@@ -1,0 +1,3 @@
+// Package seqguard is a MySQL driver for database/sql that explains what goes
+// wrong on the wire.
+package seqguard

@@ -1,0 +1,61 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// DriverName is the name under which the package registers its driver.
+const DriverName = "mysql-seqguard"
+
+func init() { sql.Register(DriverName, &Driver{}) }
+
+// Driver is the guarded driver. The zero value is usable and has the default
+// options. It is safe for concurrent use.
+type Driver struct {
+	opts []Option
+}
+
+var (
+	_ driver.Driver        = (*Driver)(nil)
+	_ driver.DriverContext = (*Driver)(nil)
+)
+
+// Register registers a guarded driver with other options under another name.
+// Like sql.Register, it panics if the name is taken.
+func Register(name string, opts ...Option) { sql.Register(name, &Driver{opts: opts}) }
+
+// Open implements driver.Driver.
+func (d *Driver) Open(dsn string) (driver.Conn, error) {
+	c, err := d.OpenConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return c.Connect(context.Background())
+}
+
+// OpenConnector implements driver.DriverContext: sql.Open calls it. dsn is one
+// of go-sql-driver/mysql, with our own parameters besides (see the package
+// documentation). Errors are about the DSN; nothing is connected yet.
+func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
+	o := newConfig(d.opts)
+	dsn, err := cutDSN(dsn, &o)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return newConnector(cfg, o, d)
+}
+
+// NewConnector returns a connector for sql.OpenDB, as mysql.NewConnector does.
+// Of cfg, everything is kept: DialFunc is wrapped, a KeyLogWriter is still
+// served, BeforeConnect is called. cfg may be changed afterwards.
+func NewConnector(cfg *mysql.Config, opts ...Option) (driver.Connector, error) {
+	return newConnector(cfg, newConfig(opts), &Driver{opts: opts})
+}

@@ -1,0 +1,92 @@
+package seqguard
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// dsnPrefix begins the names of our own DSN parameters.
+const dsnPrefix = "seqguard"
+
+// dsnParams are the parameters that are taken out of a DSN before the driver
+// sees it.
+var dsnParams = []struct {
+	name, takes string
+	set         func(c *config, value string) bool
+}{
+	{"seqguardMode", `"enforce" or "observe"`, func(c *config, v string) bool {
+		switch v {
+		case "enforce":
+			c.mode = Enforce
+		case "observe":
+			c.mode = Observe
+		default:
+			return false
+		}
+		return true
+	}},
+	{"seqguardHistory", fmt.Sprintf("a number from 1 to %d", wrapconn.MaxHistory), func(c *config, v string) bool {
+		n, err := strconv.Atoi(v)
+		c.history = n
+		return err == nil && n >= 1 && n <= wrapconn.MaxHistory
+	}},
+	{"seqguardTLS", `"visible" or "opaque"`, func(c *config, v string) bool {
+		c.opaqueTLS = v == "opaque"
+		return v == "visible" || v == "opaque"
+	}},
+	{"seqguardCallSites", `"true" or "false"`, func(c *config, v string) bool {
+		c.callSites = v == "true"
+		return v == "true" || v == "false"
+	}},
+}
+
+// cutDSN takes our parameters out of dsn and applies them to c. It never puts a
+// part of the DSN other than its own parameters into an error: a DSN holds a
+// password.
+func cutDSN(dsn string, c *config) (string, error) {
+	// The driver looks for the last slash, then for the first question mark.
+	slash := strings.LastIndexByte(dsn, '/')
+	if slash < 0 {
+		return dsn, nil // the driver has the error for this
+	}
+	query := strings.IndexByte(dsn[slash:], '?')
+	if query < 0 {
+		return dsn, nil
+	}
+	head, params := dsn[:slash+query], strings.Split(dsn[slash+query+1:], "&")
+	kept := params[:0]
+	for _, p := range params {
+		if !strings.HasPrefix(p, dsnPrefix) {
+			kept = append(kept, p)
+			continue
+		}
+		name, value, _ := strings.Cut(p, "=")
+		if err := setDSNParam(c, name, value); err != nil {
+			return "", err
+		}
+	}
+	if len(kept) == 0 {
+		return head, nil
+	}
+	return head + "?" + strings.Join(kept, "&"), nil
+}
+
+func setDSNParam(c *config, name, value string) error {
+	var names []string
+	for _, p := range dsnParams {
+		names = append(names, p.name)
+		if p.name != name {
+			continue
+		}
+		v, err := url.QueryUnescape(value)
+		if err != nil || !p.set(c, v) {
+			return fmt.Errorf("seqguard: DSN parameter %s takes %s, not %q", name, p.takes, value)
+		}
+		return nil
+	}
+	return fmt.Errorf("seqguard: unknown DSN parameter %q; there are %s", name, strings.Join(names, ", "))
+}

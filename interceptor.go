@@ -1,0 +1,222 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+	"runtime"
+
+	"github.com/ngrok/sqlmw"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// interceptor opens and ends the operations of one connection. sqlmw calls it
+// for what it routes, and conn, stmt and rows call it for the rest.
+type interceptor struct {
+	sqlmw.NullInterceptor // results, and the rows and statements that sqlmw never gets to see
+
+	dialer *dialer
+	mode   wrapconn.Mode
+	wire   *wrapconn.Conn // nil until connected
+	inner  driver.Conn    // the driver's connection
+}
+
+var _ sqlmw.Interceptor = (*interceptor)(nil)
+
+// op is one operation between its begin and its end.
+type op struct {
+	it    *interceptor
+	kind  wrapconn.OpKind
+	taken bool // the owner is ours; false when Observe lets an intruder through
+}
+
+func (it *interceptor) begin(ctx context.Context, kind wrapconn.OpKind) (op, error) {
+	taken, err := it.wire.Begin(ctx, kind)
+	return op{it, kind, taken}, err
+}
+
+// end is to be deferred: it releases the owner, turns a panic of the driver's
+// parser into an error, and puts the report, if there is one, around the error.
+func (o op) end(err *error) {
+	p := recover()
+	if o.taken {
+		o.it.wire.End(false)
+	}
+	if p != nil {
+		*err = o.it.rescue(p)
+	}
+	if *err != nil {
+		*err = o.it.explain(*err)
+	}
+}
+
+// rescue takes a panic out of a driver call. The driver does not check every
+// bound while it parses an answer; a broken peer must not end the process. Any
+// other panic goes on.
+func (it *interceptor) rescue(p any) error {
+	e, ok := p.(runtime.Error)
+	if !ok || it.wire == nil {
+		panic(p)
+	}
+	it.wire.Malformed(e)
+	_ = it.wire.Close()
+	return e
+}
+
+// explain puts the report of what broke around the driver's error. Sentinels
+// that database/sql compares with == stay as they are, as does everything in
+// Observe mode.
+func (it *interceptor) explain(err error) error {
+	if err == driver.ErrSkip || err == driver.ErrRemoveArgument || err == io.EOF || it.mode == Observe || it.wire == nil {
+		return err
+	}
+	r := it.wire.Take()
+	if r == nil {
+		return err
+	}
+	return newProtocolError(r, err)
+}
+
+// ConnectorConnect implements sqlmw.Interceptor. The dialer began the
+// operation.
+func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector) (conn driver.Conn, err error) {
+	defer func() {
+		p := recover()
+		it.wire = it.dialer.conn
+		if it.wire != nil {
+			it.wire.End(false)
+		}
+		if p != nil {
+			err = it.rescue(p)
+		}
+		if err != nil {
+			conn, err = nil, it.explain(err)
+			return
+		}
+		it.inner = conn
+	}()
+	return c.Connect(ctx)
+}
+
+// ConnPing implements sqlmw.Interceptor.
+func (it *interceptor) ConnPing(ctx context.Context, c driver.Pinger) (err error) {
+	o, err := it.begin(ctx, wrapconn.OpPing)
+	if err != nil {
+		return err
+	}
+	defer o.end(&err)
+	return c.Ping(ctx)
+}
+
+// ConnBeginTx implements sqlmw.Interceptor.
+func (it *interceptor) ConnBeginTx(ctx context.Context, c driver.ConnBeginTx, opts driver.TxOptions) (_ context.Context, tx driver.Tx, err error) {
+	o, err := it.begin(ctx, wrapconn.OpBegin)
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer o.end(&err)
+	tx, err = c.BeginTx(ctx, opts)
+	return ctx, tx, err
+}
+
+// TxCommit implements sqlmw.Interceptor.
+func (it *interceptor) TxCommit(ctx context.Context, tx driver.Tx) (err error) {
+	o, err := it.begin(ctx, wrapconn.OpCommit)
+	if err != nil {
+		return err
+	}
+	defer o.end(&err)
+	return tx.Commit()
+}
+
+// TxRollback implements sqlmw.Interceptor.
+func (it *interceptor) TxRollback(ctx context.Context, tx driver.Tx) (err error) {
+	o, err := it.begin(ctx, wrapconn.OpRollback)
+	if err != nil {
+		return err
+	}
+	defer o.end(&err)
+	return tx.Rollback()
+}
+
+// ConnPrepareContext implements sqlmw.Interceptor.
+func (it *interceptor) ConnPrepareContext(ctx context.Context, c driver.ConnPrepareContext, query string) (_ context.Context, s driver.Stmt, err error) {
+	o, err := it.begin(ctx, wrapconn.OpPrepare)
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer o.end(&err)
+	s, err = c.PrepareContext(ctx, query)
+	return ctx, s, err
+}
+
+// ConnExecContext implements sqlmw.Interceptor.
+func (it *interceptor) ConnExecContext(ctx context.Context, c driver.ExecerContext, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	o, err := it.begin(ctx, wrapconn.OpExec)
+	if err != nil {
+		return nil, err
+	}
+	defer o.end(&err)
+	return c.ExecContext(ctx, query, args)
+}
+
+// ConnQueryContext implements sqlmw.Interceptor.
+func (it *interceptor) ConnQueryContext(ctx context.Context, c driver.QueryerContext, query string, args []driver.NamedValue) (_ context.Context, r driver.Rows, err error) {
+	o, err := it.begin(ctx, wrapconn.OpQuery)
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer o.endRows(&r, &err)
+	r, err = c.QueryContext(ctx, query, args)
+	return ctx, r, err
+}
+
+// StmtExecContext implements sqlmw.Interceptor.
+func (it *interceptor) StmtExecContext(ctx context.Context, s driver.StmtExecContext, _ string, args []driver.NamedValue) (res driver.Result, err error) {
+	o, err := it.begin(ctx, wrapconn.OpExec)
+	if err != nil {
+		return nil, err
+	}
+	defer o.end(&err)
+	return s.ExecContext(ctx, args)
+}
+
+// StmtQueryContext implements sqlmw.Interceptor.
+func (it *interceptor) StmtQueryContext(ctx context.Context, s driver.StmtQueryContext, _ string, args []driver.NamedValue) (_ context.Context, r driver.Rows, err error) {
+	o, err := it.begin(ctx, wrapconn.OpQuery)
+	if err != nil {
+		return ctx, nil, err
+	}
+	defer o.endRows(&r, &err)
+	r, err = s.QueryContext(ctx, args)
+	return ctx, r, err
+}
+
+// StmtClose implements sqlmw.Interceptor.
+func (it *interceptor) StmtClose(ctx context.Context, s driver.Stmt) (err error) {
+	o, err := it.begin(ctx, wrapconn.OpStmtClose)
+	if err != nil {
+		return err
+	}
+	defer o.end(&err)
+	return s.Close()
+}
+
+// endRows is end for a query: it wraps the rows, and leaves a lease behind if
+// there is a result to read.
+func (o op) endRows(r *driver.Rows, err *error) {
+	p := recover()
+	lease := p == nil && *err == nil && *r != nil && len((*r).Columns()) > 0
+	if o.taken {
+		o.it.wire.End(lease)
+	}
+	switch {
+	case p != nil:
+		*r, *err = nil, o.it.explain(o.it.rescue(p))
+	case *err != nil:
+		*r, *err = nil, o.it.explain(*err)
+	case *r != nil:
+		*r = newRows(o.it, *r, lease && o.taken)
+	}
+}

@@ -1,0 +1,123 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+	"log/slog"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// Option configures Register and NewConnector. Parameters of the DSN win over
+// options.
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// Mode says what happens when a connection is used as it must not be.
+type Mode = wrapconn.Mode
+
+const (
+	// Enforce, the default, refuses such a use before a byte is written.
+	Enforce = wrapconn.Enforce
+	// Observe reports the same and refuses nothing; errors are the driver's own.
+	Observe = wrapconn.Observe
+)
+
+type config struct {
+	mode       Mode
+	history    int
+	opaqueTLS  bool
+	callSites  bool
+	tracers    trace.TracerProvider
+	meters     metric.MeterProvider
+	loggers    log.LoggerProvider
+	logger     *slog.Logger
+	attributes []attribute.KeyValue
+	onReport   func(context.Context, *wrapconn.Report)
+	middleware func(driver.Connector) driver.Connector
+}
+
+func newConfig(opts []Option) config {
+	c := config{callSites: true}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(&c)
+		}
+	}
+	return c
+}
+
+// WithTracerProvider sets who makes the spans. Without it the global provider
+// is asked at each report, so that one set after sql.Open is found.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return optionFunc(func(c *config) { c.tracers = p })
+}
+
+// WithMeterProvider sets who makes the instruments, in place of the global
+// provider.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return optionFunc(func(c *config) { c.meters = p })
+}
+
+// WithLoggerProvider sets who takes the OpenTelemetry log records, in place of
+// the global provider.
+func WithLoggerProvider(p log.LoggerProvider) Option {
+	return optionFunc(func(c *config) { c.loggers = p })
+}
+
+// WithLogger also writes each report to l.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.logger = l })
+}
+
+// WithMode chooses between Enforce and Observe. DSN: seqguardMode=observe.
+func WithMode(m Mode) Option { return optionFunc(func(c *config) { c.mode = m }) }
+
+// WithHistory sets how many packets a connection remembers, 1 to
+// wrapconn.MaxHistory; other values mean wrapconn.DefaultHistory. A run of rows
+// counts as one. DSN: seqguardHistory=64.
+func WithHistory(n int) Option {
+	return optionFunc(func(c *config) {
+		if n < 1 || n > wrapconn.MaxHistory {
+			n = 0
+		}
+		c.history = n
+	})
+}
+
+// WithTLSView says whether to look into TLS, which is the default: with the
+// secrets that crypto/tls hands to the connection's own KeyLogWriter. The
+// secrets stay in the connection's memory. DSN: seqguardTLS=opaque.
+func WithTLSView(on bool) Option { return optionFunc(func(c *config) { c.opaqueTLS = !on }) }
+
+// WithCallSites says whether to record where each operation was started, which
+// is the default and costs about half a microsecond an operation.
+// DSN: seqguardCallSites=false.
+func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callSites = on }) }
+
+// WithAttributes adds attributes to every span, log record and metric.
+func WithAttributes(kv ...attribute.KeyValue) Option {
+	return optionFunc(func(c *config) { c.attributes = append(c.attributes[:len(c.attributes):len(c.attributes)], kv...) })
+}
+
+// WithOnReport calls fn for each report that is not rate-limited away by
+// telemetry: fn gets all of them. It runs on the goroutine that met the
+// violation and must not use the connection.
+func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
+	return optionFunc(func(c *config) { c.onReport = fn })
+}
+
+// WithMiddleware puts another wrapper between this one and go-sql-driver:
+// wrap gets the driver's connector and returns its own. It is called for each
+// connection.
+func WithMiddleware(wrap func(driver.Connector) driver.Connector) Option {
+	return optionFunc(func(c *config) { c.middleware = wrap })
+}

@@ -1,0 +1,158 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+	"reflect"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// driverRows are the interfaces of go-sql-driver's rows.
+type driverRows interface {
+	driver.Rows
+	driver.RowsNextResultSet
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeNullable
+	driver.RowsColumnTypePrecisionScale
+	driver.RowsColumnTypeScanType
+}
+
+// rows is a result. While it is open it holds the connection's lease.
+type rows struct {
+	driverRows
+	it    *interceptor
+	lease bool
+}
+
+var _ driverRows = (*rows)(nil)
+
+func newRows(it *interceptor, r driver.Rows, lease bool) *rows {
+	dr, ok := r.(driverRows)
+	if !ok {
+		dr = filledRows{r} // of a middleware
+	}
+	return &rows{driverRows: dr, it: it, lease: lease}
+}
+
+// Next implements driver.Rows. It runs for every row of every scan: all it adds
+// is the deferred recover.
+func (r *rows) Next(dest []driver.Value) (err error) {
+	defer r.rescue(&err)
+	if err = r.driverRows.Next(dest); err == nil {
+		return nil
+	}
+	if err == io.EOF && r.lease && !r.driverRows.HasNextResultSet() {
+		r.lease = false
+		r.it.wire.Drop()
+	}
+	return r.it.explain(err)
+}
+
+func (r *rows) rescue(err *error) {
+	if p := recover(); p != nil {
+		*err = r.it.explain(r.it.rescue(p))
+	}
+}
+
+// NextResultSet implements driver.RowsNextResultSet.
+func (r *rows) NextResultSet() (err error) {
+	taken, err := r.enter(wrapconn.OpNextResultSet)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		p := recover()
+		r.leave(taken, err != nil || p != nil)
+		if p != nil {
+			err = r.it.rescue(p)
+		}
+		if err != nil {
+			err = r.it.explain(err)
+		}
+	}()
+	return r.driverRows.NextResultSet()
+}
+
+// Close implements driver.Rows. It reads what is left of the result.
+func (r *rows) Close() (err error) {
+	taken, err := r.enter(wrapconn.OpRowsClose)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		p := recover()
+		r.leave(taken, true)
+		if p != nil {
+			err = r.it.rescue(p)
+		}
+		if err != nil {
+			err = r.it.explain(err)
+		}
+	}()
+	return r.driverRows.Close()
+}
+
+// enter lets the holder of the lease in. Rows without a lease have been read to
+// their end and touch the wire no more.
+func (r *rows) enter(kind wrapconn.OpKind) (taken bool, err error) {
+	if !r.lease {
+		return false, nil
+	}
+	return r.it.wire.BeginLeased(context.Background(), kind)
+}
+
+// leave lets the holder of the lease out; over gives the lease up.
+func (r *rows) leave(taken, over bool) {
+	if over {
+		r.lease = false
+	}
+	if taken {
+		r.it.wire.EndLeased(over)
+	}
+}
+
+// filledRows gives rows of a middleware the interfaces that they lack, with the
+// defaults of database/sql.
+type filledRows struct{ driver.Rows }
+
+func (r filledRows) HasNextResultSet() bool {
+	n, ok := r.Rows.(driver.RowsNextResultSet)
+	return ok && n.HasNextResultSet()
+}
+
+func (r filledRows) NextResultSet() error {
+	if n, ok := r.Rows.(driver.RowsNextResultSet); ok {
+		return n.NextResultSet()
+	}
+	return io.EOF
+}
+
+func (r filledRows) ColumnTypeDatabaseTypeName(i int) string {
+	if c, ok := r.Rows.(driver.RowsColumnTypeDatabaseTypeName); ok {
+		return c.ColumnTypeDatabaseTypeName(i)
+	}
+	return ""
+}
+
+func (r filledRows) ColumnTypeNullable(i int) (nullable, ok bool) {
+	if c, ok := r.Rows.(driver.RowsColumnTypeNullable); ok {
+		return c.ColumnTypeNullable(i)
+	}
+	return false, false
+}
+
+func (r filledRows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
+	if c, ok := r.Rows.(driver.RowsColumnTypePrecisionScale); ok {
+		return c.ColumnTypePrecisionScale(i)
+	}
+	return 0, 0, false
+}
+
+func (r filledRows) ColumnTypeScanType(i int) reflect.Type {
+	if c, ok := r.Rows.(driver.RowsColumnTypeScanType); ok {
+		return c.ColumnTypeScanType(i)
+	}
+	return reflect.TypeFor[any]()
+}

@@ -1,0 +1,107 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+)
+
+// stmt is a prepared statement. It has the interfaces that go-sql-driver's has.
+type stmt struct {
+	driver.Stmt
+	conn  *conn
+	query string
+}
+
+var (
+	_ driver.Stmt              = (*stmt)(nil)
+	_ driver.StmtExecContext   = (*stmt)(nil)
+	_ driver.StmtQueryContext  = (*stmt)(nil)
+	_ driver.NamedValueChecker = (*stmt)(nil)
+	_ driver.ColumnConverter   = (*stmt)(nil) //nolint:staticcheck // go-sql-driver's statement has it
+)
+
+func newStmt(c *conn, s driver.Stmt, query string) *stmt {
+	return &stmt{Stmt: s, conn: c, query: query}
+}
+
+// Close implements driver.Stmt.
+func (s *stmt) Close() error { return s.conn.it.StmtClose(context.Background(), s.Stmt) }
+
+// ExecContext implements driver.StmtExecContext.
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	e, ok := s.Stmt.(driver.StmtExecContext)
+	if !ok {
+		e = plainStmt{s.Stmt}
+	}
+	return s.conn.it.StmtExecContext(ctx, e, s.query, args)
+}
+
+// Exec implements driver.Stmt.
+func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
+	return s.ExecContext(context.Background(), named(args))
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	q, ok := s.Stmt.(driver.StmtQueryContext)
+	if !ok {
+		q = plainStmt{s.Stmt}
+	}
+	_, r, err := s.conn.it.StmtQueryContext(ctx, q, s.query, args)
+	return r, err
+}
+
+// Query implements driver.Stmt.
+func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
+	return s.QueryContext(context.Background(), named(args))
+}
+
+// CheckNamedValue implements driver.NamedValueChecker.
+func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
+	if c, ok := s.Stmt.(driver.NamedValueChecker); ok {
+		return c.CheckNamedValue(v)
+	}
+	return s.conn.CheckNamedValue(v)
+}
+
+// ColumnConverter implements driver.ColumnConverter.
+func (s *stmt) ColumnConverter(i int) driver.ValueConverter {
+	if c, ok := s.Stmt.(driver.ColumnConverter); ok { //nolint:staticcheck // see above
+		return c.ColumnConverter(i)
+	}
+	return driver.DefaultParameterConverter
+}
+
+// plainStmt is a statement that can only run without a context.
+type plainStmt struct{ s driver.Stmt }
+
+func (p plainStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.s.Exec(values(args)) //nolint:staticcheck // the only method that such a statement has
+}
+
+func (p plainStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.s.Query(values(args)) //nolint:staticcheck // the only method that such a statement has
+}
+
+func (p plainStmt) Close() error  { return p.s.Close() }
+func (p plainStmt) NumInput() int { return p.s.NumInput() }
+func (p plainStmt) Exec(a []driver.Value) (driver.Result, error) {
+	return p.s.Exec(a) //nolint:staticcheck // see above
+}
+func (p plainStmt) Query(a []driver.Value) (driver.Rows, error) {
+	return p.s.Query(a) //nolint:staticcheck // see above
+}
+
+func values(args []driver.NamedValue) []driver.Value {
+	out := make([]driver.Value, len(args))
+	for i := range args {
+		out[i] = args[i].Value
+	}
+	return out
+}
