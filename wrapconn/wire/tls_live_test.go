@@ -303,12 +303,12 @@ func TestTLSLiveAlerts(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, c := range []struct {
 			name           string
-			server, client tls.Config
+			server, client *tls.Config
 			want           string
 		}{
-			{"unknown authority", tls.Config{}, tls.Config{ServerName: "db", RootCAs: x509.NewCertPool()}, "client: bad certificate"},
-			{"client certificate", tls.Config{ClientAuth: tls.RequireAnyClientCert}, tls.Config{InsecureSkipVerify: true}, map[uint16]string{
-				tls.VersionTLS12: "server: bad certificate", tls.VersionTLS13: "server: certificate required",
+			{"unknown authority", &tls.Config{}, &tls.Config{ServerName: "db", RootCAs: x509.NewCertPool()}, "client: bad certificate"},
+			{"client certificate", &tls.Config{ClientAuth: tls.RequireAnyClientCert}, &tls.Config{InsecureSkipVerify: true}, map[uint16]string{
+				tls.VersionTLS12: "server: handshake failure", tls.VersionTLS13: "server: certificate required",
 			}[version]},
 		} {
 			t.Run(tls.VersionName(version)+"/"+c.name, func(t *testing.T) {
@@ -318,12 +318,12 @@ func TestTLSLiveAlerts(t *testing.T) {
 				c.server.Certificates = []tls.Certificate{tlsCertificate(t, false)}
 				c.server.MaxVersion = version
 				go func() {
-					tls.Server(b, &c.server).Handshake()
+					tls.Server(b, c.server).Handshake()
 					b.Close()
 				}()
 				tap := &tlsTap{Conn: a, w: newTLSWatch()}
 				c.client.KeyLogWriter = tlsLogger{tap}
-				conn := tls.Client(tap, &c.client)
+				conn := tls.Client(tap, c.client)
 				conn.Handshake()
 				conn.Read(make([]byte, 1))
 				tap.mu.Lock()
