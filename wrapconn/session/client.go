@@ -6,10 +6,8 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 	case PhaseGreeting:
 		// A client that speaks before the greeting, as health checks do. The
 		// manual has no such packet; the server's word decides what follows.
-	case PhaseLogin:
+	case PhaseLogin, PhaseTLS: // after SSLRequest only what is inside TLS comes here
 		t.login(p, ev)
-	case PhaseTLS:
-		t.Untrack() // TLS bytes are not packets; they should not come here
 	case PhaseAuth:
 		ev.Kind = KindAuthResponse
 		t.number(p, ev)

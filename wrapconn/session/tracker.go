@@ -112,13 +112,6 @@ func (t *Tracker) Compressed() bool {
 // looked into.
 func (t *Tracker) Zstd() bool { return t.caps&ClientZstdCompression != 0 && t.caps&ClientCompress == 0 }
 
-// InTLS tells the tracker that the TLS handshake is over and packets are seen.
-func (t *Tracker) InTLS() {
-	if t.phase == PhaseTLS {
-		t.phase = PhaseLogin
-	}
-}
-
 // Lenient makes the ids of packets informative: inside the compressed protocol
 // servers disagree on them.
 func (t *Tracker) Lenient() { t.lenient = true }
