@@ -184,6 +184,41 @@ func TestTLSOpaque(t *testing.T) {
 			m := handshakeMessage(TLSKeyUpdate, []byte{0})
 			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, append(m, m...)))
 		}},
+		{"a message that is not due", "a finished of 3 bytes from the server after the handshake", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSFinished, s.noise(3))))
+		}},
+		{"a message of no known type", "a handshake message 99 of 3 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			s.send(TLSClient, s.sealed(TLSClient, tlsHandshakeRecord, handshakeMessage(99, s.noise(3))))
+		}},
+		{"a record of no known type", "an encrypted record type 24 record of 3 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			s.send(TLSClient, s.sealed(TLSClient, 24, s.noise(3)))
+		}},
+		{"change_cipher_spec afterwards", "renegotiation", tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, func(s *tlsScript) {
+			s.send(TLSClient, s.sealed(TLSClient, tlsChangeCipherSpec, []byte{1}))
+		}},
+		{"short record", "an application_data record of 7 bytes", tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, func(s *tlsScript) {
+			s.send(TLSClient, record(tlsApplicationData, s.noise(7)))
+		}},
+		{"early data", "application data from the client before a handshake", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			early := tlsStep{from: TLSClient, bytes: record(tlsApplicationData, s.noise(100))}
+			s.steps = slices.Insert(s.steps, 1, early)
+		}},
+		{"two ServerHellos", "malformed or not due", tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, func(s *tlsScript) {
+			s.steps = slices.Insert(s.steps, 2, s.steps[1])
+		}},
+		{"malformed ServerHello", "malformed or not due", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			hello := s.serverHello(s.random[TLSServer])
+			hello[4+2+32]++ // length of the session id
+			s.steps = slices.Insert(s.steps, 1, tlsStep{from: TLSServer, bytes: record(tlsHandshakeRecord, hello)})
+		}},
+		{"long ServerHello", "a ServerHello of 9000 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			hello := handshakeMessage(TLSServerHello, s.noise(9000))
+			s.steps = slices.Insert(s.steps, 1, tlsStep{from: TLSServer, bytes: record(tlsHandshakeRecord, hello)})
+		}},
+		{"a flight without end", "the key log has no secrets of this connection", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
+			long := slices.Repeat(record(tlsApplicationData, s.noise(1<<14)), 9)
+			s.steps = slices.Insert(s.steps, 2, tlsStep{from: TLSServer, bytes: long})
+		}},
 		{"huge record", "a record of 20000 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
 			s.send(TLSServer, record(tlsApplicationData, s.noise(20000)))
 		}},
@@ -210,6 +245,9 @@ func TestTLSOpaque(t *testing.T) {
 				for _, sizes := range [][]byte{nil, {0}} {
 					w := newTLSWatch()
 					s.play(w.t, sizes)
+					if n := len(w.t.server.held); n > 0 {
+						t.Errorf("%d bytes held", n)
+					}
 					if len(w.opaque) != 1 || !strings.Contains(w.opaque[0], c.reason) || w.t.Info().Reason != w.opaque[0] {
 						t.Errorf("got %q, want %q", w.opaque, c.reason)
 					}
@@ -241,6 +279,99 @@ func TestTLSOpaqueSuite(t *testing.T) {
 		}
 		if i := w.t.Info(); i.Version != c.version || i.Suite != c.suite {
 			t.Errorf("got %x %x", i.Version, i.Suite)
+		}
+	}
+}
+
+// A record that the sink would skip is not kept until it is complete. If it
+// turns out to be something else, that is told.
+func TestTLSDropped(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		rest         func(s *tlsScript) []byte // the record after the beginning of a blob
+	}{
+		{"blob", "", func(s *tlsScript) []byte { return s.sealed(TLSServer, tlsApplicationData, make([]byte, 10000)) }},
+		{"big ticket", "was not kept and has padding, or is not data", func(s *tlsScript) []byte {
+			return s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSNewSessionTicket, s.noise(10000)))
+		}},
+		{"first padding", "has padding", func(s *tlsScript) []byte {
+			return s.sealed(TLSServer, 0, make([]byte, 10000))
+		}},
+	} {
+		s, w := tlsSettled(4, &tlsSuites[0])
+		s.data(TLSServer, packetOf(0, 50000, 3)[:1000], 1<<14)
+		b := append(s.bytesFrom(TLSServer), c.rest(s)...)
+		for p := range slices.Chunk(b, 3000) {
+			w.t.FeedServer(p)
+			if w.t.server.buf != nil {
+				t.Errorf("%s: kept", c.name)
+			}
+		}
+		if got := strings.Join(w.opaque, ","); c.reason == "" && got != "" || !strings.Contains(got, c.reason) {
+			t.Errorf("%s: got %q", c.name, got)
+		}
+		if got := w.rec[TLSServer].r.Missing(); c.reason == "" && got != 50000+HeaderLen-1000-10000 {
+			t.Errorf("%s: %d bytes missing", c.name, got)
+		}
+	}
+
+	// The sink is exchanged in the middle of it, and wants what was not kept.
+	s, w := tlsSettled(4, &tlsSuites[0])
+	s.data(TLSServer, packetOf(0, 50000, 3)[:1000], 1<<14)
+	s.data(TLSServer, make([]byte, 10000), 1<<14)
+	b := append(s.bytesFrom(TLSServer), s.sealed(TLSServer, tlsApplicationData, make([]byte, 10000))...)
+	w.t.FeedServer(b[:len(b)-3000])
+	w.t.server.sink = newRecorder().r
+	w.t.FeedServer(b[len(b)-3000:])
+	if got := strings.Join(w.opaque, ","); !strings.Contains(got, "was not kept but is wanted") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A client that authenticates after the handshake does not change its keys.
+func TestTLSPostHandshakeAuthentication(t *testing.T) {
+	s, w := tlsSettled(4, &tlsSuites[0])
+	s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSCertificateRequest, s.noise(40))))
+	for _, m := range []TLSMessage{TLSCertificate, TLSCertificateVerify, TLSFinished} {
+		s.send(TLSClient, s.sealed(TLSClient, tlsHandshakeRecord, handshakeMessage(m, s.noise(32))))
+	}
+	s.data(TLSClient, packetOf(0, 30, 3), 100)
+	s.play(w.t, nil)
+	w.check(t, s.plain)
+	want := "server: certificate_request client: certificate client: certificate_verify client: finished"
+	if got := strings.Join(w.late, " "); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+// stubborn is a sink that takes nothing, against the rules.
+type stubborn struct{}
+
+func (stubborn) Wants() (skip, want int) { return 0, 1 }
+func (stubborn) Skip(int)                {}
+func (stubborn) Feed([]byte) int         { return 0 }
+
+func TestTLSSinkTakesNothing(t *testing.T) {
+	s, w := tlsSettled(4, &tlsSuites[0])
+	w.t.SetSink(TLSServer, stubborn{})
+	s.data(TLSServer, packetOf(0, 3000, 3), 1<<14)
+	s.play(w.t, nil)
+	if got := strings.Join(w.opaque, ","); got != "the sink of the server takes nothing" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTLSNames(t *testing.T) {
+	for got, want := range map[fmt.Stringer]string{
+		TLSClient: "client", TLSSide(9): "TLSSide(9)",
+		TLSHandshake: "handshake", TLSVisible: "visible", TLSOpaque: "opaque", TLSState(9): "TLSState(9)",
+		TLSNewSessionTicket: "new_session_ticket", TLSKeyUpdate: "key_update", TLSMessage(77): "handshake message 77",
+		TLSPeekData: "data", TLSPeekCloseNotify: "close_notify", TLSPeekNotTLS: "not TLS", TLSPeekKind(9): "TLSPeekKind(9)",
+		TLSAlert{2, 40}: "handshake failure", TLSAlert{1, 0}: "close notify",
+		tlsHandshakeRecord: "handshake", tlsRecordType(9): "record type 9",
+	} {
+		if got.String() != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
