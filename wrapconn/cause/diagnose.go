@@ -1,14 +1,75 @@
 package cause
 
-// Undetermined is the slug of a failure that no rule fits.
-const Undetermined Slug = "undetermined"
+import "github.com/seqguard/mysql-seqguard/wrapconn/session"
 
 // Diagnose names the cause that the evidence shows.
 func Diagnose(e *Evidence) Diagnosis {
-	return Diagnosis{Slug: Undetermined, Severity: Error}
+	for i := range rules {
+		if r := &rules[i]; r.fits(e) {
+			return r.diagnosis(e)
+		}
+	}
+	d := unknown.diagnosis(e)
+	d.Explanation += nearest(e)
+	return d
 }
 
-// DocURL is where a cause is described.
-func DocURL(s Slug) string {
-	return "https://github.com/seqguard/mysql-seqguard/blob/main/docs/causes.md#" + string(s)
+func (r *rule) diagnosis(e *Evidence) Diagnosis {
+	d := Diagnosis{
+		Slug:        r.slug,
+		Severity:    r.severity,
+		Title:       r.title,
+		Explanation: r.explain(e),
+		Advice:      r.advise(e),
+		Executed:    r.executed(e),
+	}
+	if r.others != nil {
+		d.Alternatives = r.others(e)
+	}
+	// An operation that was refused at the door leaves the connection, and a
+	// transaction on it, as they were.
+	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen
+	lost := e.InTransaction && !alive
+	if d.Severity == Notice && (lost || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
+		// The farewell met somebody who was not idle.
+		d.Severity = Error
+	}
+	if lost {
+		// The server rolls back what was open, so the statement alone, sent
+		// again on another connection, would run outside its transaction.
+		d.Explanation += " The transaction that was open on this connection is lost."
+		d.Advice += " Run the transaction again from its beginning, on another connection."
+	}
+	d.RetrySafe = d.Executed == ExecutedNo && !lost
+	return d
+}
+
+// Executed, for rows where nothing was or could have been run.
+func never(*Evidence) Executed { return ExecutedNo }
+
+func maybe(*Evidence) Executed { return ExecutedUnknown }
+
+// ifSent is what can be said of a command whose answer is missing: it was not
+// run if it did not leave whole, or if it is none that runs a statement.
+func ifSent(e *Evidence) Executed {
+	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 || e.Phase == session.PhaseReady || connecting.holds(e) {
+		return ExecutedNo
+	}
+	switch e.Command {
+	case session.ComPing, session.ComStmtPrepare, session.ComStmtReset, session.ComStmtClose, session.ComResetConnection,
+		session.ComChangeUser, session.ComInitDB, session.ComSetOption, session.ComStatistics, session.ComFieldList:
+		return ExecutedNo
+	}
+	return ExecutedUnknown
+}
+
+// unlessFarewell is ifSent for an ERR that may have been said before the
+// command was read: its number is 0 only as long as the server waits for a
+// command (sql-common/net_serv.cc counts from 0 for each), and a server that
+// has said goodbye reads no more. Compression hides that number.
+func unlessFarewell(e *Evidence) Executed {
+	if e.Actual == 0 && !e.AnswerStarted && !e.Compressed && e.Kind == session.KindERR {
+		return ExecutedNo
+	}
+	return ifSent(e)
 }

@@ -28,9 +28,6 @@ type Evidence struct {
 	// FirstBytes are the peer's first bytes when they are not a greeting.
 	FirstBytes []byte
 
-	// Corruption is what is wrong with a compressed frame, "" if nothing is.
-	Corruption string
-
 	ServerVersion string
 	MariaDB       bool
 	Network       string // "tcp", "unix", or a custom network's name
@@ -45,19 +42,82 @@ type Evidence struct {
 	BeforeCommand bool   // found waiting before a command was written
 	Misnumbered   bool   // an earlier packet of the client had a wrong id
 
-	// Ownership is the conflict between two users of the connection, if that is
-	// what was met; Violation is None then.
+	// Ownership says how the operation met another one on this connection. It
+	// stays set after an overlap that was only observed: what the connection
+	// does later is its consequence.
 	Ownership Ownership
+	// Owner has the connection, Intruder wanted it; both empty if unknown.
+	Owner, Intruder Party
+	// MoreResults: the last result said that another follows, and nobody read it.
+	MoreResults bool
+	// EarlierUnfinished: a command before the present one never got the end of
+	// its answer.
+	EarlierUnfinished bool
+	// NothingWritten: not one byte of this operation's command left this
+	// process, because the guard refused it or the socket took nothing.
+	NothingWritten bool
+	// Forked: this process is not the one that made the connection.
+	Forked bool
+	// AuthPlugin is what the server asked for in its last AuthSwitchRequest.
+	AuthPlugin string
+	// TLSAlert names the alert that the peer sent where it could be read, that
+	// is, before the handshake turned encrypted.
+	TLSAlert string
+	// Compression says what is wrong with a compressed frame; empty if nothing is.
+	Compression string
+	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
+	// the upload as if the file were complete.
+	InfileFailed bool
+	// PreparedColumns is the number of columns that the answer to
+	// COM_STMT_PREPARE announced, ResultColumns what this result has; 0: unknown.
+	PreparedColumns, ResultColumns int
 
 	// The clock, all at the moment of detection.
-	Age             time.Duration // since the connection was made
-	GreetingAfter   time.Duration // connection made → greeting read
-	LoginAfter      time.Duration // greeting read → login written
-	SinceLogin      time.Duration // login written → now
+	Age           time.Duration // since the connection was made
+	GreetingAfter time.Duration // connection made → greeting read
+	LoginAfter    time.Duration // greeting read → login written
+	SinceLogin    time.Duration // login written → now
+	// OwnPause is the longest time within the login in which the server waited
+	// for this process: connected → first Read begun, or a Read returned →
+	// next Write begun. Unlike LoginAfter it leaves out the time of a TLS
+	// handshake on the network and covers a login that was never written.
+	OwnPause        time.Duration
 	Idle            time.Duration // last byte in either direction → now (→ the command, if one is out)
 	SinceCommand    time.Duration // command written → now
 	LongestReadGap  time.Duration // longest pause between two Reads within this answer
+	SinceKill       time.Duration // KILL QUERY for this connection written on another one → now
 	RelatedFailures int           // other connections to this server that failed within a second
+}
+
+// Party is one of two operations that met on a connection. Its zero value is
+// an operation of which nothing is known.
+type Party struct {
+	Operation string        // "query", "exec", "rows next"…
+	Site      string        // file:line of its caller
+	Age       time.Duration // since it began
+}
+
+// Ownership is how an operation met another one.
+type Ownership uint8
+
+const (
+	// OwnershipNone: it met none, or nobody watches.
+	OwnershipNone Ownership = iota
+	// OwnershipOverlap: two operations were inside at once.
+	OwnershipOverlap
+	// OwnershipInterleaving: it began while the result of another was not finished.
+	OwnershipInterleaving
+	// OwnershipOutside: the connection was read or written while no operation was under way.
+	OwnershipOutside
+)
+
+var ownershipNames = [...]string{"none", "overlap", "interleaving", "outside any operation"}
+
+func (o Ownership) String() string {
+	if int(o) < len(ownershipNames) {
+		return ownershipNames[o]
+	}
+	return "invalid ownership"
 }
 
 // Distance is how far the packet's id lies behind the one that was due.

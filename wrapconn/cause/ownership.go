@@ -1,20 +1,149 @@
 package cause
 
-// Ownership is how a use of the connection conflicts with its owner's.
-type Ownership uint8
+import (
+	"fmt"
 
-const (
-	OwnershipNone         Ownership = iota
-	OwnershipOverlap                // two operations inside at once
-	OwnershipInterleaving           // a command while a result is still open
-	OwnershipOutside                // a read or write outside any operation
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-var ownershipNames = [...]string{"none", "overlap", "interleaving", "outside any operation"}
+// crossed: a command left while the answer to an earlier one was not complete,
+// and nobody who knows the operations says how that came.
+var crossed = fact{is: "a command was written while an answer was outstanding", holds: func(e *Evidence) bool {
+	return e.Violation == session.CommandDuringAnswer && e.Ownership == OwnershipNone
+}}
 
-func (o Ownership) String() string {
-	if int(o) < len(ownershipNames) {
-		return ownershipNames[o]
+func ownership(is string, o ...Ownership) fact {
+	return fact{is: is, holds: func(e *Evidence) bool {
+		for _, x := range o {
+			if e.Ownership == x {
+				return true
+			}
+		}
+		return false
+	}}
+}
+
+// ownershipRules are about who used the connection. A connection serves one
+// command at a time: the server reads the next one only when it has answered,
+// and the answers bear no name. What goes wrong later (ERR 1156, a busy buffer,
+// commands out of sync, rows of somebody else) is a consequence, so these rows
+// come first.
+var ownershipRules = []rule{
+	{
+		slug:     "used_after_fork",
+		severity: Misuse,
+		title:    "The connection was used by a process that did not make it",
+		signs:    when(fact{is: "the process is not the one that made the connection", holds: func(e *Evidence) bool { return e.Forked }}),
+		explain: func(e *Evidence) string {
+			return "This process inherited the connection from the one that made it. Both read the same stream, so each can get the other's answers."
+		},
+		advise: func(*Evidence) string {
+			return "Open the pool after the fork, in the process that uses it, and close what was inherited without a word to the server. Do not pass a MySQL socket on to another process."
+		},
+		executed: ifSent,
+	},
+	{
+		slug:     "concurrent_use",
+		severity: Misuse,
+		title:    "Two operations used the connection at the same time",
+		signs: []sign{
+			{ownership("another operation was inside, or none that is known", OwnershipOverlap, OwnershipOutside)},
+			// A result that has not begun cannot be somebody's open rows.
+			{crossed, fact{is: "nothing of the earlier answer had come", holds: func(e *Evidence) bool { return e.Phase == session.PhaseCommand && !e.AnswerStarted }}},
+		},
+		explain: func(e *Evidence) string {
+			if e.Ownership == OwnershipOutside {
+				return fmt.Sprintf("The connection was read or written while no operation of its user was under way.%s", refused(e))
+			}
+			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
+				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
+		},
+		advise: func(*Evidence) string {
+			return "Share *sql.DB, which gives each user a connection of its own; do not share *sql.Conn, *sql.Tx, *sql.Rows or a statement of theirs among goroutines without a lock. " +
+				"Look for `go` statements and errgroups inside a transaction, and for a context's callback that uses the connection."
+		},
+		executed: ifSent,
+		others: func(e *Evidence) []Slug {
+			if e.Ownership == OwnershipNone {
+				return []Slug{"result_still_open"} // or a client that pipelines on purpose
+			}
+			return nil
+		},
+	},
+	{
+		slug:     "more_results_unread",
+		severity: Misuse,
+		title:    "A further result was not read",
+		signs: []sign{
+			{ownership("an earlier result was not finished", OwnershipInterleaving), fact{is: "the server had announced a further result", holds: func(e *Evidence) bool { return e.MoreResults }}},
+			{crossed, phase(session.PhaseMoreResults)},
+		},
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("%s began while %s still had a result to come: the server had announced it (SERVER_MORE_RESULTS_EXISTS) and nobody read it.%s",
+				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
+		},
+		advise: func(*Evidence) string {
+			return "Go through all results (for rows.NextResultSet() {…}) or close the rows, also after CALL: a stored procedure always ends with a result of its own. Without need, leave multiStatements out of the DSN."
+		},
+		executed: ifSent,
+	},
+	{
+		slug:     "result_still_open",
+		severity: Misuse,
+		title:    "A command was started while the rows of another were still open",
+		signs: []sign{
+			{ownership("an earlier result was not finished", OwnershipInterleaving)},
+			{crossed},
+		},
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("%s began while the rows of %s were still open. They come over the same connection and must be read or closed first.%s",
+				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
+		},
+		advise: func(*Evidence) string {
+			return "Close the rows before the next statement of the same transaction or connection (defer rows.Close() right after Query; QueryRow needs its Scan), or read them into a slice first. Use a second connection if both must run at once. " +
+				"rowserrcheck and sqlclosecheck find forgotten ones."
+		},
+		executed: ifSent,
+		others: func(e *Evidence) []Slug {
+			if e.Ownership == OwnershipNone {
+				return []Slug{"concurrent_use"}
+			}
+			return nil
+		},
+	},
+}
+
+// sentence names p at the beginning of a sentence.
+func (p Party) sentence(unknown string) string {
+	if p.Operation == "" {
+		return unknown
 	}
-	return "invalid ownership"
+	return "Operation " + p.name()
+}
+
+// clause names p within a sentence.
+func (p Party) clause(unknown string) string {
+	if p.Operation == "" {
+		return unknown
+	}
+	return p.name()
+}
+
+func (p Party) name() string {
+	s := p.Operation
+	if p.Site != "" {
+		s += " at " + p.Site
+	}
+	if p.Age > 0 {
+		s += " (begun " + dur(p.Age) + " ago)"
+	}
+	return s
+}
+
+// refused says that no harm was done, if so.
+func refused(e *Evidence) string {
+	if !e.NothingWritten || e.Stream != StreamOpen {
+		return ""
+	}
+	return " It was refused before a byte was written; the earlier operation goes on unharmed."
 }

@@ -1,0 +1,107 @@
+package cause
+
+import (
+	"fmt"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// greetingRules are about the peer's first bytes.
+var greetingRules = []rule{
+	{
+		// The number proves nothing here: MySQL and MariaDB 10.11 were seen to
+		// refuse with 0, MariaDB is reported to refuse with 1.
+		slug:     "refused_before_greeting",
+		severity: Error,
+		title:    "The server refused the connection before its greeting",
+		signs:    when(phase(session.PhaseGreeting), anyERR),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("Instead of a greeting the server answered with %s. No login was sent; the packet's number says nothing about who is at fault.", e.words())
+		},
+		advise:   func(e *Evidence) string { return refusal(e.code()) },
+		executed: never,
+	},
+	{
+		slug:     "not_mysql",
+		severity: Error,
+		title:    "The peer does not speak the MySQL protocol",
+		signs: []sign{
+			{violation(session.NotMySQL)},
+			{phase(session.PhaseGreeting), fact{is: "the first bytes are another protocol's", holds: func(e *Evidence) bool {
+				name, _ := protocol(e.FirstBytes)
+				return name != "" && !greetingLike(e.FirstBytes)
+			}}},
+		},
+		explain: func(e *Evidence) string {
+			if len(e.FirstBytes) == 0 {
+				return "The peer's first packet cannot be a MySQL greeting."
+			}
+			name, _ := protocol(e.FirstBytes)
+			if name == "" {
+				return fmt.Sprintf("The peer's first bytes (%s) cannot be a MySQL greeting.", firstBytes(e.FirstBytes))
+			}
+			return fmt.Sprintf("The peer's first bytes (%s) look like %s.", firstBytes(e.FirstBytes), name)
+		},
+		advise: func(e *Evidence) string {
+			_, hint := protocol(e.FirstBytes)
+			if hint != "" {
+				hint += " "
+			}
+			return hint + "Check host and port of the DSN, and what the load balancer forwards this port to."
+		},
+		executed: never,
+	},
+	{
+		slug:     "no_greeting",
+		severity: Error,
+		title:    "The server never greeted",
+		signs:    when(phase(session.PhaseGreeting), over, noERR),
+		explain: func(e *Evidence) string {
+			what := "sent no greeting"
+			if e.InsidePacket {
+				what = "sent only a part of its greeting"
+			}
+			if e.Stream == StreamTimeout {
+				return fmt.Sprintf("The peer accepted the connection and %s within %s; then the time limit of this side ran out.", what, dur(e.Age))
+			}
+			return fmt.Sprintf("The peer accepted the connection and %s; %s after it was made the connection was %s.", what, dur(e.Age), e.ending())
+		},
+		advise: func(e *Evidence) string {
+			if e.Stream == StreamTimeout {
+				return "Look for a proxy without a backend that works, a server that waits for a PROXY protocol header (proxy_protocol_networks), " +
+					"a name lookup of the client's address that hangs (skip_name_resolve), a full backlog (back_log), and another protocol on this port, whose server waits for the client to speak. " +
+					"Give connecting a limit of its own: timeout in the DSN covers only the dial, so use a context with a deadline."
+			}
+			return "Look for a load balancer or proxy that has no backend or does not admit this client's address, and into the server's error log for an exit at this moment."
+		},
+		executed: never,
+		others:   func(*Evidence) []Slug { return []Slug{"not_mysql", "server_shutdown"} },
+	},
+}
+
+// refusal says what to do about an ERR in place of the greeting.
+func refusal(code uint16) string {
+	switch code {
+	case 1040:
+		return "All max_connections slots of the server are taken. Cap each pool with SetMaxOpenConns so that all instances together stay below it, look for idle connections in SHOW PROCESSLIST, and raise max_connections only if the memory is there."
+	case 1129:
+		return "The server blocks this host because too many of its connections broke off in the login (max_connect_errors). " +
+			"Find out what connects and hangs up (a health check, a port scanner, a login that fails), then run TRUNCATE TABLE performance_schema.host_cache (MySQL) or FLUSH HOSTS (MariaDB)."
+	case 1130, 1042:
+		return "The server admits no user from this address. Check the host part of the account (CREATE USER 'u'@'host'), and how the server resolves the client's name (skip_name_resolve)."
+	case 1203, 1226:
+		return "This account has as many connections as it may have (max_user_connections). Cap the pools that use it with SetMaxOpenConns, or raise the account's limit."
+	case erShutdown:
+		return "The server is shutting down. Connect again after a moment, with a growing pause, or to another member; if nobody stopped it, read its error log."
+	case erOfflineMode:
+		return "The server was taken offline for users (offline_mode=ON). Ask who did it; connect to another member meanwhile."
+	case 1041, 1135:
+		return "The server has no memory or no threads left for another connection. Look at its memory, ulimit and pid limits, and reduce the number of connections (SetMaxOpenConns)."
+	case erReadInterrupted, erReadError:
+		return "The server waited for bytes before its greeting and did not get them: it or a proxy expects a PROXY protocol header (proxy_protocol_networks) that nobody sends here."
+	}
+	if code >= 9000 && code < 10000 {
+		return "Codes of 9000 and more are not a MySQL server's but a proxy's. Look into its log and its table of backends: it has none that it would use for this client."
+	}
+	return "Read the server's words; its error log has more. Nothing was sent, so connecting again is safe."
+}

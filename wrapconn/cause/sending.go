@@ -1,0 +1,159 @@
+package cause
+
+import (
+	"fmt"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// sendingRules are about what this side sent and how it arrived.
+var sendingRules = []rule{
+	{
+		// The ERR is often there although the client only saw its write fail:
+		// with 20 and 40 MB against a limit of 1 MB the driver reported a broken
+		// pipe, and a read after the failed write found the ERR.
+		slug:     "packet_too_large",
+		severity: Error,
+		title:    "The command is larger than the server takes",
+		signs:    when(said(erPacketTooLarge)),
+		explain: func(e *Evidence) string {
+			left := ""
+			if e.Unsent > 0 {
+				left = fmt.Sprintf(" The last %s of it had not left this process.", count(e.Unsent, "byte", "bytes"))
+			}
+			size := ""
+			if e.Direction == session.FromClient && e.Length > 0 {
+				size = fmt.Sprintf(" of at least %s", count(int(e.Length), "byte", "bytes"))
+			}
+			return fmt.Sprintf("The server refused the command%s (%s) and closed the connection.%s", size, e.words(), left)
+		},
+		advise: func(*Evidence) string {
+			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server; 0 for maxAllowedPacket in the DSN makes the driver ask for the server's limit and refuse by itself. A proxy has a limit of its own."
+		},
+		executed: never,
+	},
+	{
+		slug:     "split_packet_misnumbered",
+		severity: Error,
+		title:    "This side numbered the parts of a large packet wrongly",
+		signs:    when(fromClient, violation(session.SequenceMismatch), fact{is: "the packet continues another one", holds: func(e *Evidence) bool { return e.Kind == session.KindContinuation }}),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("A command of more than 16 MiB goes out in parts with numbers that count up; a part left this process with %d where %d was due.", e.Actual, e.Expected)
+		},
+		advise: func(*Evidence) string {
+			return "This is a fault of the driver, or two goroutines wrote at once. Update the driver; until then keep commands below 16 MiB (maxAllowedPacket=16777215 in the DSN)."
+		},
+		executed: maybe,
+		others:   func(*Evidence) []Slug { return []Slug{"concurrent_use"} },
+	},
+	{
+		slug:     "client_misnumbered",
+		severity: Error,
+		title:    "This side numbered its packets wrongly",
+		signs: []sign{
+			{said(erOutOfOrder), fact{is: "a packet of this side had a wrong number", holds: func(e *Evidence) bool { return e.Misnumbered }}},
+			{fromClient, violation(session.SequenceMismatch)},
+		},
+		explain: func(e *Evidence) string {
+			if e.ServerError != nil {
+				return fmt.Sprintf("The server found this side's packets out of order (%s), and so they were: one left this process with a wrong number.", e.err())
+			}
+			return fmt.Sprintf("A packet (%s) left this process with number %d where %d was due.", e.Kind, e.Actual, e.Expected)
+		},
+		advise: func(*Evidence) string {
+			return "This is a fault of the client library, or two goroutines wrote at once; the server is right to end the connection. Update the driver, and look for use of one connection by several goroutines."
+		},
+		executed: ifSent,
+		others:   func(*Evidence) []Slug { return []Slug{"concurrent_use"} },
+	},
+	{
+		// ERR 1156 is the server's word about the packets that it got, never
+		// about its own.
+		slug:     "renumbered_on_the_way",
+		severity: Error,
+		title:    "Packets were renumbered, lost or doubled on the way to the server",
+		signs:    when(said(erOutOfOrder), ownNumbersRight),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("The server found the packets of this side out of order (%s), but they left this process with the right numbers: something between the two changed, dropped or repeated them.", e.err())
+		},
+		advise: func(e *Evidence) string {
+			return "Suspect the proxy" + version(e) + ". Connect once past it: if the error is gone, update the proxy and report it to its makers with the packets of this report."
+		},
+		executed: ifSent,
+	},
+	{
+		slug:     "upload_interrupted",
+		severity: Error,
+		title:    "The server stopped reading in the middle of what was sent",
+		signs:    when(loggedIn, said(erReadInterrupted, erReadError)),
+		explain: func(e *Evidence) string {
+			if e.code() == erReadError {
+				return fmt.Sprintf("The server's read failed in the middle of a command or file (%s): for it, the direction from this process was closed.", e.err())
+			}
+			return fmt.Sprintf("The server waited for the rest of a command or file and gave up (%s); the command was begun %s ago.", e.err(), dur(e.SinceCommand))
+		},
+		advise: func(e *Evidence) string {
+			if e.code() == erReadError {
+				return "Something on the way closed one direction: look for a proxy, sidecar or firewall that half-closes connections, and into its log at this moment."
+			}
+			return "The sender paused for longer than the server's net_read_timeout (30 s by default): a LOCAL INFILE reader that waits for its source, a process without CPU, or a slow network. Make the reader faster, send less at once, or raise net_read_timeout."
+		},
+		executed: func(e *Evidence) Executed {
+			if e.Phase == session.PhaseLocalInfile {
+				return ExecutedUnknown // rows that came before may stay, in a table without transactions
+			}
+			return ifSent(e)
+		},
+	},
+	{
+		slug:     "compression_corrupt",
+		severity: Error,
+		title:    "The compressed stream cannot be read",
+		signs: []sign{
+			{said(erUncompress)},
+			{fact{is: "a compressed frame is broken", holds: func(e *Evidence) bool { return e.Compression != "" }}},
+		},
+		explain: func(e *Evidence) string {
+			if e.ServerError != nil {
+				return fmt.Sprintf("The server could not unpack what this side sent (%s).", e.err())
+			}
+			return fmt.Sprintf("A compressed frame is broken: %s.", e.Compression)
+		},
+		advise: func(*Evidence) string {
+			return "Take compress=true out of the DSN: if that helps, a proxy on the way does not follow the compressed protocol, or changes it."
+		},
+		executed: ifSent,
+	},
+	{
+		// On the wire an aborted load looks like a complete one: the driver ends
+		// it with the empty packet, and the server keeps what it got (measured:
+		// a reader that failed after 10 rows left 10 rows in the table).
+		slug:     "local_infile_partial",
+		severity: Error,
+		title:    "Only a part of the file was loaded, and the server kept it",
+		signs:    when(fact{is: "the file's reader failed in the middle", holds: func(e *Evidence) bool { return e.InfileFailed }}, noERR),
+		explain: func(e *Evidence) string {
+			return "The reader of LOAD DATA LOCAL INFILE failed in the middle. The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come."
+		},
+		advise: func(*Evidence) string {
+			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then cure the reader (its error is what Exec returned)."
+		},
+		executed: func(*Evidence) Executed { return ExecutedYes },
+	},
+	{
+		slug:     "local_infile_aborted",
+		severity: Error,
+		title:    "The upload of a file ended early",
+		signs:    []sign{{phase(session.PhaseLocalInfile), anyERR}, {phase(session.PhaseLocalInfile), over, noERR}},
+		explain: func(e *Evidence) string {
+			if e.ServerError != nil {
+				return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the server ended the statement: %s. The number %d where %d was due only says how much of the file it had not read.", e.words(), e.Actual, e.Expected)
+			}
+			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s.", e.ending())
+		},
+		advise: func(*Evidence) string {
+			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for a restart, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
+		},
+		executed: maybe,
+	},
+}
