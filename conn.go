@@ -56,8 +56,12 @@ func newConn(mw driver.Conn, it *interceptor) *conn {
 
 // Raw returns the connection of the driver below: go-sql-driver's, unless
 // WithMiddleware put another one in between. What is done with it goes past the
-// owner.
-func (c *conn) Raw() driver.Conn { return c.it.inner }
+// owner, so from then on nobody is refused for reading or writing outside an
+// operation.
+func (c *conn) Raw() driver.Conn {
+	c.it.wire.Disown()
+	return c.it.inner
+}
 
 // Prepare implements driver.Conn.
 func (c *conn) Prepare(query string) (driver.Stmt, error) {

@@ -41,6 +41,9 @@ func (it *interceptor) begin(ctx context.Context, kind wrapconn.OpKind) (op, err
 func (o op) end(err *error) {
 	p := recover()
 	if o.taken {
+		if *err != nil {
+			o.it.wire.Failed(*err)
+		}
 		o.it.wire.End(false)
 	}
 	if p != nil {
@@ -209,6 +212,9 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	p := recover()
 	lease := p == nil && *err == nil && *r != nil && len((*r).Columns()) > 0
 	if o.taken {
+		if *err != nil {
+			o.it.wire.Failed(*err)
+		}
 		o.it.wire.End(lease)
 	}
 	switch {

@@ -69,12 +69,15 @@ func (c *Conn) conflict(intruder operation, conflict Conflict, o cause.Ownership
 		Expected: c.tracker.Expected(), Ownership: o,
 	}
 	c.evidence(&e, now)
-	r := c.report(&e, now)
-	r.Conflict = conflict
-	r.Context = intruder.ctx
-	r.Intruder = c.export(&intruder, now)
+	e.NothingWritten = c.opts.Mode == Enforce
+	in := c.export(&intruder, now)
+	e.Intruder = in.party()
+	var owner *Operation
 	if op := c.owner.snapshot(); op.kind != OpNone {
-		r.Owner = c.export(&op, now)
+		owner = c.export(&op, now)
+		e.Owner = owner.party()
 	}
+	r := c.report(&e, now)
+	r.Conflict, r.Context, r.Intruder, r.Owner = conflict, intruder.ctx, in, owner
 	return r
 }

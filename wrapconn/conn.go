@@ -21,9 +21,12 @@ type Conn struct {
 
 	owner   Owner
 	reading atomic.Bool
+	hasRead bool // guarded by reading
 	writing atomic.Bool
 	closed  atomic.Bool // Close was called
-	broken  atomic.Bool // fatal is set: cheap to ask
+	// disowned: use past the owner is lawful. True without Options.Operations.
+	disowned atomic.Bool
+	broken   atomic.Bool // fatal is set: cheap to ask
 
 	// mu guards what follows. It is taken once for each Read and Write, and
 	// never held during I/O or a callback.
@@ -37,6 +40,7 @@ type Conn struct {
 	marks   marks
 	pid     int
 
+	alert   string    // the peer's TLS alert
 	found   []finding // violations met by the call that holds mu
 	fatal   *Report   // the first violation that ends the connection
 	pending *Report   // the last violation that no error has told yet
@@ -59,6 +63,7 @@ func New(inner net.Conn, opts Options) *Conn {
 		opts.History = DefaultHistory
 	}
 	c := &Conn{inner: inner, opts: opts, start: time.Now(), pid: pid()}
+	c.disowned.Store(!opts.Operations)
 	c.history.init(min(opts.History, MaxHistory))
 	c.server.frames.init(c, session.FromServer)
 	c.client.frames.init(c, session.FromClient)
@@ -113,10 +118,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return c.inner.Read(p)
 	}
 	defer c.reading.Store(false)
-	if c.opts.Operations && !c.owner.active() {
+	if !c.owner.active() && !c.disowned.Load() {
 		if err := c.strayIO(session.FromServer); err != nil {
 			return 0, err
 		}
+	}
+	if !c.hasRead {
+		c.hasRead = true
+		c.mu.Lock()
+		c.marks.ownPause = c.now()
+		c.mu.Unlock()
 	}
 	n, err := c.inner.Read(p)
 	if refuse := c.sawRead(p[:n], err); refuse != nil {
@@ -136,7 +147,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return c.inner.Write(p)
 	}
 	defer c.writing.Store(false)
-	if c.opts.Operations && !c.owner.active() {
+	if !c.owner.active() && !c.disowned.Load() {
 		if err := c.strayIO(session.FromClient); err != nil {
 			return 0, err
 		}
@@ -216,6 +227,10 @@ func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err er
 
 // EndLeased lets the holder of a lease out. done gives the lease up.
 func (c *Conn) EndLeased(done bool) { c.owner.endInside(done) }
+
+// Disown says that the connection may be used past its owner from now on: a
+// Read or Write outside any operation is no violation any more.
+func (c *Conn) Disown() { c.disowned.Store(true) }
 
 // Drop gives the lease up: its result has been read to the end.
 func (c *Conn) Drop() { c.owner.drop() }

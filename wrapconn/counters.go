@@ -7,6 +7,7 @@ import "sync/atomic"
 type Counters struct {
 	Connections uint64 // guarded connections made
 	Reports     uint64 // violations reported
+	Notices     uint64 // reports of severity notice: the server said goodbye to an idle connection
 	Closed      uint64 // idle connections that the peer closed politely
 	Untracked   uint64 // conversations that could not be followed for a while
 	Opaque      uint64 // connections whose packets could not be seen
@@ -14,7 +15,7 @@ type Counters struct {
 }
 
 var counters struct {
-	connections, reports, closed, untracked, opaque, panics atomic.Uint64
+	connections, reports, notices, closed, untracked, opaque, panics atomic.Uint64
 }
 
 // Stats returns the totals of this process. It may be called at any time.
@@ -22,6 +23,7 @@ func Stats() Counters {
 	return Counters{
 		Connections: counters.connections.Load(),
 		Reports:     counters.reports.Load(),
+		Notices:     counters.notices.Load(),
 		Closed:      counters.closed.Load(),
 		Untracked:   counters.untracked.Load(),
 		Opaque:      counters.opaque.Load(),

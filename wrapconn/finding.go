@@ -11,22 +11,24 @@ import (
 // finding is a violation as the code that met it knows it; the rest of the
 // evidence is the connection's.
 type finding struct {
-	violation session.Violation
-	phase     session.Phase
-	dir       session.Direction
-	kind      session.Kind
-	command   session.Command
-	expected  uint8
-	actual    uint8
-	length    uint32
-	server    *session.ServerError
-	stream    cause.StreamEnd
-	inside    bool
-	waiting   bool // found before a command was written
-	first     []byte
-	err       error
-	// corruption is what is wrong with a compressed frame
-	corruption string
+	violation  session.Violation
+	phase      session.Phase
+	dir        session.Direction
+	kind       session.Kind
+	command    session.Command
+	expected   uint8
+	actual     uint8
+	length     uint32
+	server     *session.ServerError
+	stream     cause.StreamEnd
+	inside     bool
+	waiting    bool // found before a command was written
+	first      []byte
+	err        error
+	corruption string // what is wrong with a compressed frame
+
+	survived bool // the connection is in order
+	infile   bool // the reader of a LOCAL INFILE failed
 
 	report *Report
 }
@@ -42,7 +44,7 @@ func (c *Conn) find(f finding) {
 		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
 		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
 		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
-		Corruption: f.corruption,
+		Compression: f.corruption, InfileFailed: f.infile, NothingWritten: f.waiting && c.opts.Mode == Enforce,
 	}
 	if f.waiting {
 		c.marks.idle = now - c.marks.last()
@@ -54,13 +56,19 @@ func (c *Conn) find(f finding) {
 	}
 	c.evidence(&e, now)
 	e.RelatedFailures = related.add(c.opts.Server, c.start.Add(time.Duration(now)))
-	f.report = c.report(&e, now)
-	f.report.Err = f.err
+	var owner *Operation
+	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
-		f.report.Owner = c.export(&op, now)
-		f.report.Context = op.ctx
+		owner, ctx = c.export(&op, now), op.ctx
+		e.Owner = owner.party()
 	}
-	c.fatal, c.pending = f.report, f.report
+	f.report = c.report(&e, now)
+	f.report.Owner, f.report.Context = owner, ctx
+	f.report.Err = f.err
+	c.pending = f.report
+	if !f.survived {
+		c.fatal = f.report
+	}
 	c.broken.Store(true)
 	c.found = append(c.found, f)
 }
@@ -73,6 +81,10 @@ func (c *Conn) evidence(e *cause.Evidence, now int64) {
 	e.Network = c.opts.Network
 	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
 	e.Compressed = c.comp != nil
+	e.AuthPlugin, e.TLSAlert = g.AuthPlugin, c.alert
+	e.EarlierUnfinished = t.Overrun()
+	e.MoreResults = t.Phase() == session.PhaseMoreResults
+	e.Forked = c.pid != pid()
 	switch {
 	case c.tls != nil && !c.hidden:
 		e.TLS = cause.TLSVisible
@@ -124,7 +136,11 @@ func (c *Conn) tell(r *Report) {
 		counters.closed.Add(1)
 		return
 	}
-	counters.reports.Add(1)
+	if r.Cause.Severity == cause.Notice {
+		counters.notices.Add(1)
+	} else {
+		counters.reports.Add(1)
+	}
 	if c.opts.OnReport != nil {
 		c.opts.OnReport(r.Context, r)
 	}
@@ -138,6 +154,24 @@ func (c *Conn) Malformed(err error) {
 		violation: session.Malformed, phase: c.tracker.Phase(), dir: session.FromServer,
 		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err,
 	})
+	found := c.takeFound()
+	c.mu.Unlock()
+	c.deliver(found)
+}
+
+// Failed tells the connection, before End, that the operation under way failed
+// with err. If it was a LOAD DATA LOCAL whose file broke off on this side, the
+// server took what it got for the whole file: that is reported, and the
+// connection stays in order.
+func (c *Conn) Failed(err error) {
+	c.mu.Lock()
+	_, refused := c.tracker.AnswerFailed()
+	if c.tracker.Infile() > 0 && !refused && c.tracker.Phase() == session.PhaseReady && c.marks.command >= c.owner.started() {
+		c.find(finding{
+			phase: session.PhaseLocalInfile, dir: session.FromClient, kind: session.KindInfileEnd,
+			command: c.tracker.Command(), infile: true, survived: true, err: err,
+		})
+	}
 	found := c.takeFound()
 	c.mu.Unlock()
 	c.deliver(found)

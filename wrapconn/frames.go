@@ -61,7 +61,8 @@ func (f *frames) Run(r wire.Run) {
 // phaseChanged sets the readers up for what may come now.
 func (c *Conn) phaseChanged(before, after session.Phase) {
 	server, client := &c.server.frames.r, &c.client.frames.r
-	server.SetRun(after == session.PhaseRows, c.tracker.Expected())
+	// What continues a row of 16 MiB looks like a row of its own.
+	server.SetRun(after == session.PhaseRows && !c.tracker.Continued(session.FromServer), c.tracker.Expected())
 	if before == after {
 		return
 	}

@@ -31,7 +31,11 @@ func (v *tlsView) feed(dir session.Direction, p []byte) {
 }
 
 // Alert implements wire.TLSEvents.
-func (v *tlsView) Alert(from wire.TLSSide, a wire.TLSAlert) {}
+func (v *tlsView) Alert(from wire.TLSSide, a wire.TLSAlert) {
+	if from == wire.TLSServer && !a.CloseNotify() {
+		v.conn.alert = a.String()
+	}
+}
 
 // PostHandshake implements wire.TLSEvents.
 func (v *tlsView) PostHandshake(wire.TLSSide, wire.TLSMessage) {}

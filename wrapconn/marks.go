@@ -17,6 +17,7 @@ type marks struct {
 	read     int64 // last byte read
 	write    int64 // last byte written
 	idle     int64 // how long the connection had been quiet before the last command
+	ownPause int64 // longest time in the login in which the server waited for this side
 	readGap  int64 // longest pause between two reads of one answer
 	unsent   int   // bytes of the last write that the socket did not take
 	misnumb  bool  // a packet of the client had a wrong id
@@ -57,6 +58,7 @@ func (m *marks) evidence(e *cause.Evidence, now int64) {
 		e.LoginAfter = time.Duration(m.login - m.greeting)
 		e.SinceLogin = since(m.login)
 	}
+	e.OwnPause = time.Duration(m.ownPause)
 	e.SinceCommand = since(m.command)
 	e.Idle = since(m.last())
 	if e.Pending > 0 || e.BeforeCommand {

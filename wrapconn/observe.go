@@ -39,6 +39,9 @@ func (c *Conn) sawRead(p []byte, err error) error {
 func (c *Conn) seeWrite(p []byte) error {
 	c.mu.Lock()
 	now := c.now()
+	if c.tracker.Phase().Connecting() && c.marks.read > 0 {
+		c.marks.ownPause = max(c.marks.ownPause, now-c.marks.read)
+	}
 	c.look(session.FromClient, p, now)
 	c.marks.write = now
 	found := c.takeFound()

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // OpKind is what a user of the connection does with it.
@@ -86,6 +88,15 @@ func (o *Operation) Site() (Frame, bool) {
 		return Frame{}, false
 	}
 	return o.Stack[0], true
+}
+
+// party is the operation as a cause sees it.
+func (o *Operation) party() cause.Party {
+	p := cause.Party{Operation: o.Kind.String(), Age: o.Age}
+	if f, ok := o.Site(); ok {
+		p.Site = shortFile(f.File) + ":" + strconv.Itoa(f.Line)
+	}
+	return p
 }
 
 func (o *Operation) String() string {

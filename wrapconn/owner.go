@@ -118,6 +118,13 @@ func (o *Owner) drop() {
 // active reports whether anybody may be reading or writing.
 func (o *Owner) active() bool { return o.state.Load() != ownerFree }
 
+// started returns when the operation of the holder began.
+func (o *Owner) started() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.op.started
+}
+
 // snapshot copies the operation of the holder or of the lease; its kind is
 // OpNone if there is none.
 func (o *Owner) snapshot() operation {

@@ -13,6 +13,7 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		t.number(p, ev)
 	case PhaseLocalInfile:
 		ev.Kind = KindInfileData
+		t.infile += int64(p.Length)
 		if p.Length == 0 {
 			ev.Kind = KindInfileEnd
 			t.phase = PhaseCommand
@@ -90,6 +91,9 @@ func (t *Tracker) command(p Packet, ev *Event) {
 func (t *Tracker) early(p Packet, ev *Event) {
 	ev.Violation = CommandDuringAnswer
 	ev.Expected = 0
+	if !t.overrun {
+		t.overrun = len(p.Prefix) == 0 || Command(p.Prefix[0]) != ComQuit
+	}
 	if p.Seq != 0 || len(p.Prefix) == 0 {
 		return
 	}

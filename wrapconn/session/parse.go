@@ -57,7 +57,7 @@ type Greeting struct {
 	ConnectionID uint32
 	Capabilities Capabilities
 	Extended     Extended
-	AuthPlugin   string
+	AuthPlugin   string // what the server asked for last
 }
 
 // MariaDB reports whether the server is MariaDB: its version says so (10.x as

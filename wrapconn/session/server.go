@@ -1,6 +1,9 @@
 package session
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // fromServer takes a packet of the server that is not a continuation.
 func (t *Tracker) fromServer(p Packet, ev *Event) {
@@ -179,6 +182,11 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 		t.ready()
 	case headEOF:
 		ev.Kind = KindAuthSwitch
+		t.greeting.AuthPlugin = "mysql_old_password" // an AuthSwitchRequest of one byte
+		if len(p.Prefix) > 1 {
+			name, _, _ := bytes.Cut(p.Prefix[1:], []byte{0})
+			t.greeting.AuthPlugin = string(name)
+		}
 		t.number(p, ev)
 	default:
 		// MariaDB plugins send their data without the 0x01.

@@ -39,6 +39,8 @@ type Tracker struct {
 	left     uint32  // definitions to come in this block
 	columns  uint32  // column definitions to come after the parameters
 	status   uint16  // server status flags of the last OK or EOF
+	infile   int64   // bytes of a file sent in the present exchange
+	overrun  bool    // a command was sent while an answer was outstanding, ever
 	draining bool    // the server answered before the client had sent everything
 
 	queue   [maxPending]pending // commands sent while an answer was outstanding
@@ -77,6 +79,10 @@ func (t *Tracker) Command() Command { return t.cmd }
 // Sent returns how many commands the client sent.
 func (t *Tracker) Sent() uint64 { return t.sent }
 
+// Continued reports whether the next packet of a direction continues the last
+// one, which was of maximal length.
+func (t *Tracker) Continued(d Direction) bool { return t.continued[d] }
+
 // Pending returns how many commands wait for the end of their answer.
 func (t *Tracker) Pending() int {
 	n := t.queued
@@ -98,6 +104,14 @@ func (t *Tracker) Lost() uint64 { return t.lost }
 
 // InTransaction reports what the server said last about a transaction.
 func (t *Tracker) InTransaction() bool { return t.status&StatusInTransaction != 0 }
+
+// Infile returns how many bytes of a LOCAL INFILE the client sent in the last
+// exchange.
+func (t *Tracker) Infile() int64 { return t.infile }
+
+// Overrun reports whether the client ever sent a command while an answer was
+// outstanding: answers and questions may not belong together since.
+func (t *Tracker) Overrun() bool { return t.overrun }
 
 // TLS reports whether the client asked for TLS.
 func (t *Tracker) TLS() bool { return t.tls }
@@ -199,7 +213,7 @@ func (t *Tracker) answered(ev *Event) {
 // begin makes cmd the command whose answer is due.
 func (t *Tracker) begin(cmd Command, next uint8) {
 	t.cmd, t.next = cmd, next
-	t.started, t.failed, t.draining = false, false, false
+	t.started, t.failed, t.draining, t.infile = false, false, false, 0
 	switch cmd.grammar() {
 	case answerNone:
 		t.ready()
