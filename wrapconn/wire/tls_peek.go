@@ -44,6 +44,10 @@ type TLSPeek struct {
 	Alert TLSAlert // the last one, if there was one behind data too
 	// Closed tells that a close_notify is among the records.
 	Closed bool
+	// Missing is how many bytes of the last record are not in what was given,
+	// if its header is. A caller whose buffer was too small peeks again with so
+	// much more room: at most a record, 18 KiB.
+	Missing int
 }
 
 // PeekServer tells what the bytes are which the server sent after the ones that
@@ -72,6 +76,9 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	s.feed(b)
 
 	r := TLSPeek{Plain: p.plain, Alert: p.alert, Closed: p.closed}
+	if s.framing == tlsFramed && s.have == tlsHeaderLen {
+		r.Missing = s.length - s.got
+	}
 	switch records := s.counts.Records - before; {
 	case s.framing == tlsRaw:
 		r.Kind = TLSPeekNotTLS

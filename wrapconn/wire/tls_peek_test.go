@@ -86,6 +86,32 @@ func TestTLSPeekOpaque(t *testing.T) {
 	}
 }
 
+// A buffer that is too small for a record is told so, and then is not.
+func TestTLSPeekMissing(t *testing.T) {
+	for _, hide := range []bool{false, true} {
+		s, w := tlsSettled(1, &tlsSuites[0])
+		if hide {
+			w.t.GiveUp("by option")
+		}
+		s.closeNotify(TLSServer)
+		s.data(TLSServer, make([]byte, 5000), 1)
+		fullRecords(packetOf(1, 10000, 3))(s)
+		b := s.bytesFrom(TLSServer)
+		for cut := len(b) - 10000; cut < len(b); cut += 700 {
+			if p := w.t.PeekServer(b[:cut]); p.Missing != len(b)-cut {
+				t.Fatalf("got %d, want %d", p.Missing, len(b)-cut)
+			}
+		}
+		if p := w.t.PeekServer(b); p.Missing != 0 {
+			t.Errorf("got %d, want 0", p.Missing)
+		}
+		w.t.FeedServer(b[:len(b)-10]) // the record has begun
+		if p := w.t.PeekServer(b[len(b)-10 : len(b)-3]); p.Missing != 3 {
+			t.Errorf("got %d, want 3", p.Missing)
+		}
+	}
+}
+
 // What a peek shows is what the sink gets later, wherever the records are cut.
 func TestTLSPeekAgrees(t *testing.T) {
 	eachSuite(t, func(t *testing.T, suite *tlsSuite) {
