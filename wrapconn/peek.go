@@ -87,14 +87,32 @@ func (c *Conn) check() {
 	}
 }
 
+// peekAll returns what is waiting, with TLS up to the end of the first record:
+// less of it could be anything.
+func (c *Conn) peekAll() []byte {
+	for size := peekLen; ; {
+		buf := make([]byte, size)
+		n, err := c.peek(buf)
+		if n == 0 || err != nil {
+			return nil
+		}
+		if c.tls == nil || n < size {
+			return buf[:n]
+		}
+		p := c.tls.view.PeekServer(buf)
+		if p.Kind != wire.TLSPeekIncomplete || p.Missing == 0 {
+			return buf
+		}
+		size += p.Missing
+	}
+}
+
 // waiting looks at the bytes that wait although nothing is outstanding.
 func (c *Conn) waiting() {
-	buf := make([]byte, peekLen)
-	n, err := c.peek(buf)
-	if n == 0 || err != nil {
+	b := c.peekAll()
+	if len(b) == 0 {
 		return
 	}
-	b := buf[:n]
 	f := finding{
 		violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
 		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
