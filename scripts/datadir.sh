@@ -95,7 +95,8 @@ certificates() {
 }
 
 # start_server NAME DIR OPTION...: starts the server on DIR/data in the background and waits until it answers.
-# Small and fast, since nothing here must survive a power cut. Keep the options in step with internal/mysqltest/options.go.
+# Small and fast, since nothing here must survive a power cut. Keep the options in step with internal/mysqltest/options.go (which
+# leaves the performance schema off; a test of go-sql-driver needs it).
 start_server() {
   local name=$1 dir=$2 options
   shift 2
@@ -103,7 +104,7 @@ start_server() {
   give "$dir/tmp"
   options=(--datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/s.sock" --pid-file="$dir/server.pid" --log-error="$dir/error.log"
     --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/server.key"
-    --local-infile=1 --max-allowed-packet=48M --max-connections=60 --skip-name-resolve --skip-log-bin
+    --local-infile=1 --max-allowed-packet=48M --max-connections=60 --skip-name-resolve --skip-log-bin --performance-schema=ON
     --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=2)
   case $name in
   mysql*) options+=(--innodb-redo-log-capacity=256M --innodb-doublewrite=OFF --mysqlx=OFF --secure-file-priv=) ;;
