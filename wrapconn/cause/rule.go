@@ -51,13 +51,16 @@ func (r *rule) fits(e *Evidence) bool {
 }
 
 // missing returns the one fact for want of which s does not fit, and how many
-// facts speak for it. ok is false if it wants more than one or nothing speaks
-// for it.
+// facts speak for it. ok is false if it wants more than one, if nothing speaks
+// for it, or if a guard keeps it out.
 func (s sign) missing(e *Evidence) (want string, held int, ok bool) {
 	failed := 0
 	for i := range s {
 		switch {
 		case !s[i].holds(e):
+			if s[i].guard {
+				return "", 0, false
+			}
 			failed++
 			want = s[i].is
 		case !s[i].guard:
