@@ -19,7 +19,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		Slug:        r.slug,
 		Severity:    r.severity,
 		Title:       r.title,
-		Explanation: r.explain(e),
+		Explanation: capital(r.explain(e)),
 		Advice:      r.advise(e),
 		Executed:    r.executed(e),
 	}
@@ -44,6 +44,13 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	return d
 }
 
+func capital(s string) string {
+	if s != "" && s[0] >= 'a' && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}
+
 // Executed, for rows where nothing was or could have been run.
 func never(*Evidence) Executed { return ExecutedNo }
 
@@ -52,7 +59,10 @@ func maybe(*Evidence) Executed { return ExecutedUnknown }
 // ifSent is what can be said of a command whose answer is missing: it was not
 // run if it did not leave whole, or if it is none that runs a statement.
 func ifSent(e *Evidence) Executed {
-	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 || e.Phase == session.PhaseReady || connecting.holds(e) {
+	// While the phase is ready, a command that breaks the numbering is out all
+	// the same.
+	notOut := e.Phase == session.PhaseReady && !(e.Direction == session.FromClient && e.Violation != session.None)
+	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 || notOut || connecting.holds(e) {
 		return ExecutedNo
 	}
 	switch e.Command {

@@ -208,7 +208,7 @@ func TestSentences(t *testing.T) {
 	}{
 		{login(1159, 2, 1, 11*time.Second, time.Millisecond), "gave up (ERR 1159 ER_NET_READ_INTERRUPTED); this process sent it 11.0 s after it read the greeting"},
 		{login(1159, 2, 1, time.Millisecond, 10*time.Second), "10.0 s after the login was sent; this process sent it 1 ms after it read the greeting"},
-		{login(1159, 3, 2, 3*time.Second, time.Millisecond), "By its number (2 where 3 was due) the ERR was written before the server had read 1 packet"},
+		{login(1159, 3, 2, 3*time.Second, time.Millisecond), "The ERR's number (2 where 3 was due) says that the server had not read the last packet of this login"},
 		{with(rest(), func(e *Evidence) { e.ServerError, e.Kind = srv(4031, ""), session.KindERR }), "idle for 10 min 0 s (ERR 4031 ER_CLIENT_INTERACTION_TIMEOUT)"},
 		{Evidence{Violation: session.NotMySQL, FirstBytes: []byte("HTTP/1.1 400 Bad Request")}, `(48 54 54 50 2f 31 2e 31 20 34 30 30 20 42 61 64, as text "HTTP/1.1 400 Bad") look like HTTP`},
 		{with(out(), func(e *Evidence) {

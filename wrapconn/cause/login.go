@@ -253,8 +253,11 @@ func unread(e *Evidence) string {
 	if e.Violation != session.MisnumberedError || d < 1 || d > 8 || e.Compressed {
 		return ""
 	}
-	s := fmt.Sprintf(" By its number (%d where %d was due) the ERR was written before the server had read %s of this login.", e.Actual, e.Expected, count(d, "packet", "packets"))
-	return s
+	last := "last packet"
+	if d > 1 {
+		last = fmt.Sprintf("last %d packets", d)
+	}
+	return fmt.Sprintf(" The ERR's number (%d where %d was due) says that the server had not read the %s of this login.", e.Actual, e.Expected, last)
 }
 
 // version names the peer in brackets, as far as it named itself.

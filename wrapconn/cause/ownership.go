@@ -55,6 +55,9 @@ var ownershipRules = []rule{
 			if e.Ownership == OwnershipOutside {
 				return fmt.Sprintf("The connection was read or written while no operation of its user was under way.%s", refused(e))
 			}
+			if e.Ownership == OwnershipNone {
+				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's."
+			}
 			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
 		},
