@@ -9,6 +9,12 @@ import (
 // Evidence is what a connection knows about itself at the moment of a failure.
 // A duration of zero means: not measured, the mark it counts from was never
 // reached.
+//
+// Phase, Pending and AnswerStarted are taken before the packet that shows the
+// failure is counted. Where it is the end of the stream that shows it, there is
+// no packet: Kind, Length, Expected and Actual are zero. Where packets cannot be
+// seen (the phase is opaque or untracked), SinceCommand counts from the last
+// Write, and AnswerStarted is whether bytes came since.
 type Evidence struct {
 	Violation session.Violation
 	Phase     session.Phase // where the conversation stood before the packet
