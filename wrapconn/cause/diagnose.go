@@ -78,7 +78,7 @@ func ifSent(e *Evidence) Executed {
 // command (sql-common/net_serv.cc counts from 0 for each), and a server that
 // has said goodbye reads no more. Compression hides that number.
 func unlessFarewell(e *Evidence) Executed {
-	if e.Actual == 0 && !e.AnswerStarted && !e.Compressed && e.Kind == session.KindERR {
+	if e.Actual == 0 && !begun(e) && !e.Compressed && e.Kind == session.KindERR {
 		return ExecutedNo
 	}
 	return ifSent(e)

@@ -42,7 +42,7 @@ var (
 		return (e.Phase == session.PhaseReady || e.BeforeCommand) && e.Pending == 0 && !e.InsidePacket
 	}}
 	waiting = fact{is: "a command was out and nothing of its answer in", holds: func(e *Evidence) bool {
-		return !e.BeforeCommand && !e.AnswerStarted && !e.InsidePacket && commandOut(e)
+		return !e.BeforeCommand && !begun(e) && !e.InsidePacket && commandOut(e)
 	}}
 	answering = fact{is: "the answer had begun and was not complete", holds: func(e *Evidence) bool {
 		if e.BeforeCommand || connecting.holds(e) {
@@ -52,7 +52,7 @@ var (
 		case session.PhaseColumns, session.PhaseRows, session.PhasePrepare, session.PhaseMoreResults:
 			return true
 		}
-		return e.InsidePacket || e.AnswerStarted && commandOut(e)
+		return e.InsidePacket || begun(e) && commandOut(e)
 	}}
 
 	// Two others besides this one: a single neighbour may be chance.
@@ -66,6 +66,16 @@ var (
 	fromClient = fact{is: "the packet is this side's", holds: func(e *Evidence) bool { return e.Direction == session.FromClient }}
 	fromServer = guard("the packet is the server's", func(e *Evidence) bool { return e.Direction == session.FromServer })
 )
+
+// begun reports whether a packet of the present answer had come before this
+// one. A packet that is met in the phase of a command is the first, whatever
+// the tracker counts after it.
+func begun(e *Evidence) bool {
+	if e.Phase == session.PhaseCommand && e.Violation != session.None && e.Violation != session.Truncated {
+		return false
+	}
+	return e.AnswerStarted
+}
 
 // commandOut reports whether a command waits for its answer. Where packets
 // cannot be seen, what was written last counts as one.

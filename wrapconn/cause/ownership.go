@@ -49,7 +49,7 @@ var ownershipRules = []rule{
 		signs: []sign{
 			{ownership("another operation was inside, or none that is known", OwnershipOverlap, OwnershipOutside)},
 			// A result that has not begun cannot be somebody's open rows.
-			{crossed, fact{is: "nothing of the earlier answer had come", holds: func(e *Evidence) bool { return e.Phase == session.PhaseCommand && !e.AnswerStarted }}},
+			{crossed, fact{is: "nothing of the earlier answer had come", holds: func(e *Evidence) bool { return e.Phase == session.PhaseCommand && !begun(e) }}},
 		},
 		explain: func(e *Evidence) string {
 			if e.Ownership == OwnershipOutside {

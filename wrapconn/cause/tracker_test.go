@@ -143,6 +143,11 @@ func TestOnTracker(t *testing.T) {
 			if d := Diagnose(&w.e); d.Slug != tt.want {
 				t.Errorf("named %s: %s", d.Slug, d.Explanation)
 			}
+			// Counted with the packet that shows the failure.
+			w.e.AnswerStarted = w.AnswerStarted()
+			if d := Diagnose(&w.e); d.Slug != tt.want {
+				t.Errorf("with the packet counted: named %s: %s", d.Slug, d.Explanation)
+			}
 		})
 	}
 }
