@@ -8,9 +8,9 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// refuse reports an operation that may not begin. In Enforce mode it returns
-// the error for it.
-func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict) error {
+// refuse reports an operation that may not begin because of holder's. In
+// Enforce mode it returns the error for it.
+func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict, holder *operation) error {
 	op := operation{kind: kind, ctx: ctx}
 	if c.opts.CallSites {
 		op.ncaller = runtime.Callers(3, op.callers[:])
@@ -19,7 +19,7 @@ func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict) error
 	if conflict == Interleaving {
 		o = cause.OwnershipInterleaving
 	}
-	r := c.conflict(op, conflict, o)
+	r := c.conflict(op, holder, conflict, o)
 	c.tell(r)
 	if c.opts.Mode == Observe {
 		return nil
@@ -47,7 +47,8 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 	}
 	op := operation{kind: kind, ctx: context.Background()}
 	op.ncaller = runtime.Callers(3, op.callers[:])
-	r := c.conflict(op, conflict, o)
+	holder := c.owner.snapshot()
+	r := c.conflict(op, &holder, conflict, o)
 	c.tell(r)
 	if c.opts.Mode == Observe {
 		return nil
@@ -57,7 +58,7 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 
 // conflict makes the report of an intruder. It does not end the connection: the
 // owner goes on.
-func (c *Conn) conflict(intruder operation, conflict Conflict, o cause.Ownership) *Report {
+func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict, o cause.Ownership) *Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
@@ -73,8 +74,8 @@ func (c *Conn) conflict(intruder operation, conflict Conflict, o cause.Ownership
 	in := c.export(&intruder, now)
 	e.Intruder = in.party()
 	var owner *Operation
-	if op := c.owner.snapshot(); op.kind != OpNone {
-		owner = c.export(&op, now)
+	if holder.kind != OpNone {
+		owner = c.export(holder, now)
 		e.Owner = owner.party()
 	}
 	r := c.report(&e, now)

@@ -200,17 +200,18 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDead
 // *OwnershipError; in Observe mode it is reported only, and taken is false:
 // End must not be called then.
 func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
-	conflict := c.owner.begin(kind, ctx, c.now(), c.opts.CallSites)
+	conflict, holder := c.owner.begin(kind, ctx, c.now(), c.opts.CallSites)
 	if conflict == NoConflict {
 		return true, nil
 	}
-	return false, c.refuse(ctx, kind, conflict)
+	return false, c.refuse(ctx, kind, conflict, holder)
 }
 
 // TryBegin is Begin for a Close: it reports no conflict, because hanging up is
 // lawful at any time.
 func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
-	return c.owner.begin(kind, ctx, c.now(), false) == NoConflict
+	conflict, _ := c.owner.begin(kind, ctx, c.now(), false)
+	return conflict == NoConflict
 }
 
 // End releases the connection. With lease, the operation's result is still to
@@ -219,8 +220,8 @@ func (c *Conn) End(lease bool) { c.owner.end(lease) }
 
 // BeginLeased lets the holder of a lease in.
 func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err error) {
-	if conflict := c.owner.beginInside(kind); conflict != NoConflict {
-		return false, c.refuse(ctx, kind, conflict)
+	if conflict, holder := c.owner.beginInside(kind); conflict != NoConflict {
+		return false, c.refuse(ctx, kind, conflict, holder)
 	}
 	return true, nil
 }

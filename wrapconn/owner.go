@@ -57,16 +57,18 @@ func (c Conflict) String() string {
 	return "invalid conflict"
 }
 
-// begin takes the owner for an operation.
-func (o *Owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) Conflict {
+// begin takes the owner for an operation. Of a conflict it returns the
+// operation that was there first too: a moment later it may be gone.
+func (o *Owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (Conflict, *operation) {
 	o.mu.Lock()
 	if !o.state.CompareAndSwap(ownerFree, ownerHeld) {
 		c := Overlap
 		if o.state.Load() == ownerLeased {
 			c = Interleaving
 		}
+		holder := o.holder()
 		o.mu.Unlock()
-		return c
+		return c, holder
 	}
 	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
 	if sites {
@@ -74,7 +76,13 @@ func (o *Owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) C
 		o.op.ncaller = runtime.Callers(4, o.op.callers[:])
 	}
 	o.mu.Unlock()
-	return NoConflict
+	return NoConflict, nil
+}
+
+// holder copies the operation of the holder or of the lease, with mu held.
+func (o *Owner) holder() *operation {
+	op := o.op
+	return &op
 }
 
 // end releases the owner, or turns the operation into a lease.
@@ -90,14 +98,14 @@ func (o *Owner) end(lease bool) {
 }
 
 // beginInside lets the holder of a lease in.
-func (o *Owner) beginInside(kind OpKind) Conflict {
-	if !o.state.CompareAndSwap(ownerLeased, ownerInside) {
-		return Overlap
-	}
+func (o *Owner) beginInside(kind OpKind) (Conflict, *operation) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.state.CompareAndSwap(ownerLeased, ownerInside) {
+		return Overlap, o.holder()
+	}
 	o.in = kind
-	o.mu.Unlock()
-	return NoConflict
+	return NoConflict, nil
 }
 
 // endInside lets the holder of a lease out; done gives the lease up.
@@ -108,10 +116,13 @@ func (o *Owner) endInside(done bool) {
 	o.end(!done)
 }
 
-// drop gives a lease up without entering: the rows are at their end.
+// drop gives a lease up without entering: the rows are at their end. It does
+// nothing while somebody is inside, who gives the lease up when he leaves.
 func (o *Owner) drop() {
-	if o.state.Load() == ownerLeased {
-		o.end(false)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state.CompareAndSwap(ownerLeased, ownerFree) {
+		o.op.kind, o.op.ctx = OpNone, nil
 	}
 }
 
