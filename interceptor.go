@@ -51,7 +51,21 @@ func (o op) end(err *error) {
 	}
 	if *err != nil {
 		*err = o.it.explain(*err)
+	} else {
+		*err = o.it.doubt()
 	}
+}
+
+// doubt returns an error for an operation that has succeeded if its answer may
+// be another's. It is not driver.ErrBadConn: the command has been sent.
+func (it *interceptor) doubt() error {
+	if it.mode == Observe {
+		return nil
+	}
+	if r := it.wire.Suspect(); r != nil {
+		return &ProtocolError{Report: r}
+	}
+	return nil
 }
 
 // rescue takes a panic out of a driver call. The driver does not check every
@@ -210,6 +224,9 @@ func (it *interceptor) StmtClose(ctx context.Context, s driver.Stmt) (err error)
 // there is a result to read.
 func (o op) endRows(r *driver.Rows, err *error) {
 	p := recover()
+	if p == nil && *err == nil {
+		*err = o.it.doubt()
+	}
 	lease := p == nil && *err == nil && *r != nil && len((*r).Columns()) > 0
 	if o.taken {
 		if *err != nil {

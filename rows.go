@@ -43,9 +43,14 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 	if err = r.driverRows.Next(dest); err == nil {
 		return nil
 	}
-	if err == io.EOF && r.lease && !r.driverRows.HasNextResultSet() {
-		r.lease = false
-		r.it.wire.Drop()
+	if err == io.EOF {
+		if r.lease && !r.driverRows.HasNextResultSet() {
+			r.lease = false
+			r.it.wire.Drop()
+		}
+		if doubt := r.it.doubt(); doubt != nil {
+			return doubt
+		}
 	}
 	return r.it.explain(err)
 }
@@ -65,12 +70,7 @@ func (r *rows) NextResultSet() (err error) {
 	defer func() {
 		p := recover()
 		r.leave(taken, err != nil || p != nil)
-		if p != nil {
-			err = r.it.rescue(p)
-		}
-		if err != nil {
-			err = r.it.explain(err)
-		}
+		r.finish(p, &err)
 	}()
 	return r.driverRows.NextResultSet()
 }
@@ -84,14 +84,24 @@ func (r *rows) Close() (err error) {
 	defer func() {
 		p := recover()
 		r.leave(taken, true)
-		if p != nil {
-			err = r.it.rescue(p)
-		}
-		if err != nil {
-			err = r.it.explain(err)
-		}
+		r.finish(p, &err)
 	}()
 	return r.driverRows.Close()
+}
+
+// finish makes the error of an operation that has left.
+func (r *rows) finish(p any, err *error) {
+	if p != nil {
+		*err = r.it.rescue(p)
+	}
+	if *err == nil || *err == io.EOF {
+		if doubt := r.it.doubt(); doubt != nil {
+			*err = doubt
+		}
+	}
+	if *err != nil {
+		*err = r.it.explain(*err)
+	}
 }
 
 // enter lets the holder of the lease in. Rows without a lease have been read to

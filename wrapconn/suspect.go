@@ -1,0 +1,21 @@
+package wrapconn
+
+import "github.com/seqguard/mysql-seqguard/wrapconn/cause"
+
+// Suspect returns, once, the report of a violation that puts in doubt whose
+// answer the operation under way got, if there was one: behind it, or in front
+// of it, came another that nobody had asked for. All answers begin alike, so
+// which of the two is the operation's own cannot be known.
+func (c *Conn) Suspect() *Report {
+	if !c.broken.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.pending
+	if r == nil || r.Cause.Severity != cause.DataIntegrity {
+		return nil
+	}
+	c.pending = nil
+	return r
+}
