@@ -76,6 +76,15 @@ func (c *Conn) check() {
 	if c.fatal != nil || c.closed.Load() || c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0 {
 		return
 	}
+	if c.server.frames.missing() > 0 {
+		// The head of a packet that nobody asked for came together with the
+		// last answer. Its rest may not have come yet, so the peek would not do.
+		c.find(finding{
+			violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
+			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
+		})
+		return
+	}
 	switch n, err := c.peek(c.one[:]); {
 	case err != nil:
 		c.find(finding{
