@@ -81,7 +81,7 @@ func (c *Conn) evidence(e *cause.Evidence, now int64) {
 	e.Network = c.opts.Network
 	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
 	e.Compressed = c.comp != nil
-	e.AuthPlugin, e.TLSAlert = g.AuthPlugin, c.alert
+	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
 	e.EarlierUnfinished = t.Overrun()
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.Forked = c.pid != pid()

@@ -39,7 +39,8 @@ func (m *marks) packet(now int64, dir session.Direction, ev session.Event) {
 		m.command = now
 		m.readGap = 0
 	}
-	if dir == session.FromClient && ev.Violation == session.SequenceMismatch {
+	if dir == session.FromClient && (ev.Violation == session.SequenceMismatch ||
+		ev.Violation == session.CommandDuringAnswer && ev.Kind != session.KindCommand) {
 		m.misnumb = true
 	}
 }

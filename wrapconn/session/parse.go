@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 )
 
 // First bytes of server packets.
@@ -57,13 +58,13 @@ type Greeting struct {
 	ConnectionID uint32
 	Capabilities Capabilities
 	Extended     Extended
-	AuthPlugin   string // what the server asked for last
+	AuthPlugin   string // the server's default
 }
 
 // MariaDB reports whether the server is MariaDB: its version says so (10.x as
 // "5.5.5-10.11.19-MariaDB").
 func (g *Greeting) MariaDB() bool {
-	return bytes.Contains([]byte(g.Version), []byte("MariaDB"))
+	return strings.Contains(g.Version, "MariaDB")
 }
 
 // parseGreeting reads protocol version 10.

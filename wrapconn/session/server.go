@@ -143,7 +143,7 @@ func (t *Tracker) farewell(p Packet, ev *Event) bool {
 	switch {
 	case p.Seq == 0 && t.next != 0 && !t.lenient:
 		ev.Violation = MisnumberedError
-	case ev.ErrorCode == errClientInteractionTimeout:
+	case ev.ErrorCode == errClientInteractionTimeout && !t.greeting.MariaDB():
 		t.number(p, ev)
 		if ev.Violation == None {
 			ev.Violation = Unsolicited
@@ -155,7 +155,7 @@ func (t *Tracker) farewell(p Packet, ev *Event) bool {
 }
 
 // errClientInteractionTimeout is ER_CLIENT_INTERACTION_TIMEOUT: wait_timeout is
-// over (MySQL 8.0.24 and later).
+// over (MySQL 8.0.24 and later). MariaDB has another error of that number.
 const errClientInteractionTimeout = 4031
 
 // auth takes the server's part of the exchange between login and OK.
@@ -182,10 +182,10 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 		t.ready()
 	case headEOF:
 		ev.Kind = KindAuthSwitch
-		t.greeting.AuthPlugin = "mysql_old_password" // an AuthSwitchRequest of one byte
+		t.authSwitch = "mysql_old_password" // an AuthSwitchRequest of one byte
 		if len(p.Prefix) > 1 {
 			name, _, _ := bytes.Cut(p.Prefix[1:], []byte{0})
-			t.greeting.AuthPlugin = string(name)
+			t.authSwitch = string(name)
 		}
 		t.number(p, ev)
 	default:

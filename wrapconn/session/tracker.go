@@ -33,15 +33,17 @@ type Tracker struct {
 	tls      bool // SSLRequest was seen
 	lenient  bool // inner ids of a compressed conversation: informative only
 
-	cmd      Command // of the answer on the wire, or the last one
-	started  bool    // a packet of that answer has come
-	failed   bool    // it ended with ERR
-	left     uint32  // definitions to come in this block
-	columns  uint32  // column definitions to come after the parameters
-	status   uint16  // server status flags of the last OK or EOF
-	infile   int64   // bytes of a file sent in the present exchange
-	overrun  bool    // a command was sent while an answer was outstanding, ever
-	draining bool    // the server answered before the client had sent everything
+	cmd     Command // of the answer on the wire, or the last one
+	started bool    // a packet of that answer has come
+	failed  bool    // it ended with ERR
+	left    uint32  // definitions to come in this block
+	columns uint32  // column definitions to come after the parameters
+	status  uint16  // server status flags of the last OK or EOF
+	infile  int64   // bytes of a file sent in the present exchange
+	// authSwitch is the plugin of the server's last AuthSwitchRequest
+	authSwitch string
+	overrun    bool // a command was sent while an answer was outstanding, ever
+	draining   bool // the server answered before the client had sent everything
 
 	queue   [maxPending]pending // commands sent while an answer was outstanding
 	queued  int
@@ -108,6 +110,10 @@ func (t *Tracker) InTransaction() bool { return t.status&StatusInTransaction != 
 // Infile returns how many bytes of a LOCAL INFILE the client sent in the last
 // exchange.
 func (t *Tracker) Infile() int64 { return t.infile }
+
+// AuthSwitch returns the plugin that the server's last AuthSwitchRequest named,
+// "" if there was none.
+func (t *Tracker) AuthSwitch() string { return t.authSwitch }
 
 // Overrun reports whether the client ever sent a command while an answer was
 // outstanding: answers and questions may not belong together since.

@@ -192,11 +192,13 @@ func (r *Reader) prefixOf(h Header, payload []byte) int {
 	switch {
 	case r.noLook:
 		return 0
-	case r.long:
-		limit = LongPrefixLen
-	case len(payload) == 0:
+	case len(payload) == 0 && !(r.long && h.Length <= LongPrefixLen):
 		limit = 1
-	case payload[0] == firstERR:
+	case r.long && h.Length > LongPrefixLen && payload[0] != firstERR:
+		// Too long for what is expected: it is no packet at all, and the rest may
+		// never come. A TLS alert has seven bytes.
+		limit = 3
+	case r.long || payload[0] == firstERR:
 		limit = LongPrefixLen
 	}
 	return min(int(h.Length), limit)

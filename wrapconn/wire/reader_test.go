@@ -92,6 +92,9 @@ func parse(b []byte, p Prefix) (all []seen) {
 			if p == LongPrefix || b[0] == 0xFF {
 				want = 521
 			}
+			if p == LongPrefix && n > 521 && b[0] != 0xFF {
+				want = 3
+			}
 			want = min(want, n)
 		}
 		if len(b) < want {

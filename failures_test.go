@@ -1,0 +1,318 @@
+package seqguard_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// wantCause checks that the error of the operation and the one report are about
+// the cause.
+func wantCause(t *testing.T, err error, c *collector, slug cause.Slug) *seqguard.Report {
+	t.Helper()
+	r := c.only(t)
+	t.Logf("error: %v\n%s", err, r.Timeline())
+	if r.Cause.Slug != slug {
+		t.Errorf("cause %s, want %s", r.Cause.Slug, slug)
+	}
+	var pe *seqguard.ProtocolError
+	if !errors.As(err, &pe) || pe.Report != r {
+		t.Errorf("the error does not carry the report: %v", err)
+	}
+	return r
+}
+
+func wantServerError(t *testing.T, err error, code uint16) {
+	t.Helper()
+	var me *mysql.MySQLError
+	if !errors.As(err, &me) || me.Number != code {
+		t.Errorf("no MySQLError %d in %v", code, err)
+	}
+}
+
+// The case that the project began with: the server gives up waiting for the
+// login while this process is stalled.
+func TestLoginStalledLocally(t *testing.T) {
+	for _, tls := range []string{"", "tls=skip-verify"} {
+		t.Run("tls="+tls, func(t *testing.T) {
+			server := mysqltest.Start(t, "mysql9", "--connect-timeout=2")
+			nth, got, due := 1, uint8(1), uint8(2)
+			if tls != "" {
+				nth, got, due = 2, 2, 3 // the SSLRequest is a packet, too
+			}
+			db, c := open(t, server.DSN(tls), func(cfg *mysql.Config) { stall(cfg, nth, 3*time.Second) })
+			err := db.PingContext(timeout(t, 20*time.Second))
+			r := wantCause(t, err, c, "login_stalled_locally")
+			wantServerError(t, err, 1159)
+			e := r.Evidence
+			if e.Actual != got || e.Expected != due {
+				t.Errorf("id %d where %d was due, want %d and %d", e.Actual, e.Expected, got, due)
+			}
+			if e.LoginAfter < 2900*time.Millisecond || e.LoginAfter > 6*time.Second {
+				t.Errorf("greeting → login %v, want about 3 s", e.LoginAfter)
+			}
+			for _, want := range []string{"1159", "connect_timeout"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q", want)
+				}
+			}
+			if r.Owner == nil || r.Owner.Kind.String() != "connect" {
+				t.Errorf("operation %v, want the connect", r.Owner)
+			}
+		})
+	}
+}
+
+func TestLoginDelayedOnTheWay(t *testing.T) {
+	server := mysqltest.Start(t, "mysql9", "--connect-timeout=2")
+	relay := mysqltest.NewRelay(t, server.Addr, mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Hold: 3 * time.Second}))
+	db, c := open(t, relay.DSN(""), nil)
+	err := db.PingContext(timeout(t, 20*time.Second))
+	wantCause(t, err, c, "login_delayed_on_the_way")
+	wantServerError(t, err, 1159)
+}
+
+// ERR 4031 is sent by MySQL only; MariaDB resets the connection without a word.
+func TestIdleTimeoutPinned(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		for _, tls := range []string{"", "tls=skip-verify"} {
+			t.Run("tls="+tls, func(t *testing.T) {
+				ctx := timeout(t, 30*time.Second)
+				db, c := open(t, server.DSN(tls), nil)
+				conn, err := db.Conn(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2500 * time.Millisecond)
+				_, err = conn.ExecContext(ctx, "SELECT 1")
+				if !errors.Is(err, driver.ErrBadConn) {
+					t.Errorf("nothing was written, so the error must be driver.ErrBadConn: %v", err)
+				}
+				if server.Kind == mysqltest.MariaDB {
+					var pe *seqguard.ProtocolError
+					if !errors.As(err, &pe) {
+						t.Fatalf("no report in %v", err)
+					}
+					t.Log(err)
+					c.none(t) // a polite end: counted, not reported
+					return
+				}
+				r := wantCause(t, err, c, "idle_timeout")
+				wantServerError(t, err, 4031)
+				if r.Cause.Severity != cause.Notice && r.Cause.Severity != cause.Error {
+					t.Errorf("severity %s", r.Cause.Severity)
+				}
+			})
+		}
+	})
+}
+
+func TestIdleTimeoutPool(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		ctx := timeout(t, 30*time.Second)
+		db, c := open(t, server.DSN(""), nil)
+		db.SetMaxOpenConns(1)
+		if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		var n int
+		if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil || n != 1 {
+			t.Errorf("the pool must go on with another connection: %v", err)
+		}
+		if server.Kind == mysqltest.MariaDB {
+			c.none(t)
+			return
+		}
+		if r := c.only(t); r.Cause.Slug != "idle_timeout" || r.Cause.Severity != cause.Notice {
+			t.Errorf("%s of severity %s, want a notice of idle_timeout", r.Cause.Slug, r.Cause.Severity)
+		}
+	})
+}
+
+// An idle connection that was killed: the next query succeeds on another one.
+func TestLiveness(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		ctx := timeout(t, 30*time.Second)
+		db, c := open(t, server.DSN(""), nil)
+		db.SetMaxOpenConns(1)
+		var id, again int
+		if err := db.QueryRowContext(ctx, "SELECT connection_id()").Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		kill(t, server, id)
+		if err := db.QueryRowContext(ctx, "SELECT connection_id()").Scan(&again); err != nil || again == id {
+			t.Errorf("after KILL of idle connection %d: connection %d, %v", id, again, err)
+		}
+		c.none(t)
+	})
+}
+
+func kill(t *testing.T, server *mysqltest.Instance, id int) {
+	t.Helper()
+	admin, _ := open(t, server.RootDSN(""), nil)
+	if _, err := admin.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond)
+}
+
+// longStatement runs until it is killed. SLEEP would not do: killed, it
+// returns 1 and no error.
+const longStatement = "SELECT BENCHMARK(1000000000000, 1)"
+
+func TestKillDuringQuery(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		ctx := timeout(t, 30*time.Second)
+		db, c := open(t, server.DSN(""), nil)
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var id int
+		if err := conn.QueryRowContext(ctx, "SELECT connection_id()").Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(300*time.Millisecond, func() { kill(t, server, id) })
+		_, err = conn.ExecContext(ctx, longStatement)
+		t.Logf("error: %v", err)
+		if err == nil || errors.Is(err, driver.ErrBadConn) {
+			t.Errorf("the command was written: %v", err)
+		}
+		var me *mysql.MySQLError
+		if errors.As(err, &me) {
+			return // the server answered in words, with the right number
+		}
+		r := c.only(t)
+		if r.Cause.Slug != "closed_before_answer" && r.Cause.Slug != "connection_killed" {
+			t.Errorf("cause %s", r.Cause.Slug)
+		}
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	for _, name := range []string{"mysql9", "mariadb1011"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name)
+			ctx := timeout(t, 60*time.Second)
+			db, c := open(t, server.DSN(""), nil)
+			idle, err := db.Conn(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer idle.Close()
+			busy, err := db.Conn(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer busy.Close()
+			done := make(chan error, 1)
+			go func() {
+				_, err := busy.ExecContext(ctx, longStatement)
+				done <- err
+			}()
+			time.Sleep(300 * time.Millisecond)
+			server.Stop()
+			busyErr := <-done
+			_, idleErr := idle.ExecContext(ctx, "SELECT 1")
+			t.Logf("busy: %v\nidle: %v", busyErr, idleErr)
+			// MySQL ends the statement with an answer before it closes the connection.
+			if idleErr == nil || busyErr == nil && server.Kind == mysqltest.MariaDB {
+				t.Error("the connections must fail")
+			}
+			if !errors.Is(idleErr, driver.ErrBadConn) {
+				t.Error("nothing was written on the idle one: it must be driver.ErrBadConn")
+			}
+			for _, r := range c.all() {
+				t.Logf("%s\n%s", r, r.Timeline())
+				switch r.Cause.Slug {
+				case "server_shutdown", "closed_before_answer", "connection_lost_mid_answer":
+				default:
+					t.Errorf("cause %s", r.Cause.Slug)
+				}
+			}
+		})
+	}
+}
+
+// A server that is full refuses in place of the greeting, MariaDB once the slot
+// for the administrator is taken, too.
+func TestTooManyConnections(t *testing.T) {
+	for _, name := range []string{"mysql9", "mariadb1011"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name, "--max-connections=1")
+			ctx := timeout(t, 30*time.Second)
+			db, c := open(t, server.DSN(""), nil)
+			var held []interface{ Close() error }
+			defer func() {
+				for _, h := range held {
+					_ = h.Close()
+				}
+			}()
+			var err error
+			for range 20 { // MariaDB allows no limit under 10
+				conn, e := db.Conn(ctx)
+				if err = e; err != nil {
+					break
+				}
+				held = append(held, conn)
+			}
+			t.Logf("after %d connections: %v", len(held), err)
+			wantServerError(t, err, 1040)
+			if r := c.all(); len(r) == 0 || r[0].Cause.Slug != "refused_before_greeting" {
+				t.Errorf("reports %v", r)
+			}
+			if !strings.Contains(err.Error(), "max_connections") {
+				t.Errorf("the error does not say what to do: %v", err)
+			}
+		})
+	}
+}
+
+func TestConnectionLostMidAnswer(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		relay := mysqltest.NewRelay(t, server.Addr, mysqltest.AtByte(mysqltest.FromServer, 20000, mysqltest.Cut))
+		db, c := open(t, relay.DSN(""), nil)
+		rows, err := db.QueryContext(timeout(t, 20*time.Second), "SELECT REPEAT('x', 300) FROM information_schema.columns, (SELECT 1 UNION SELECT 2) t LIMIT 1000")
+		if err == nil {
+			for rows.Next() {
+			}
+			err = rows.Err()
+			_ = rows.Close()
+		}
+		r := wantCause(t, err, c, "connection_lost_mid_answer")
+		if !errors.Is(err, mysql.ErrInvalidConn) {
+			t.Errorf("the driver's error must be found in it: %v", err)
+		}
+		if !r.Evidence.AnswerStarted {
+			t.Error("the answer had started")
+		}
+	})
+}
+
+func TestContextErrorsAreTheDriversOwn(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		db, c := open(t, server.DSN(""), nil)
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		if _, err := db.ExecContext(ctx, "DO SLEEP(5)"); err != context.DeadlineExceeded {
+			t.Errorf("%v, want context.DeadlineExceeded itself", err)
+		}
+		c.none(t)
+	})
+}
