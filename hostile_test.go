@@ -2,6 +2,7 @@ package seqguard_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"errors"
 	"io"
@@ -108,12 +109,12 @@ func TestSilentPeers(t *testing.T) {
 	defer secure.Close()
 	for name, l := range map[string]net.Listener{"HTTP": plain.Listener, "TLS": secure.Listener} {
 		t.Run(name, func(t *testing.T) {
-			db, _ := open(t, "u:p@tcp("+l.Addr().String()+")/d", nil)
-			if err := db.PingContext(timeout(t, time.Second)); err == nil {
-				t.Error("no error")
-			} else {
-				t.Log(err)
+			db, c := open(t, "u:p@tcp("+l.Addr().String()+")/d", nil)
+			err := db.PingContext(timeout(t, 1500*time.Millisecond))
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v, want context.DeadlineExceeded in it", err)
 			}
+			wantCause(t, err, c, "no_greeting")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package seqguard
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"io"
 	"runtime"
 
@@ -102,6 +103,9 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 		p := recover()
 		it.wire = it.dialer.conn
 		if it.wire != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				it.wire.DeadlineExceeded(err)
+			}
 			it.wire.End(false)
 		}
 		if p != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -121,6 +122,10 @@ func (c *Conn) streamError(err error) {
 	}
 	before := c.tracker.Phase()
 	end := streamEnd(err)
+	if end == cause.StreamTimeout {
+		c.timedOut(before, err)
+		return
+	}
 	inside := c.server.frames.missing() > 0 || c.comp != nil && c.comp.server.Missing() > 0
 	v := c.tracker.EndOfStream(inside)
 	if v == session.None && before != session.PhaseQuit && before != session.PhaseClosed && c.marks.unsent > 0 {
@@ -133,6 +138,33 @@ func (c *Conn) streamError(err error) {
 		violation: v, phase: before, dir: session.FromServer, stream: end, inside: inside,
 		err: err, expected: c.tracker.Expected(), command: c.tracker.Command(),
 	})
+}
+
+// timedOut takes a read deadline that passed. Of a client that uses deadlines to
+// look around, it says nothing; one whose operations go through the owner gives
+// the connection up over it.
+func (c *Conn) timedOut(phase session.Phase, err error) {
+	inside := c.server.frames.missing() > 0
+	if !c.opts.Operations || !inside && !phase.Connecting() && !phase.Answering() {
+		return
+	}
+	c.find(finding{
+		violation: session.Truncated, phase: phase, dir: session.FromServer, stream: cause.StreamTimeout, inside: inside,
+		err: err, expected: c.tracker.Expected(), command: c.tracker.Command(),
+	})
+}
+
+// DeadlineExceeded tells the connection that the login was given up because the
+// deadline of its context has passed. A login that took less than a second is
+// taken for an ordinary cancellation.
+func (c *Conn) DeadlineExceeded(err error) {
+	c.mu.Lock()
+	if phase := c.tracker.Phase(); phase.Connecting() && c.now() > int64(time.Second) {
+		c.timedOut(phase, err)
+	}
+	found := c.takeFound()
+	c.mu.Unlock()
+	c.deliver(found)
 }
 
 // failedWrite takes an error of the inner connection's Write.
