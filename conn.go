@@ -30,14 +30,16 @@ var (
 	_ driver.Conn               = (*conn)(nil)
 	_ driver.ConnBeginTx        = (*conn)(nil)
 	_ driver.ConnPrepareContext = (*conn)(nil)
-	_ driver.Execer             = (*conn)(nil) //nolint:staticcheck // go-sql-driver's connection has it
-	_ driver.ExecerContext      = (*conn)(nil)
-	_ driver.NamedValueChecker  = (*conn)(nil)
-	_ driver.Pinger             = (*conn)(nil)
-	_ driver.Queryer            = (*conn)(nil) //nolint:staticcheck // go-sql-driver's connection has it
-	_ driver.QueryerContext     = (*conn)(nil)
-	_ driver.SessionResetter    = (*conn)(nil)
-	_ driver.Validator          = (*conn)(nil)
+	//lint:ignore SA1019 go-sql-driver's connection has it
+	_ driver.Execer            = (*conn)(nil)
+	_ driver.ExecerContext     = (*conn)(nil)
+	_ driver.NamedValueChecker = (*conn)(nil)
+	_ driver.Pinger            = (*conn)(nil)
+	//lint:ignore SA1019 go-sql-driver's connection has it
+	_ driver.Queryer         = (*conn)(nil)
+	_ driver.QueryerContext  = (*conn)(nil)
+	_ driver.SessionResetter = (*conn)(nil)
+	_ driver.Validator       = (*conn)(nil)
 )
 
 func newConn(mw driver.Conn, it *interceptor) *conn {

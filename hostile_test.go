@@ -49,10 +49,10 @@ func banner(t *testing.T, b []byte) string {
 
 // ping connects to whatever listens there and returns the error. It must not
 // panic and must not hang.
-func ping(t *testing.T, addr, params string) (error, *collector) {
+func ping(t *testing.T, addr, params string) (*collector, error) {
 	t.Helper()
 	db, c := open(t, "gotest:secret@tcp("+addr+")/gotest?"+params, nil)
-	return db.PingContext(timeout(t, 500*time.Millisecond)), c
+	return c, db.PingContext(timeout(t, 500*time.Millisecond))
 }
 
 func TestPeerIsNotMySQL(t *testing.T) {
@@ -66,7 +66,7 @@ func TestPeerIsNotMySQL(t *testing.T) {
 		"X protocol": "\x05\x00\x00\x00\x0b\x08\x05\x1a\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
-			err, c := ping(t, banner(t, []byte(b)), "")
+			c, err := ping(t, banner(t, []byte(b)), "")
 			r := wantCause(t, err, c, "not_mysql")
 			what, _, _ := strings.Cut(name, " ")
 			if !strings.Contains(err.Error(), what) {
@@ -86,7 +86,7 @@ func TestXProtocolPort(t *testing.T) {
 	if err := db.QueryRow("SELECT @@mysqlx_port").Scan(&port); err != nil {
 		t.Fatal(err)
 	}
-	err, c := ping(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "")
+	c, err := ping(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "")
 	wantCause(t, err, c, "not_mysql")
 }
 
@@ -136,7 +136,7 @@ func TestBrokenGreetings(t *testing.T) {
 	}
 	for name, payload := range cases {
 		t.Run(name, func(t *testing.T) {
-			err, _ := ping(t, banner(t, mysqltest.Packet(0, payload)), "")
+			_, err := ping(t, banner(t, mysqltest.Packet(0, payload)), "")
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -17,7 +17,8 @@ var (
 	_ driver.StmtExecContext   = (*stmt)(nil)
 	_ driver.StmtQueryContext  = (*stmt)(nil)
 	_ driver.NamedValueChecker = (*stmt)(nil)
-	_ driver.ColumnConverter   = (*stmt)(nil) //nolint:staticcheck // go-sql-driver's statement has it
+	//lint:ignore SA1019 go-sql-driver's statement has it
+	_ driver.ColumnConverter = (*stmt)(nil)
 )
 
 func newStmt(c *conn, s driver.Stmt, query string) *stmt {
@@ -66,36 +67,30 @@ func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
 
 // ColumnConverter implements driver.ColumnConverter.
 func (s *stmt) ColumnConverter(i int) driver.ValueConverter {
-	if c, ok := s.Stmt.(driver.ColumnConverter); ok { //nolint:staticcheck // see above
+	//lint:ignore SA1019 see above
+	if c, ok := s.Stmt.(driver.ColumnConverter); ok {
 		return c.ColumnConverter(i)
 	}
 	return driver.DefaultParameterConverter
 }
 
 // plainStmt is a statement that can only run without a context.
-type plainStmt struct{ s driver.Stmt }
+type plainStmt struct{ driver.Stmt }
 
 func (p plainStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return p.s.Exec(values(args)) //nolint:staticcheck // the only method that such a statement has
+	//lint:ignore SA1019 the only method that such a statement has
+	return p.Exec(values(args))
 }
 
 func (p plainStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return p.s.Query(values(args)) //nolint:staticcheck // the only method that such a statement has
-}
-
-func (p plainStmt) Close() error  { return p.s.Close() }
-func (p plainStmt) NumInput() int { return p.s.NumInput() }
-func (p plainStmt) Exec(a []driver.Value) (driver.Result, error) {
-	return p.s.Exec(a) //nolint:staticcheck // see above
-}
-func (p plainStmt) Query(a []driver.Value) (driver.Rows, error) {
-	return p.s.Query(a) //nolint:staticcheck // see above
+	//lint:ignore SA1019 the only method that such a statement has
+	return p.Query(values(args))
 }
 
 func values(args []driver.NamedValue) []driver.Value {

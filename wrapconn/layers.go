@@ -66,7 +66,6 @@ func (c *Conn) writeKeyLog(lines []byte) {
 // compView is the compression layer of a connection.
 type compView struct {
 	server, client       wire.Inflater
-	serverNext           uint8 // outer id due next
 	clientDir, serverDir compDirection
 }
 
