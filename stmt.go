@@ -81,7 +81,6 @@ func (p plainStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (d
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	//lint:ignore SA1019 the only method that such a statement has
 	return p.Exec(values(args))
 }
 
@@ -89,7 +88,6 @@ func (p plainStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	//lint:ignore SA1019 the only method that such a statement has
 	return p.Query(values(args))
 }
 

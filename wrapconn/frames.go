@@ -41,6 +41,9 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	if lost != c.tracker.Lost() {
 		counters.untracked.Add(1)
 	}
+	if c.comp != nil && c.comp.wrong && f.dir == session.FromServer {
+		c.outerSequence(ev.Kind, before)
+	}
 	if ev.Violation != session.None {
 		c.violation(f.dir, before, ev, h, prefix)
 	}
@@ -51,6 +54,9 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 
 // Run implements wire.Handler.
 func (f *frames) Run(r wire.Run) {
+	if f.conn.comp != nil && f.conn.comp.wrong {
+		f.conn.outerSequence(session.KindRow, session.PhaseRows)
+	}
 	f.conn.tracker.Rows(r.Count, r.Last)
 	f.conn.history.add(entry{
 		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First, last: r.Last,

@@ -1,0 +1,97 @@
+package wrapconn
+
+import (
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
+)
+
+// compView is the compression layer of a connection.
+type compView struct {
+	server, client       wire.Inflater
+	clientDir, serverDir compDirection
+
+	next     uint8 // outer id due next, from whichever side speaks
+	wrong    bool  // the last frame of the server had another one
+	got      uint8
+	reported bool
+}
+
+type compDirection struct {
+	conn *Conn
+	dir  session.Direction
+}
+
+// startCompression puts the compression layer under the packets if the sides
+// agreed on it: it begins behind the OK that ends the login.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_compression.html
+func (c *Conn) startCompression() {
+	switch {
+	case c.tracker.Zstd():
+		c.hide("zstd compression")
+		return
+	case !c.tracker.Compressed():
+		return
+	}
+	v := &compView{}
+	v.serverDir = compDirection{conn: c, dir: session.FromServer}
+	v.clientDir = compDirection{conn: c, dir: session.FromClient}
+	v.server.Init(&c.server.frames.r, &v.serverDir)
+	v.client.Init(&c.client.frames.r, &v.clientDir)
+	c.comp = v
+	c.tracker.Lenient()
+	c.server.frames.r.Stop()
+	if c.tls != nil {
+		c.tls.view.SetSink(wire.TLSServer, &v.server)
+		c.tls.view.SetSink(wire.TLSClient, &v.client)
+	}
+}
+
+func (v *compView) of(dir session.Direction) *wire.Inflater {
+	if dir == session.FromClient {
+		return &v.client
+	}
+	return &v.server
+}
+
+// Frame implements wire.FrameHandler: it counts the outer ids. As with packets,
+// they start at 0 with each command and go on across both directions.
+func (d *compDirection) Frame(h wire.FrameHeader) {
+	v := d.conn.comp
+	if d.dir == session.FromClient && d.conn.tracker.Phase() == session.PhaseReady {
+		v.next = 0
+	}
+	v.wrong = d.dir == session.FromServer && h.Seq != v.next
+	v.got = h.Seq
+	if !v.wrong {
+		v.next = h.Seq
+	}
+	v.next++
+}
+
+// outerSequence reports the wrong id of a frame of the server, now that it is
+// known what is inside: an ERR that the server said before it had read
+// everything has a lower one, and is no fault. Clients do not check the ids, so
+// the connection stays in use.
+func (c *Conn) outerSequence(kind session.Kind, phase session.Phase) {
+	v := c.comp
+	due := v.next - 1
+	v.wrong, v.next = false, v.got+1
+	if kind == session.KindERR || v.reported {
+		return
+	}
+	v.reported = true
+	c.find(finding{
+		violation: session.SequenceMismatch, phase: phase, dir: session.FromServer, kind: kind,
+		expected: due, actual: v.got, command: c.tracker.Command(), survived: true,
+	})
+}
+
+// Corrupt implements wire.FrameHandler.
+func (d *compDirection) Corrupt(k wire.Corruption) {
+	c := d.conn
+	c.find(finding{
+		violation: session.Malformed, phase: c.tracker.Phase(), dir: d.dir, command: c.tracker.Command(),
+		corruption: k.String(),
+	})
+	c.hide("corrupt compressed frame: " + k.String())
+}
