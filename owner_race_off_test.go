@@ -1,0 +1,5 @@
+//go:build !race
+
+package seqguard_test
+
+const raceEnabled = false
