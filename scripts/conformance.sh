@@ -5,12 +5,12 @@
 # database gotest (servers.sh start). Example: conformance.sh -race 127.0.0.1:33970
 #
 # Fails when a test failed or was skipped, when the number of tests is not the expected one (without a server the suite skips
-# silently), when a violation was reported or a conversation ended untracked.
+# silently), when a violation was reported, or a conversation ended untracked or could not be seen.
 #
 # Environment:
 #   UNWRAP=0      three tests assert the driver's private connection type on what sql.Conn.Raw hands out. They are made to look
 #                 through the wrapper (a method Raw, Unwrap or Parent that returns a driver.Conn); 0 leaves them as they are
-#   EXTRA_DSN     one more DSN parameter for every connection, such as tls=skip-verify
+#   EXTRA_DSN     more DSN parameters for every connection, such as tls=skip-verify or tls=skip-verify&compress=true
 #   PLAIN=1       the plain driver instead of ours, as the baseline
 #   RUN           only the tests that match; EXPECT (167): so many top-level tests must pass, default no count if RUN is set
 #   PROT, MYSQL_TEST_USER, MYSQL_TEST_PASS, MYSQL_TEST_DBNAME   as the suite takes them (tcp, gotest, secret, gotest)
@@ -48,7 +48,7 @@ cd "$work/m"
 
 # The suite opens "mysql" by its literal name in a few places, among them runTestsParallel, through which most tests go.
 sed -i 's/sql\.Open("mysql"/sql.Open(driverNameTest/' ./*_test.go
-[ -z "${EXTRA_DSN:-}" ] || sed -i "s/?timeout=30s\"/?timeout=30s\&$EXTRA_DSN\"/" driver_test.go
+[ -z "${EXTRA_DSN:-}" ] || sed -i "s/?timeout=30s\"/?timeout=30s\&${EXTRA_DSN//&/\\&}\"/" driver_test.go
 ld=()
 if [ -z "${PLAIN:-}" ]; then
   ld=("-ldflags=-X $theirs.driverNameTest=mysql-seqguard")
