@@ -52,8 +52,6 @@ func (t *Tracker) head(p Packet, ev *Event) {
 		switch first {
 		case headOK:
 			t.endOfResult(p, ev)
-		case headEOF: // never: the end of another result, say
-			t.unexpected(p, ev)
 		case headNull:
 			// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
 			ev.Kind = KindLocalInfile
@@ -68,7 +66,6 @@ func (t *Tracker) head(p Packet, ev *Event) {
 // unexpected takes a packet that cannot be an answer to this command. Whose
 // answer it is cannot be known, so nothing after it can be.
 func (t *Tracker) unexpected(p Packet, ev *Event) {
-	ev.Kind = kindOfStatus(p)
 	t.number(p, ev)
 	if ev.Violation == None {
 		ev.Violation = UnexpectedKind
@@ -95,9 +92,7 @@ func (t *Tracker) endOfResult(p Packet, ev *Event) {
 	}
 	t.number(p, ev)
 	t.status = flags
-	// Elsewhere the flag is left over from an earlier answer, and clients do
-	// not wait.
-	if flags&StatusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
+	if flags&StatusMoreResultsExists != 0 {
 		t.phase = PhaseMoreResults
 		return
 	}
@@ -209,7 +204,6 @@ func (t *Tracker) prepareOK(p Packet, ev *Event) {
 	t.number(p, ev)
 	t.columns = uint32(binary.LittleEndian.Uint16(p.Prefix[5:]))
 	t.left = uint32(binary.LittleEndian.Uint16(p.Prefix[7:]))
-	t.params = t.left > 0
 	t.nextBlock(ev)
 }
 
@@ -219,7 +213,7 @@ func (t *Tracker) nextBlock(ev *Event) {
 	case t.left > 0:
 		t.phase = PhasePrepare
 	case t.columns > 0:
-		t.left, t.columns, t.params = t.columns, 0, false
+		t.left, t.columns = t.columns, 0
 		t.phase = PhasePrepare
 	default:
 		t.answered(ev)
@@ -230,7 +224,7 @@ func (t *Tracker) nextBlock(ev *Event) {
 func (t *Tracker) prepared(p Packet, ev *Event) {
 	if t.left > 0 {
 		ev.Kind = KindColumn
-		if t.params {
+		if t.columns > 0 {
 			ev.Kind = KindParameter
 		}
 		t.left--
