@@ -158,7 +158,15 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 // IsValid implements driver.Validator: a connection on which something broke,
 // or on which an answer is outstanding, does not go back to the pool.
 func (c *conn) IsValid() bool {
-	if c.it.mode == Enforce && (c.it.wire.Err() != nil || !c.it.wire.Idle()) {
+	if !c.it.wire.Idle() {
+		// If what is there is the beginning of a packet that nobody asked for,
+		// this is the last chance to tell.
+		_ = c.it.wire.Check()
+		if c.it.mode == Enforce {
+			return false
+		}
+	}
+	if c.it.mode == Enforce && c.it.wire.Err() != nil {
 		return false
 	}
 	v, ok := c.it.inner.(driver.Validator)

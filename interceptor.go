@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/ngrok/sqlmw"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
@@ -88,6 +89,11 @@ func (it *interceptor) rescue(p any) error {
 func (it *interceptor) explain(err error) error {
 	if err == driver.ErrSkip || err == driver.ErrRemoveArgument || err == io.EOF || it.mode == Observe || it.wire == nil {
 		return err
+	}
+	if err == mysql.ErrBusyBuffer {
+		// The driver has bytes behind the last answer and will not write, so
+		// nobody has looked at them yet.
+		_ = it.wire.Check()
 	}
 	r := it.wire.Take()
 	if r == nil {
