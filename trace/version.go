@@ -1,0 +1,4 @@
+package trace
+
+// Version is the version of this module.
+const Version = "0.1.0"
