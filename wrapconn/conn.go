@@ -40,6 +40,11 @@ type Conn struct {
 	marks   marks
 	pid     int
 
+	// listening for the last words of a server that hung up on a write; words
+	// are they.
+	listening bool
+	words     *session.ServerError
+
 	alert   string    // the peer's TLS alert
 	found   []finding // violations met by the call that holds mu
 	fatal   *Report   // the first violation that ends the connection

@@ -44,6 +44,11 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	if c.comp != nil && c.comp.wrong && f.dir == session.FromServer {
 		c.outerSequence(ev.Kind, before)
 	}
+	if c.listening && ev.Kind == session.KindERR {
+		if e, ok := session.ParseError(prefix); ok {
+			c.words = &e
+		}
+	}
 	if ev.Violation != session.None {
 		c.violation(f.dir, before, ev, h, prefix)
 	}

@@ -120,7 +120,12 @@ func (c *Conn) streamError(err error) {
 	if c.closed.Load() || errors.Is(err, net.ErrClosed) {
 		return // this side hung up
 	}
-	before := c.tracker.Phase()
+	c.streamErrorIn(c.tracker.Phase(), err)
+}
+
+// streamErrorIn is streamError for an operation that had come to the phase
+// before.
+func (c *Conn) streamErrorIn(before session.Phase, err error) {
 	end := streamEnd(err)
 	if end == cause.StreamTimeout {
 		c.timedOut(before, err)
@@ -136,7 +141,7 @@ func (c *Conn) streamError(err error) {
 	}
 	c.find(finding{
 		violation: v, phase: before, dir: session.FromServer, stream: end, inside: inside,
-		err: err, expected: c.tracker.Expected(), command: c.tracker.Command(),
+		err: err, expected: c.tracker.Expected(), command: c.tracker.Command(), server: c.words,
 	})
 }
 
@@ -174,11 +179,14 @@ func (c *Conn) failedWrite(unsent int, err error) {
 	}
 	c.mu.Lock()
 	c.marks.unsent = unsent
+	before := c.tracker.Phase() // what the server says may be well numbered, and end the answer
+	c.listening = true
 	c.mu.Unlock()
 	c.lastWords()
 	c.mu.Lock()
+	c.listening = false
 	if c.fatal == nil {
-		c.streamError(err)
+		c.streamErrorIn(before, err)
 	}
 	found := c.takeFound()
 	c.mu.Unlock()
