@@ -52,10 +52,22 @@ func (o op) end(err *error) {
 		*err = o.it.rescue(p)
 	}
 	if *err != nil {
-		*err = o.it.explain(*err)
+		*err = o.it.explain(o.sent(*err))
 	} else {
 		*err = o.it.doubt()
 	}
+}
+
+// sent takes driver.ErrBadConn from an operation of whose command a part was
+// written: database/sql would run it again. With the compressed protocol the
+// driver says so of a command whose second half failed. It does for PREPARE
+// too, on purpose, as that may be repeated.
+func (o op) sent(err error) error {
+	cut := o.it.wire.CutShort()
+	if cut && err == driver.ErrBadConn && o.it.mode == Enforce && o.kind != wrapconn.OpPrepare {
+		return mysql.ErrInvalidConn
+	}
+	return err
 }
 
 // doubt returns an error for an operation that has succeeded if its answer may
@@ -248,7 +260,7 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	case p != nil:
 		*r, *err = nil, o.it.explain(o.it.rescue(p))
 	case *err != nil:
-		*r, *err = nil, o.it.explain(*err)
+		*r, *err = nil, o.it.explain(o.sent(*err))
 	case *r != nil:
 		*r = newRows(o.it, *r, lease && o.taken)
 	}

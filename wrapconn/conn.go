@@ -27,6 +27,7 @@ type Conn struct {
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
 	broken   atomic.Bool // fatal is set: cheap to ask
+	cut      atomic.Bool // a command was written in part, then the write failed
 
 	// mu guards what follows. It is taken once for each Read and Write, and
 	// never held during I/O or a callback.
@@ -157,7 +158,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if err := c.beforeWrite(); err != nil {
+	middle, err := c.beforeWrite()
+	if err != nil {
 		return 0, err
 	}
 	// Before the write, not after: a client that reads and writes from two
@@ -167,6 +169,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	n, err := c.inner.Write(p)
 	if err != nil {
+		if middle || n > 0 {
+			c.cut.Store(true)
+		}
 		c.failedWrite(len(p)-n, err)
 	}
 	return n, err

@@ -174,18 +174,19 @@ func codeOf(e *session.ServerError) uint16 {
 }
 
 // beforeWrite is Check in front of a command. In Observe mode it refuses
-// nothing.
-func (c *Conn) beforeWrite() error {
+// nothing. middle tells that a part of the command has been written.
+func (c *Conn) beforeWrite() (middle bool, err error) {
 	c.mu.Lock()
 	c.check()
+	middle = c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0
 	found := c.takeFound()
 	fatal := c.fatal
 	c.mu.Unlock()
 	c.deliver(found)
 	if fatal == nil || c.opts.Mode == Observe {
-		return nil
+		return middle, nil
 	}
-	return &ProtocolError{Report: fatal}
+	return middle, &ProtocolError{Report: fatal}
 }
 
 // lastWords reads what the server said before it hung up on a write: an ERR

@@ -19,3 +19,7 @@ func (c *Conn) Suspect() *Report {
 	c.pending = nil
 	return r
 }
+
+// CutShort reports, once, whether a Write failed when a part of its command had
+// been written.
+func (c *Conn) CutShort() bool { return c.cut.Load() && c.cut.Swap(false) }
