@@ -1,0 +1,57 @@
+package seqguard_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// TestBigWriteRefused sends more than the server takes. It says why (ERR 1153) and hangs up, while the client is still sending; of
+// packets of 20 and 40 MB the plain driver only reports a broken pipe.
+func TestBigWriteRefused(t *testing.T) {
+	for _, name := range []string{"mysql9", "mariadb1011"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name, "--max-allowed-packet=1M")
+			for _, params := range []string{"", "tls=skip-verify", "compress=true"} {
+				t.Run(params, func(t *testing.T) {
+					db, reports := open(t, server.DSN("maxAllowedPacket=67108864&"+params), nil)
+					sizes := []int{2 << 20, 20_000_000, 40_000_000}
+					if params == "compress=true" {
+						sizes = sizes[1:] // of 2 MB, MySQL was seen to hang up without a word
+					}
+					for _, size := range sizes {
+						for range 3 {
+							c := pin(t, db)
+							_, err := c.ExecContext(timeout(t, 30*time.Second), "DO LENGTH('"+strings.Repeat("x", size)+"')")
+							var me *mysql.MySQLError
+							if !errors.As(err, &me) || me.Number != 1153 {
+								t.Errorf("%d bytes: %v", size, err)
+							}
+							if errors.Is(err, driver.ErrBadConn) {
+								t.Errorf("%d bytes: driver.ErrBadConn after a part was written: %v", size, err)
+							}
+							_ = c.Close()
+						}
+					}
+					var one int
+					if err := db.QueryRowContext(context.Background(), "SELECT 1").Scan(&one); err != nil || one != 1 {
+						t.Errorf("afterwards: %d, %v", one, err)
+					}
+					causes := map[cause.Slug]int{}
+					for _, r := range reports.all() {
+						causes[r.Cause.Slug]++
+					}
+					t.Logf("%d writes refused, reports: %v", 3*len(sizes), causes)
+				})
+			}
+		})
+	}
+}
