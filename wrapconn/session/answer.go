@@ -52,6 +52,8 @@ func (t *Tracker) head(p Packet, ev *Event) {
 		switch first {
 		case headOK:
 			t.endOfResult(p, ev)
+		case headEOF: // never: the end of another result, say
+			t.unexpected(p, ev)
 		case headNull:
 			// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
 			ev.Kind = KindLocalInfile
@@ -66,6 +68,7 @@ func (t *Tracker) head(p Packet, ev *Event) {
 // unexpected takes a packet that cannot be an answer to this command. Whose
 // answer it is cannot be known, so nothing after it can be.
 func (t *Tracker) unexpected(p Packet, ev *Event) {
+	ev.Kind = kindOfStatus(p)
 	t.number(p, ev)
 	if ev.Violation == None {
 		ev.Violation = UnexpectedKind
@@ -92,7 +95,9 @@ func (t *Tracker) endOfResult(p Packet, ev *Event) {
 	}
 	t.number(p, ev)
 	t.status = flags
-	if flags&StatusMoreResultsExists != 0 {
+	// Elsewhere the flag is left over from an earlier answer, and clients do
+	// not wait.
+	if flags&StatusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
 		t.phase = PhaseMoreResults
 		return
 	}
@@ -114,7 +119,7 @@ func (t *Tracker) columnCount(p Packet, ev *Event) {
 	t.left = uint32(count)
 	// MariaDB may leave the definitions out and says so in a byte behind the
 	// count: https://mariadb.com/kb/en/result-set-packets/#column-count-packet
-	omitted := t.ext&ExtendedCacheMetadata != 0 && int(p.Length) > n && p.Prefix[n] == 0
+	omitted := t.ext&ExtendedCacheMetadata != 0 && len(p.Prefix) > n && p.Prefix[n] == 0
 	switch {
 	case !omitted:
 		t.phase = PhaseColumns
@@ -196,7 +201,6 @@ func (t *Tracker) terminator(p Packet) bool {
 func (t *Tracker) prepareOK(p Packet, ev *Event) {
 	if p.Prefix[0] != headOK || len(p.Prefix) < 9 {
 		// A shorter OK answers something else.
-		ev.Kind = kindOfStatus(p)
 		t.unexpected(p, ev)
 		return
 	}
@@ -204,6 +208,7 @@ func (t *Tracker) prepareOK(p Packet, ev *Event) {
 	t.number(p, ev)
 	t.columns = uint32(binary.LittleEndian.Uint16(p.Prefix[5:]))
 	t.left = uint32(binary.LittleEndian.Uint16(p.Prefix[7:]))
+	t.params = t.left > 0
 	t.nextBlock(ev)
 }
 
@@ -213,7 +218,7 @@ func (t *Tracker) nextBlock(ev *Event) {
 	case t.left > 0:
 		t.phase = PhasePrepare
 	case t.columns > 0:
-		t.left, t.columns = t.columns, 0
+		t.left, t.columns, t.params = t.columns, 0, false
 		t.phase = PhasePrepare
 	default:
 		t.answered(ev)
@@ -224,7 +229,7 @@ func (t *Tracker) nextBlock(ev *Event) {
 func (t *Tracker) prepared(p Packet, ev *Event) {
 	if t.left > 0 {
 		ev.Kind = KindColumn
-		if t.columns > 0 {
+		if t.params {
 			ev.Kind = KindParameter
 		}
 		t.left--

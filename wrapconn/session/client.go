@@ -22,9 +22,12 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 	case PhaseQuit:
 		t.Untrack()
 	case PhaseReady:
-		if t.draining && p.Seq != 0 {
-			// The server's ERR crossed what was left of the file.
+		if t.draining && t.drainFile && (p.Seq == t.drained || p.Seq != 0) {
+			// The server's ERR crossed what was left of the file. The client
+			// sends it to its end; its ids may pass 0.
 			ev.Kind = KindInfileData
+			ev.Expected = t.drained
+			t.drained = p.Seq + 1
 			if p.Length == 0 {
 				ev.Kind = KindInfileEnd
 				t.draining = false
@@ -41,8 +44,10 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 func (t *Tracker) login(p Packet, ev *Event) {
 	caps, ext, ok := parseLogin(p.Prefix)
 	if !ok {
-		// Protocol 3.20, or something that only its server understands.
+		// Protocol 3.20, or something that only its server understands: what
+		// follows is not in this grammar either.
 		t.number(p, ev)
+		t.foreign = true
 		t.Untrack()
 		return
 	}
@@ -62,6 +67,7 @@ func (t *Tracker) login(p Packet, ev *Event) {
 	if t.caps&ClientOptionalMetadata != 0 {
 		// Definitions may then be left out of any result. No client that this
 		// was tried with asks for it, so it is not followed.
+		t.foreign = true
 		t.Untrack()
 	}
 }

@@ -112,9 +112,9 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 		ev.Violation = Unsolicited
 		t.next = p.Seq + 1
 		t.phase = PhaseClosed
-	case phase == PhaseCommand && !t.started && t.farewell(p, ev):
+	case (phase == PhaseCommand || t.changingUser()) && !t.started && t.farewell(p, ev):
 		t.phase = PhaseClosed
-	case phase.Connecting() && t.cmd != ComChangeUser:
+	case phase.Connecting() && !t.changingUser():
 		if phase == PhaseLogin || phase == PhaseTLS {
 			// The client had the word: the server gave up waiting for it.
 			ev.Violation = MisnumberedError
@@ -129,10 +129,11 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 		t.started, t.failed = true, true
 		// The client may still be sending a file or a long command that the
 		// server has refused: what is left of it is numbered past the answer.
-		draining := phase == PhaseLocalInfile || t.continued[FromClient]
+		file := phase == PhaseLocalInfile
+		draining, next := file || t.continued[FromClient], t.next
 		t.number(p, ev)
 		t.answered(ev)
-		t.draining = draining
+		t.draining, t.drainFile, t.drained = draining, file, next
 	}
 }
 
@@ -161,6 +162,9 @@ const errClientInteractionTimeout = 4031
 // auth takes the server's part of the exchange between login and OK.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
 func (t *Tracker) auth(p Packet, ev *Event) {
+	if t.changingUser() {
+		t.started = true
+	}
 	head := byte(headAuthMore)
 	if len(p.Prefix) > 0 {
 		head = p.Prefix[0]
@@ -173,7 +177,6 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 			ev.Violation = Malformed
 		}
 		t.number(p, ev)
-		t.started = true
 		if t.cmd == ComChangeUser {
 			t.answered(ev)
 			return

@@ -31,19 +31,23 @@ type Tracker struct {
 	caps     Capabilities // negotiated: both sides have it
 	ext      Extended
 	tls      bool // SSLRequest was seen
+	foreign  bool // a dialect that is not followed
 	lenient  bool // inner ids of a compressed conversation: informative only
 
 	cmd     Command // of the answer on the wire, or the last one
 	started bool    // a packet of that answer has come
 	failed  bool    // it ended with ERR
 	left    uint32  // definitions to come in this block
+	params  bool    // the block is of COM_STMT_PREPARE's parameters
 	columns uint32  // column definitions to come after the parameters
 	status  uint16  // server status flags of the last OK or EOF
 	infile  int64   // bytes of a file sent in the present exchange
 	// authSwitch is the plugin of the server's last AuthSwitchRequest
 	authSwitch string
-	overrun    bool // a command was sent while an answer was outstanding, ever
-	draining   bool // the server answered before the client had sent everything
+	overrun    bool  // a command was sent while an answer was outstanding, ever
+	draining   bool  // the server answered before the client had sent everything
+	drainFile  bool  // of a LOCAL INFILE, that is, not of a long command
+	drained    uint8 // id that the client's next packet has then
 
 	queue   [maxPending]pending // commands sent while an answer was outstanding
 	queued  int
@@ -88,11 +92,15 @@ func (t *Tracker) Continued(d Direction) bool { return t.continued[d] }
 // Pending returns how many commands wait for the end of their answer.
 func (t *Tracker) Pending() int {
 	n := t.queued
-	if t.phase.Answering() {
+	if t.phase.Answering() || t.changingUser() {
 		n++
 	}
 	return n
 }
+
+// changingUser reports whether the authentication under way is the answer to a
+// command, not the login.
+func (t *Tracker) changingUser() bool { return t.phase == PhaseAuth && t.cmd == ComChangeUser }
 
 // AnswerStarted reports whether a packet of the last command's answer has come.
 func (t *Tracker) AnswerStarted() bool { return t.started }
@@ -168,13 +176,18 @@ func (t *Tracker) Packet(p Packet) Event {
 	case t.phase == PhaseUntracked:
 		// A client packet that could begin a command, after the server had the
 		// word: the exchange that was not understood is over.
-		if p.Direction == FromServer || continuation || p.Seq != 0 || previous != FromServer {
+		if t.foreign || p.Direction == FromServer || continuation || p.Seq != 0 || len(p.Prefix) == 0 || previous != FromServer {
 			return ev
 		}
 		t.ready()
 	case continuation:
 		ev.Kind = KindContinuation
-		if !(t.draining && p.Direction == FromClient) {
+		if t.phase == PhaseLocalInfile && p.Direction == FromClient {
+			t.infile += int64(p.Length)
+		}
+		if t.draining && p.Direction == FromClient {
+			t.drained++
+		} else {
 			t.number(p, &ev)
 		}
 		return ev
@@ -241,7 +254,7 @@ func (t *Tracker) EndOfStream(inside bool) Violation {
 	p := t.phase
 	t.phase = PhaseClosed
 	switch {
-	case p == PhaseClosed || p == PhaseQuit:
+	case p == PhaseClosed || p == PhaseQuit || p == PhaseOpaque:
 		return None
 	case inside || p.Connecting() || p.Answering():
 		return Truncated
