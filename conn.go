@@ -141,11 +141,10 @@ func (c *conn) Query(query string, args []driver.Value) (driver.Rows, error) {
 // connection leaves the pool. Whatever waits in the socket is looked at before
 // the driver's own check, which would take a byte of it and throw it away.
 func (c *conn) ResetSession(ctx context.Context) (err error) {
-	o, err := c.it.begin(ctx, wrapconn.OpReset)
-	if err != nil {
-		return driver.ErrBadConn
+	if !c.it.wire.TryBegin(ctx, wrapconn.OpReset) {
+		return driver.ErrBadConn // somebody holds on to it past the pool
 	}
-	defer o.end(&err)
+	defer op{c.it, wrapconn.OpReset, true}.end(&err)
 	if c.it.wire.Check() != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}

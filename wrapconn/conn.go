@@ -53,6 +53,7 @@ type Conn struct {
 	hidden  bool      // the packets are not seen, reported once
 	lostTLS string    // why
 	peeker  peeker
+	checked int64   // when Check was called last; 0 after the next write
 	one     [1]byte // for the peek: an array on the stack would escape
 }
 
@@ -217,8 +218,8 @@ func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
 	return false, c.refuse(ctx, kind, conflict, holder)
 }
 
-// TryBegin is Begin for a Close: it reports no conflict, because hanging up is
-// lawful at any time.
+// TryBegin is Begin without a report of a conflict, and without a call site: for
+// a Close, which is lawful at any time, and for what takes no longer than a look.
 func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
 	conflict, _ := c.owner.begin(kind, ctx, c.now(), false)
 	return conflict == NoConflict

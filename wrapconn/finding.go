@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -59,6 +60,9 @@ func (c *Conn) find(f finding) {
 	var owner *Operation
 	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
+		if op.ncaller == 0 && c.opts.CallSites {
+			op.ncaller = runtime.Callers(2, op.callers[:]) // it is the operation itself that met it
+		}
 		owner, ctx = c.export(&op, now), op.ctx
 		e.Owner = owner.party()
 	}

@@ -61,6 +61,7 @@ const peekLen = 4096
 func (c *Conn) Check() error {
 	c.mu.Lock()
 	c.check()
+	c.checked = c.now()
 	found := c.takeFound()
 	fatal := c.fatal
 	c.mu.Unlock()
@@ -69,6 +70,17 @@ func (c *Conn) Check() error {
 		return &ProtocolError{Report: fatal}
 	}
 	return nil
+}
+
+// checkHolds is for how long a Check spares the command behind it another one:
+// database/sql resets a connection and uses it at once.
+const checkHolds = 100 * time.Microsecond
+
+// justChecked reports, once, whether a Check was right before.
+func (c *Conn) justChecked() bool {
+	at := c.checked
+	c.checked = 0
+	return at != 0 && time.Duration(c.now()-at) < checkHolds
 }
 
 // check is Check with mu held. It peeks one byte first, for the usual case.
@@ -177,7 +189,9 @@ func codeOf(e *session.ServerError) uint16 {
 // nothing. middle tells that a part of the command has been written.
 func (c *Conn) beforeWrite() (middle bool, err error) {
 	c.mu.Lock()
-	c.check()
+	if !c.justChecked() {
+		c.check()
+	}
 	middle = c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0
 	found := c.takeFound()
 	fatal := c.fatal

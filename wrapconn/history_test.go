@@ -1,0 +1,116 @@
+package wrapconn
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+func rows(n uint32, first uint8, bytes uint32) entry {
+	return entry{count: n, first: first, last: first + uint8(n-1), bytes: bytes, kind: session.KindRow}
+}
+
+func TestHistoryKeepsTheLast(t *testing.T) {
+	var h history
+	h.init(3)
+	for i := range 5 {
+		h.add(entry{at: int64(i), first: uint8(i), last: uint8(i), count: 1, kind: session.KindOK})
+		out, dropped := h.export(time.Unix(0, 0))
+		if want := max(0, i-2); int(dropped) != want || len(out) != i+1-want || out[len(out)-1].First != uint8(i) {
+			t.Errorf("after %d: %d forgotten, %d there, the last is %+v", i+1, dropped, len(out), out[len(out)-1])
+		}
+	}
+	out, _ := h.export(time.Unix(0, 0))
+	for i, e := range out {
+		if e.First != uint8(i+2) || !e.Time.Equal(time.Unix(0, int64(i+2))) {
+			t.Errorf("%d: %+v", i, e)
+		}
+	}
+}
+
+// Rows are one entry, however they came.
+func TestHistoryRuns(t *testing.T) {
+	var h history
+	h.init(8)
+	h.add(rows(1, 3, 10))
+	h.add(rows(300, 4, 3000))
+	h.add(rows(1, 48, 10))
+	out, _ := h.export(time.Time{})
+	if len(out) != 1 || out[0].Count != 302 || out[0].First != 3 || out[0].Last != 48 || out[0].Bytes != 3020 {
+		t.Fatalf("%+v", out)
+	}
+	if out[0].Label() != "rows × 302" || out[0].IDs() != "3…48" {
+		t.Errorf("%s, %s", out[0].Label(), out[0].IDs())
+	}
+	// Not a row that another number or a violation sets apart, nor what is behind it.
+	gap := rows(1, 60, 1)
+	gap.violation = session.SequenceMismatch
+	h.add(gap)
+	h.add(rows(1, 61, 1))
+	h.add(rows(1, 63, 1))
+	if out, _ = h.export(time.Time{}); len(out) != 4 {
+		t.Errorf("%+v", out)
+	}
+	// Bytes stop at the most that the field holds.
+	h.add(rows(1, 64, 1<<32-1))
+	h.add(rows(1, 65, 1<<31))
+	if out, _ = h.export(time.Time{}); out[3].Count != 3 || out[3].Bytes != 1<<32-1 {
+		t.Errorf("%+v", out[3])
+	}
+	// The first and the last place of the ring are neighbours.
+	h = history{}
+	h.init(2)
+	for i := range 5 {
+		h.add(entry{kind: session.KindOK, count: 1})
+		h.add(rows(2, uint8(i), 1))
+		h.add(rows(1, uint8(i+2), 1))
+	}
+	if out, dropped := h.export(time.Time{}); len(out) != 2 || dropped != 8 || out[1].Count != 3 {
+		t.Errorf("%d forgotten, %+v", dropped, out)
+	}
+}
+
+// DefaultHistory's comment and the design's limit count on this.
+func TestEntrySize(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n > 32 {
+		t.Errorf("an entry takes %d bytes", n)
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	start := time.Unix(100, 0)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	r := Report{Connected: start, Forgotten: 7, History: []HistoryEntry{
+		{Time: at(time.Millisecond), Direction: session.FromClient, Kind: session.KindCommand, Command: session.ComQuery, Count: 1, Bytes: 9},
+		{Time: at(2 * time.Millisecond), Kind: session.KindRow, First: 3, Last: 46, Count: 300, Bytes: 3000},
+		{Time: at(3 * time.Second), Kind: session.KindERR, ErrorCode: 1317, First: 9, Last: 9, Count: 1, Bytes: 12, Violation: session.MisnumberedError},
+		{Time: at(3 * time.Second), Kind: session.KindERR, First: 0, Count: 1, Violation: session.Malformed},
+	}}
+	r.Evidence.Expected = 47
+	lines := strings.Split(strings.TrimSuffix(r.Timeline(), "\n"), "\n")
+	for i, want := range [][]string{
+		{"… 7 earlier packets"},
+		{"+0.001000", "──▶", "seq 0", "COM_QUERY", "9 bytes"},
+		{"+0.002000", "◀──", "seq 3…46", "rows × 300", "3000 bytes"},
+		{"+3.000000", "seq 9", "ERR 1317", "← misnumbered ERR, 47 was due"},
+		{"ERR ", "← malformed packet"},
+	} {
+		for _, w := range want {
+			if i >= len(lines) || !strings.Contains(lines[i], w) {
+				t.Errorf("line %d has no %q:\n%s", i, w, strings.Join(lines, "\n"))
+			}
+		}
+	}
+}
+
+// Options bound the history.
+func TestHistoryOption(t *testing.T) {
+	for given, want := range map[int]int{-1: DefaultHistory, 0: DefaultHistory, 1: 1, 200: 200, MaxHistory + 1: MaxHistory} {
+		if c := New(&queueConn{}, Options{History: given}); len(c.history.ring) != want {
+			t.Errorf("History %d: %d entries", given, len(c.history.ring))
+		}
+	}
+}
