@@ -157,6 +157,7 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 // IsValid implements driver.Validator: a connection on which something broke,
 // or on which an answer is outstanding, does not go back to the pool.
 func (c *conn) IsValid() bool {
+	c.it.wire.Forget()
 	if !c.it.wire.Idle() {
 		// If what is there is the beginning of a packet that nobody asked for,
 		// this is the last chance to tell.

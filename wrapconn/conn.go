@@ -231,7 +231,7 @@ func (c *Conn) End(lease bool) { c.owner.end(lease) }
 
 // BeginLeased lets the holder of a lease in.
 func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err error) {
-	if conflict, holder := c.owner.beginInside(kind); conflict != NoConflict {
+	if conflict, holder := c.owner.beginInside(); conflict != NoConflict {
 		return false, c.refuse(ctx, kind, conflict, holder)
 	}
 	return true, nil
@@ -239,6 +239,10 @@ func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err er
 
 // EndLeased lets the holder of a lease out. done gives the lease up.
 func (c *Conn) EndLeased(done bool) { c.owner.endInside(done) }
+
+// Forget drops what is kept of the last operation, such as its context. It is
+// for a connection that is put aside, and does nothing while one is under way.
+func (c *Conn) Forget() { c.owner.forget() }
 
 // Disown says that the connection may be used past its owner from now on: a
 // Read or Write outside any operation is no violation any more.
