@@ -84,9 +84,21 @@ func setDSNParam(c *config, name, value string) error {
 		}
 		v, err := url.QueryUnescape(value)
 		if err != nil || !p.set(c, v) {
-			return fmt.Errorf("seqguard: DSN parameter %s takes %s, not %q", name, p.takes, value)
+			return fmt.Errorf("seqguard: DSN parameter %s takes %s, not %s", name, p.takes, quote(value))
 		}
 		return nil
 	}
-	return fmt.Errorf("seqguard: unknown DSN parameter %q; there are %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("seqguard: unknown DSN parameter %s; there are %s", quote(name), strings.Join(names, ", "))
+}
+
+// quote shows a part of the DSN if it looks like a name or a value of ours. In
+// a DSN without the slash behind the address, the end of a password can stand in
+// a parameter's place.
+func quote(s string) string {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.%+", c) >= 0) {
+			return "what is there"
+		}
+	}
+	return strconv.Quote(s)
 }
