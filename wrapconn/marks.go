@@ -65,6 +65,9 @@ func (m *marks) evidence(e *cause.Evidence, now int64) {
 	if e.Pending > 0 || e.BeforeCommand {
 		e.Idle = time.Duration(m.idle)
 	}
+	if e.Phase == session.PhaseOpaque { // commands are not seen: the last write stands for one
+		e.SinceCommand, e.AnswerStarted = since(m.write), m.read > m.write
+	}
 	e.LongestReadGap = time.Duration(m.readGap)
 	e.Unsent = m.unsent
 	e.Misnumbered = m.misnumb

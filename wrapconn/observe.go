@@ -133,6 +133,9 @@ func (c *Conn) streamErrorIn(before session.Phase, err error) {
 	}
 	inside := c.server.frames.missing() > 0 || c.comp != nil && c.comp.server.Missing() > 0
 	v := c.tracker.EndOfStream(inside)
+	if before == session.PhaseOpaque && c.opts.Operations && c.owner.active() {
+		v = session.Truncated // somebody was waiting, for what cannot be seen
+	}
 	if v == session.None && before != session.PhaseQuit && before != session.PhaseClosed && c.marks.unsent > 0 {
 		v = session.Truncated
 	}
@@ -150,7 +153,7 @@ func (c *Conn) streamErrorIn(before session.Phase, err error) {
 // the connection up over it.
 func (c *Conn) timedOut(phase session.Phase, err error) {
 	inside := c.server.frames.missing() > 0
-	if !c.opts.Operations || !inside && !phase.Connecting() && !phase.Answering() {
+	if !c.opts.Operations || !inside && !phase.Connecting() && !phase.Answering() && phase != session.PhaseOpaque {
 		return
 	}
 	c.find(finding{
