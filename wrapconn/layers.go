@@ -7,8 +7,9 @@ import (
 
 // tlsView is the TLS layer of a connection.
 type tlsView struct {
-	conn *Conn
-	view *wire.TLS
+	conn  *Conn
+	view  *wire.TLS
+	plain bool // the server answered in plaintext
 }
 
 // startTLS puts the TLS layer under the packets: everything behind the
@@ -17,16 +18,17 @@ func (c *Conn) startTLS() {
 	v := &tlsView{conn: c}
 	v.view = wire.NewTLS(&c.client.frames.r, &c.server.frames.r, v)
 	c.tls = v
-	if c.opts.OpaqueTLS {
-		v.view.GiveUp("switched off by option")
-	}
 }
 
 func (v *tlsView) feed(dir session.Direction, p []byte) {
 	if dir == session.FromClient {
 		v.view.FeedClient(p)
-	} else {
-		v.view.FeedServer(p)
+		return
+	}
+	v.view.FeedServer(p)
+	if v.conn.opts.OpaqueTLS && !v.plain {
+		// Not earlier: a server that answers the SSLRequest in plaintext is heard.
+		v.view.GiveUp("switched off by option")
 	}
 }
 
@@ -44,6 +46,7 @@ func (v *tlsView) PostHandshake(wire.TLSSide, wire.TLSMessage) {}
 // plaintext ERR packet.
 func (v *tlsView) NotTLS(from wire.TLSSide, _ []byte) wire.Sink {
 	if from == wire.TLSServer {
+		v.plain = true
 		return &v.conn.server.frames.r
 	}
 	return nil

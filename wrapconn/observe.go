@@ -64,6 +64,7 @@ func (c *Conn) look(dir session.Direction, p []byte, now int64) {
 		if r := recover(); r != nil {
 			counters.panics.Add(1)
 			c.hide("internal error of the guard")
+			c.tls = nil // hide has erased the keys
 		}
 	}()
 	h := &c.server
@@ -72,8 +73,8 @@ func (c *Conn) look(dir session.Direction, p []byte, now int64) {
 	}
 	h.taken += int64(len(p))
 	h.frames.now = now
-	if c.hidden {
-		return
+	if c.hidden && c.tls == nil {
+		return // TLS that is not seen through still has its alerts
 	}
 	for len(p) > 0 {
 		switch {
@@ -97,6 +98,9 @@ func (c *Conn) hide(reason string) {
 	c.hidden, c.lostTLS = true, reason
 	c.tracker.Opaque()
 	counters.opaque.Add(1)
+	if c.tls != nil {
+		c.tls.view.GiveUp(reason)
+	}
 }
 
 // streamEnd names the way in which the inner connection failed.

@@ -88,7 +88,7 @@ func (c *Conn) check() {
 	if c.fatal != nil || c.closed.Load() || c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0 {
 		return
 	}
-	if c.server.frames.missing() > 0 {
+	if c.server.frames.missing() > 0 || c.comp != nil && c.comp.server.Missing() > 0 {
 		// The head of a packet that nobody asked for came together with the
 		// last answer. Its rest may not have come yet, so the peek would not do.
 		c.find(finding{
