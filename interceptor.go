@@ -121,8 +121,11 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 		p := recover()
 		it.wire = it.dialer.conn
 		if it.wire != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
+			switch {
+			case errors.Is(err, context.DeadlineExceeded):
 				it.wire.DeadlineExceeded(err)
+			case pluginRefused(err):
+				it.wire.LoginGivenUp(err)
 			}
 			it.wire.End(false)
 		}
@@ -136,6 +139,18 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 		it.inner = conn
 	}()
 	return c.Connect(ctx)
+}
+
+// pluginRefused reports whether the driver gave a login up over the server's
+// authentication plugin. It says so in errors of its own, without a word to the
+// server, so on the wire it looks like somebody who hung up.
+func pluginRefused(err error) bool {
+	for _, e := range []error{mysql.ErrUnknownPlugin, mysql.ErrNativePassword, mysql.ErrCleartextPassword, mysql.ErrOldPassword} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // ConnPing implements sqlmw.Interceptor.

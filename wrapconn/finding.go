@@ -45,7 +45,12 @@ func (c *Conn) find(f finding) {
 		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
 		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
 		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
-		Compression: f.corruption, InfileFailed: f.infile, NothingWritten: f.waiting && c.opts.Mode == Enforce,
+		Compression: f.corruption, InfileFailed: f.infile,
+	}
+	if c.opts.Mode == Enforce {
+		// seeWrite refuses a command that comes too early.
+		early := f.violation == session.CommandDuringAnswer && f.kind == session.KindCommand
+		e.NothingWritten = f.waiting || early
 	}
 	if f.waiting {
 		c.marks.idle = now - c.marks.last()
@@ -56,10 +61,14 @@ func (c *Conn) find(f finding) {
 		e.Pending = 1
 	}
 	c.evidence(&e, now)
+	if f.kind == session.KindGreeting {
+		e.AuthPlugin = c.tracker.Greeting().AuthPlugin
+	}
 	e.RelatedFailures = related.add(c.opts.Server, c.start.Add(time.Duration(now)))
 	var owner *Operation
 	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
+		e.Watched = c.opts.Mode == Enforce && !c.disowned.Load()
 		if op.ncaller == 0 && c.opts.CallSites {
 			op.ncaller = runtime.Callers(2, op.callers[:]) // it is the operation itself that met it
 		}
@@ -158,6 +167,22 @@ func (c *Conn) Malformed(err error) {
 		violation: session.Malformed, phase: c.tracker.Phase(), dir: session.FromServer,
 		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err,
 	})
+	found := c.takeFound()
+	c.mu.Unlock()
+	c.deliver(found)
+}
+
+// LoginGivenUp tells the connection that the client ended the login because it
+// does not have, or may not use, the authentication plugin that the server wants.
+func (c *Conn) LoginGivenUp(err error) {
+	c.mu.Lock()
+	kind := session.KindGreeting
+	if c.tracker.AuthSwitch() != "" {
+		kind = session.KindAuthSwitch
+	}
+	if phase := c.tracker.Phase(); phase == session.PhaseLogin || phase == session.PhaseTLS || phase == session.PhaseAuth {
+		c.find(finding{phase: phase, dir: session.FromServer, kind: kind, expected: c.tracker.Expected(), err: err})
+	}
 	found := c.takeFound()
 	c.mu.Unlock()
 	c.deliver(found)

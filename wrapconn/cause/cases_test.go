@@ -220,6 +220,11 @@ var cases = []struct {
 	}), map[Slug]change{
 		"mismatched_answer": func(e *Evidence) { e.Pending = 1 },
 	}},
+	{"stale_answer", "a command behind an operation that had left its answer unread", with(out(), func(e *Evidence) {
+		e.Direction, e.Kind, e.Violation, e.Watched, e.NothingWritten, e.InTransaction = session.FromClient, session.KindCommand, session.CommandDuringAnswer, true, true, true
+	}), map[Slug]change{
+		"concurrent_use": func(e *Evidence) { e.Watched = false },
+	}},
 	{"unsolicited_packet", "a row of somebody", with(rest(), func(e *Evidence) { e.Length, e.Actual, e.Violation = 30, 5, session.Unsolicited }), map[Slug]change{
 		"undetermined": func(e *Evidence) { e.Violation = session.None },
 	}},
@@ -232,16 +237,6 @@ var cases = []struct {
 		e.Kind, e.Length, e.Actual, e.Violation = session.KindColumnCount, 1, 5, session.SequenceMismatch
 	}), map[Slug]change{
 		"peer_misnumbers_results": func(e *Evidence) { e.Phase, e.AnswerStarted = session.PhaseRows, true },
-	}},
-	{"prepared_metadata_stale", "3 instead of 2 columns", with(out(), func(e *Evidence) {
-		e.Command, e.PreparedColumns, e.ResultColumns, e.AnswerStarted = session.ComStmtExecute, 2, 3, true
-	}), map[Slug]change{
-		"undetermined": func(e *Evidence) { e.ResultColumns = 2 },
-	}},
-	{"late_kill_query", "killed before it was sent", with(out(), func(e *Evidence) {
-		e.Kind, e.Actual, e.ServerError, e.SinceKill = session.KindERR, 1, srv(1317, ""), 25*time.Millisecond
-	}), map[Slug]change{
-		"undetermined": func(e *Evidence) { e.SinceKill = 10 * time.Millisecond },
 	}},
 
 	{"packet_too_large", "1153 while sending", with(out(), func(e *Evidence) {

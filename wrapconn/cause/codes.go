@@ -14,7 +14,6 @@ const (
 	erReadInterrupted   = 1159
 	erWriteInterrupted  = 1161
 	erUnsupportedAuth   = 1251
-	erInterrupted       = 1317
 	erPluginNotLoaded   = 1524
 	erConnectionKilled  = 1927 // MariaDB
 	erOfflineMode       = 3032

@@ -27,8 +27,9 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		d.Alternatives = r.others(e)
 	}
 	// An operation that was refused at the door leaves the connection, and a
-	// transaction on it, as they were.
-	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen
+	// transaction on it, as they were. One that nobody knew until it wrote has
+	// broken it.
+	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
 	lost := e.InTransaction && !alive
 	if d.Severity == Notice && (lost || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
 		// The farewell met somebody who was not idle.

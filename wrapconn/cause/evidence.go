@@ -52,6 +52,9 @@ type Evidence struct {
 	// stays set after an overlap that was only observed: what the connection
 	// does later is its consequence.
 	Ownership Ownership
+	// Watched: the operation that met the failure had the connection to itself,
+	// so every earlier one was over.
+	Watched bool
 	// Owner has the connection, Intruder wanted it; both empty if unknown.
 	Owner, Intruder Party
 	// MoreResults: the last result said that another follows, and nobody read it.
@@ -64,7 +67,8 @@ type Evidence struct {
 	NothingWritten bool
 	// Forked: this process is not the one that made the connection.
 	Forked bool
-	// AuthPlugin is what the server asked for in its last AuthSwitchRequest.
+	// AuthPlugin is what the server asked for in its last AuthSwitchRequest, or
+	// in its greeting if it sent none.
 	AuthPlugin string
 	// TLSAlert names the alert that the peer sent where it could be read, that
 	// is, before the handshake turned encrypted.
@@ -74,9 +78,6 @@ type Evidence struct {
 	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
 	// the upload as if the file were complete.
 	InfileFailed bool
-	// PreparedColumns is the number of columns that the answer to
-	// COM_STMT_PREPARE announced, ResultColumns what this result has; 0: unknown.
-	PreparedColumns, ResultColumns int
 
 	// The clock, all at the moment of detection.
 	Age           time.Duration // since the connection was made
@@ -91,7 +92,6 @@ type Evidence struct {
 	Idle            time.Duration // last byte in either direction → now (→ the command, if one is out)
 	SinceCommand    time.Duration // command written → now
 	LongestReadGap  time.Duration // longest pause between two Reads within this answer
-	SinceKill       time.Duration // KILL QUERY for this connection written on another one → now
 	RelatedFailures int           // other connections to this server that failed within a second
 }
 

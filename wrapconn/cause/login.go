@@ -132,7 +132,9 @@ var loginRules = []rule{
 		title:    "The two sides do not agree on a way to log in",
 		signs: []sign{
 			{connecting, said(erUnsupportedAuth, erPluginNotLoaded, erSecureTransport), guard("the packet's number is right", func(e *Evidence) bool { return !numberWrong.holds(e) })},
-			{connecting, fact{is: "the server had asked for another plugin", holds: func(e *Evidence) bool { return e.Kind == session.KindAuthSwitch }},
+			{connecting, fact{is: "the server had asked for another plugin", holds: func(e *Evidence) bool {
+				return e.Kind == session.KindAuthSwitch || e.Kind == session.KindGreeting && e.AuthPlugin != ""
+			}},
 				violation(session.None, session.Malformed), noERR},
 		},
 		explain: func(e *Evidence) string {

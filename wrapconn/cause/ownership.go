@@ -9,7 +9,7 @@ import (
 // crossed: a command left while the answer to an earlier one was not complete,
 // and nobody who knows the operations says how that came.
 var crossed = fact{is: "a command was written while an answer was outstanding", holds: func(e *Evidence) bool {
-	return e.Violation == session.CommandDuringAnswer && e.Ownership == OwnershipNone
+	return e.Violation == session.CommandDuringAnswer && e.Ownership == OwnershipNone && !e.Watched
 }}
 
 func ownership(is string, o ...Ownership) fact {
@@ -56,7 +56,7 @@ var ownershipRules = []rule{
 				return fmt.Sprintf("The connection was read or written while no operation of its user was under way.%s", refused(e))
 			}
 			if e.Ownership == OwnershipNone {
-				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's."
+				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e)
 			}
 			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
@@ -147,6 +147,9 @@ func (p Party) name() string {
 func refused(e *Evidence) string {
 	if !e.NothingWritten || e.Stream != StreamOpen {
 		return ""
+	}
+	if e.Ownership == OwnershipNone {
+		return " It was refused before a byte was written."
 	}
 	return " It was refused before a byte was written; the earlier operation goes on unharmed."
 }

@@ -26,9 +26,15 @@ var staleRules = []rule{
 		title:    "The answer to an earlier command was still unread",
 		signs: []sign{
 			{unasked, notSaid(transportCodes...), fact{is: "an earlier command never got the end of its answer", holds: earlier}},
+			{violation(session.CommandDuringAnswer), fact{is: "the operation that sent the earlier command was over", holds: func(e *Evidence) bool {
+				return e.Watched && e.Ownership == OwnershipNone
+			}}},
 			{waiting, fromServer, violation(session.UnexpectedKind, session.SequenceMismatch), fact{is: "an earlier command never got the end of its answer", holds: earlier}},
 		},
 		explain: func(e *Evidence) string {
+			if e.Violation == session.CommandDuringAnswer {
+				return fmt.Sprintf("When %s was to be written, an earlier command of this connection had not got the end of its answer, although its operation was over. The next command would have taken what is left for its own.%s", e.Command, refused(e))
+			}
 			if e.BeforeCommand {
 				return fmt.Sprintf("Before the next command was written, %s was waiting to be read, and an earlier command of this connection never got the end of its answer. The next command would have taken it for its own.", packet(e))
 			}
@@ -75,41 +81,6 @@ var staleRules = []rule{
 		},
 		executed: ifSent,
 		others:   func(*Evidence) []Slug { return []Slug{"stale_answer", "unsolicited_packet", "peer_misnumbers_results"} },
-	},
-	{
-		// A server that prepares a statement anew because its table changed
-		// refuses if the number of columns is another one (ER_PS_REBIND,
-		// sql/sql_prepare.cc, validate_metadata), so it never sends this.
-		slug:     "prepared_metadata_stale",
-		severity: DataIntegrity,
-		title:    "The columns of a prepared statement are not those of its result",
-		signs: when(fact{is: "a prepared statement was executed", holds: func(e *Evidence) bool { return e.Command == session.ComStmtExecute }},
-			fact{is: "its result has another number of columns than was announced", holds: func(e *Evidence) bool {
-				return e.PreparedColumns > 0 && e.ResultColumns > 0 && e.PreparedColumns != e.ResultColumns
-			}}),
-		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The statement was prepared with %s, its result has %d. A server does not send this: it prepares the statement anew or refuses (ER_PS_REBIND).", count(e.PreparedColumns, "column", "columns"), e.ResultColumns)
-		},
-		advise: func(e *Evidence) string {
-			return "Suspect a proxy that keeps descriptions of prepared statements after ALTER TABLE" + version(e) + ": clear its cache or restart it, and update it. Naming the columns instead of SELECT * avoids it."
-		},
-		executed: func(*Evidence) Executed { return ExecutedYes },
-		others:   func(*Evidence) []Slug { return []Slug{"stale_answer"} },
-	},
-	{
-		slug:     "late_kill_query",
-		severity: Error,
-		title:    "A KILL QUERY meant for an earlier statement hit this one",
-		signs: when(said(erInterrupted), fact{is: "KILL QUERY for this connection was written before this command", holds: func(e *Evidence) bool {
-			return e.SinceKill > 0 && e.SinceKill > e.SinceCommand
-		}}),
-		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The statement was interrupted (%s). This process had sent KILL QUERY for this connection %s before it wrote the statement: it was meant for an earlier one and came too late.", e.err(), dur(e.SinceKill-e.SinceCommand))
-		},
-		advise: func(*Evidence) string {
-			return "After KILL QUERY give the connection up, or send a statement that may be interrupted (DO 0) before it is used again. Cancelling through the context, as the driver does it, closes the connection and cannot hit another statement."
-		},
-		executed: maybe,
 	},
 }
 
