@@ -21,18 +21,21 @@ import (
 // driverInterfaces are all interfaces of database/sql/driver: what a value does
 // not have, database/sql does without, silently.
 var driverInterfaces = []reflect.Type{
-	reflect.TypeFor[driver.ColumnConverter](), //nolint:staticcheck // old drivers have them
+	//lint:ignore SA1019 go-sql-driver has it
+	reflect.TypeFor[driver.ColumnConverter](),
 	reflect.TypeFor[driver.Conn](),
 	reflect.TypeFor[driver.ConnBeginTx](),
 	reflect.TypeFor[driver.ConnPrepareContext](),
 	reflect.TypeFor[driver.Connector](),
 	reflect.TypeFor[driver.Driver](),
 	reflect.TypeFor[driver.DriverContext](),
-	reflect.TypeFor[driver.Execer](), //nolint:staticcheck // see above
+	//lint:ignore SA1019 go-sql-driver has it
+	reflect.TypeFor[driver.Execer](),
 	reflect.TypeFor[driver.ExecerContext](),
 	reflect.TypeFor[driver.NamedValueChecker](),
 	reflect.TypeFor[driver.Pinger](),
-	reflect.TypeFor[driver.Queryer](), //nolint:staticcheck // see above
+	//lint:ignore SA1019 go-sql-driver has it
+	reflect.TypeFor[driver.Queryer](),
 	reflect.TypeFor[driver.QueryerContext](),
 	reflect.TypeFor[driver.Result](),
 	reflect.TypeFor[driver.Rows](),
