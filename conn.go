@@ -141,10 +141,11 @@ func (c *conn) Query(query string, args []driver.Value) (driver.Rows, error) {
 // connection leaves the pool. Whatever waits in the socket is looked at before
 // the driver's own check, which would take a byte of it and throw it away.
 func (c *conn) ResetSession(ctx context.Context) (err error) {
-	if !c.it.wire.TryBegin(ctx, wrapconn.OpReset) {
+	taken := c.it.wire.TryBegin(ctx, wrapconn.OpReset)
+	if !taken && c.it.mode == Enforce {
 		return driver.ErrBadConn // somebody holds on to it past the pool
 	}
-	defer op{c.it, wrapconn.OpReset, true}.end(&err)
+	defer op{c.it, wrapconn.OpReset, taken}.end(&err)
 	if c.it.wire.Check() != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
