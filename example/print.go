@@ -128,7 +128,7 @@ func (o *outcome) lines(verbose bool) []line {
 	case o.panicked != nil:
 		add(red, fmt.Sprint("panic: ", o.panicked))
 	case o.err == nil:
-		add(green, "no error")
+		add(none, "no error")
 	case r == nil:
 		add(red, o.err.Error())
 	}
@@ -144,7 +144,7 @@ func (o *outcome) lines(verbose bool) []line {
 		add(none, d.Explanation)
 		advice := d.Advice
 		if !verbose {
-			advice = firstSentence(advice)
+			advice = gist(advice)
 		}
 		add(green, "→ "+advice)
 	}
@@ -261,10 +261,15 @@ func wrap(text string, w int) []string {
 	return out
 }
 
-// firstSentence cuts after the first full stop that ends a sentence.
-func firstSentence(s string) string {
-	if i := strings.Index(s, ". "); i >= 0 {
-		return s[:i+1]
+// gist cuts after the sentence in which enough has been said.
+func gist(s string) string {
+	for i := 0; ; {
+		n := strings.Index(s[i:], ". ")
+		if n < 0 {
+			return s
+		}
+		if i += n + 1; i >= 70 {
+			return s[:i]
+		}
 	}
-	return s
 }

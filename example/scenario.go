@@ -80,7 +80,7 @@ func (s *scenario) open(t *target, driver string) (*use, error) {
 	}
 	u := &use{driver: driver, relay: r, target: t}
 	cfg := t.cfg.Clone()
-	cfg.Net, cfg.Addr, cfg.Logger = "tcp", r.addr, u
+	cfg.Net, cfg.Addr, cfg.Logger, cfg.ReadTimeout = "tcp", r.addr, u, limit
 	if s.tune != nil {
 		s.tune(t, cfg)
 	}

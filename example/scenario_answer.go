@@ -53,6 +53,9 @@ var stale = scenario{
 				u.note(query, err)
 				return err
 			}
+			if got != name {
+				got += " ← wrong"
+			}
 			u.note(query, got)
 			if name == "Alice" {
 				u.link().replay()

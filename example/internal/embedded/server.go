@@ -22,6 +22,9 @@ const Database = "shop"
 type Server struct {
 	Addr string // host:port on the loopback interface
 
+	// Broken is how many violations the tests of Main provoke.
+	Broken uint64
+
 	engine *sqle.Engine
 	server *server.Server
 	done   chan struct{}
