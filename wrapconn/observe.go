@@ -189,7 +189,9 @@ func (c *Conn) failedWrite(unsent int, err error) {
 	before := c.tracker.Phase() // what the server says may be well numbered, and end the answer
 	c.listening = true
 	c.mu.Unlock()
-	c.lastWords()
+	if streamEnd(err) != cause.StreamTimeout { // the peer may be alive: its bytes are the client's
+		c.lastWords()
+	}
 	c.mu.Lock()
 	c.listening = false
 	if c.fatal == nil {

@@ -23,7 +23,7 @@ func (m Mode) String() string {
 }
 
 // DefaultHistory is how many entries of history a connection keeps. An entry
-// is a packet or a run of rows and takes 32 bytes.
+// is a packet or a run of rows and takes 24 bytes.
 const DefaultHistory = 64
 
 // MaxHistory bounds Options.History.
