@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"weak"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -81,6 +82,7 @@ func New(inner net.Conn, opts Options) *Conn {
 		}
 	}
 	counters.connections.Add(1)
+	register(c)
 	return c
 }
 
@@ -183,6 +185,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // the owner is in Read.
 func (c *Conn) Close() error {
 	c.closed.Store(true)
+	unregister(weak.Make(c))
 	err := c.inner.Close()
 	c.mu.Lock()
 	if c.tls != nil {

@@ -98,12 +98,7 @@ func (c *Conn) evidence(e *cause.Evidence, now int64) {
 	e.EarlierUnfinished = t.Overrun()
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.Forked = c.pid != pid()
-	switch {
-	case c.tls != nil && !c.hidden:
-		e.TLS = cause.TLSVisible
-	case t.TLS():
-		e.TLS = cause.TLSOpaque
-	}
+	e.TLS = c.visibility()
 	c.marks.evidence(e, now)
 }
 
@@ -154,6 +149,7 @@ func (c *Conn) tell(r *Report) {
 	} else {
 		counters.reports.Add(1)
 	}
+	remember(r)
 	if c.opts.OnReport != nil {
 		c.opts.OnReport(r.Context, r)
 	}

@@ -1,0 +1,126 @@
+package wrapconn
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"weak"
+)
+
+// registry holds the connections that were made and not closed. It is touched
+// by New and Close and by who asks for a list, never by a Read, a Write or an
+// operation. It holds nobody: a connection that is dropped without a Close is
+// collected, and takes its entry along.
+var registry = struct {
+	mu    sync.Mutex
+	conns map[weak.Pointer[Conn]]struct{}
+}{conns: map[weak.Pointer[Conn]]struct{}{}}
+
+func register(c *Conn) {
+	w := weak.Make(c)
+	registry.mu.Lock()
+	registry.conns[w] = struct{}{}
+	registry.mu.Unlock()
+	runtime.AddCleanup(c, unregister, w)
+}
+
+func unregister(w weak.Pointer[Conn]) {
+	registry.mu.Lock()
+	delete(registry.conns, w)
+	registry.mu.Unlock()
+}
+
+// registered returns the connections that are alive, in no order.
+func registered() []*Conn {
+	registry.mu.Lock()
+	weaks := make([]weak.Pointer[Conn], 0, len(registry.conns))
+	for w := range registry.conns {
+		weaks = append(weaks, w)
+	}
+	registry.mu.Unlock()
+	conns := make([]*Conn, 0, len(weaks))
+	for _, w := range weaks {
+		if c := w.Value(); c != nil {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// Connections returns what the guarded connections of this process are at, those
+// of one server or, for "", of all; sorted by server, then by the server's id of
+// them. limit bounds the list, 0 does not. servers says how many connections
+// there are of each server, whatever was asked for.
+//
+// Each connection is held up for as long as it takes to copy its history, and
+// not while another one is looked at.
+func Connections(server string, limit int) (list []Snapshot, servers map[string]int) {
+	type candidate struct {
+		conn *Conn
+		id   uint32
+	}
+	var found []candidate
+	servers = map[string]int{}
+	for _, c := range registered() {
+		servers[c.opts.Server]++
+		if server == "" || server == c.opts.Server {
+			found = append(found, candidate{c, c.id()})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.conn.opts.Server, b.conn.opts.Server), cmp.Compare(a.id, b.id),
+			a.conn.start.Compare(b.conn.start))
+	})
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
+	}
+	list = make([]Snapshot, len(found))
+	for i := range found {
+		list[i] = found[i].conn.Snapshot()
+	}
+	return list, servers
+}
+
+// lastReports is a ring of what was reported last. It is written only when
+// something is.
+var lastReports struct {
+	mu   sync.Mutex
+	ring [32]*Report
+	n    int // reports ever kept
+}
+
+// remember keeps a copy without the contexts: those may hold a whole request,
+// and a report stays here until others take its place.
+func remember(r *Report) {
+	kept := *r
+	kept.Context = context.Background()
+	kept.Owner, kept.Intruder = r.Owner.detached(), r.Intruder.detached()
+	lastReports.mu.Lock()
+	lastReports.ring[lastReports.n%len(lastReports.ring)] = &kept
+	lastReports.n++
+	lastReports.mu.Unlock()
+}
+
+// detached is a copy without the context.
+func (o *Operation) detached() *Operation {
+	if o == nil {
+		return nil
+	}
+	d := *o
+	d.Context = context.Background()
+	return &d
+}
+
+// LastReports returns the last reports of this process, newest first, at most
+// 32. They have no contexts.
+func LastReports() []*Report {
+	lastReports.mu.Lock()
+	defer lastReports.mu.Unlock()
+	out := make([]*Report, 0, min(lastReports.n, len(lastReports.ring)))
+	for i := lastReports.n - 1; i >= 0 && len(out) < cap(out); i-- {
+		out = append(out, lastReports.ring[i%len(lastReports.ring)])
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package wrapconn
+
+import (
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// Snapshot is what a connection is at, at one moment. As a Report, it holds no
+// payload and no SQL.
+type Snapshot struct {
+	Time time.Time
+
+	Server        string // address as the user wrote it
+	Network       string
+	Database      string
+	Connection    uint32 // the server's id of the connection; 0 before its greeting
+	ServerVersion string
+	MariaDB       bool
+	Connected     time.Time
+	Idle          time.Duration // since the last byte in either direction
+
+	Phase         session.Phase
+	Expected      uint8           // sequence id that is due
+	Command       session.Command // whose answer is on the wire, or was the last; see Commands
+	Commands      uint64          // sent so far
+	Pending       int             // commands whose answer is not complete
+	InTransaction bool            // by the server's last status
+
+	TLS        cause.TLS
+	TLSReason  string // why the packets cannot be seen: TLS, or zstd compression
+	TLSVersion uint16 // as in crypto/tls; 0 if there is none, or not yet
+	TLSSuite   uint16
+	Compressed bool
+
+	Received, Sent uint64 // bytes on the wire
+
+	// Owner is the operation that has the connection, nil if it is free. Its
+	// Context is not the operation's.
+	Owner *Operation
+	// Leased: the operation has returned, its result is still to be read.
+	Leased bool
+	// Broken is the cause that ended the connection, "" if it is sound.
+	Broken cause.Slug
+
+	// History are the last packets, oldest first; Forgotten counts older ones.
+	History   []HistoryEntry
+	Forgotten uint64
+}
+
+// id is the server's id of the connection.
+func (c *Conn) id() uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tracker.Greeting().ConnectionID
+}
+
+// Snapshot may be called at any time.
+func (c *Conn) Snapshot() Snapshot {
+	// The owner has a lock of its own, so that what it says and what the wire
+	// says may lie some nanoseconds apart.
+	state, op := c.owner.copy()
+	s := c.wireSnapshot()
+	if state != ownerFree && op.kind != OpNone {
+		s.Owner = c.export(&op, int64(s.Time.Sub(c.start))).detached()
+		s.Leased = state == ownerLeased || state == ownerInside
+	}
+	return s
+}
+
+// wireSnapshot is all but the owner.
+func (c *Conn) wireSnapshot() Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	t := &c.tracker
+	g := t.Greeting()
+	s := Snapshot{
+		Time: c.start.Add(time.Duration(now)), Connected: c.start, Idle: time.Duration(now - c.marks.last()),
+		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
+		Connection: g.ConnectionID, ServerVersion: g.Version, MariaDB: g.MariaDB(),
+		Phase: t.Phase(), Expected: t.Expected(), Command: t.Command(), Commands: t.Sent(), Pending: t.Pending(),
+		InTransaction: t.InTransaction(), TLS: c.visibility(), TLSReason: c.lostTLS, Compressed: c.comp != nil || t.Zstd(),
+		Received: uint64(c.server.taken), Sent: uint64(c.client.taken),
+	}
+	if c.tls != nil {
+		i := c.tls.view.Info()
+		s.TLSVersion, s.TLSSuite = i.Version, i.Suite
+	}
+	if c.fatal != nil {
+		s.Broken = c.fatal.Cause.Slug
+	}
+	s.History, s.Forgotten = c.history.export(c.start)
+	return s
+}
+
+// visibility is how much of the TLS, if there is any, can be seen.
+func (c *Conn) visibility() cause.TLS {
+	switch {
+	case c.tls != nil && !c.hidden:
+		return cause.TLSVisible
+	case c.tracker.TLS():
+		return cause.TLSOpaque
+	}
+	return cause.TLSNone
+}
