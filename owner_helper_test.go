@@ -106,3 +106,6 @@ func watchdog(t *testing.T) func() {
 	t.Cleanup(func() { timer.Stop() })
 	return func() { timer.Reset(limit) }
 }
+
+// isBad reports whether database/sql takes a connection with this error out of use.
+func isBad(err error) bool { return errors.Is(err, driver.ErrBadConn) }
