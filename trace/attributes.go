@@ -2,7 +2,11 @@ package trace
 
 import "go.opentelemetry.io/otel/attribute"
 
-// Keys of our own. They are stable as docs/telemetry.md says.
+// The keys of our own, in the order of docs/telemetry.md, which says what each
+// holds and when it is there. None of them is the namespace of another, so that
+// a backend that nests keys at their dots can keep them all.
+
+// The cause.
 const (
 	KeyCause         = attribute.Key("seqguard.cause")
 	KeySeverity      = attribute.Key("seqguard.severity")
@@ -13,7 +17,10 @@ const (
 	KeyAlternatives  = attribute.Key("seqguard.alternatives")
 	KeyExecuted      = attribute.Key("seqguard.executed")
 	KeyRetrySafe     = attribute.Key("seqguard.retry_safe")
+)
 
+// The wire.
+const (
 	KeyViolation        = attribute.Key("seqguard.violation")
 	KeyPhase            = attribute.Key("seqguard.phase")
 	KeyDirection        = attribute.Key("seqguard.direction")
@@ -21,16 +28,20 @@ const (
 	KeySequenceExpected = attribute.Key("seqguard.sequence.expected")
 	KeySequenceActual   = attribute.Key("seqguard.sequence.actual")
 	KeySequenceDistance = attribute.Key("seqguard.sequence.distance")
-	KeySequenceFirst    = attribute.Key("seqguard.sequence.first")
-	KeySequenceLast     = attribute.Key("seqguard.sequence.last")
 	KeyPacketKind       = attribute.Key("seqguard.packet.kind")
-	KeyPacketLabel      = attribute.Key("seqguard.packet.label")
 	KeyPacketLength     = attribute.Key("seqguard.packet.length")
-	KeyPacketCount      = attribute.Key("seqguard.packet.count")
 	KeyStreamEnd        = attribute.Key("seqguard.stream_end")
+	KeyInsidePacket     = attribute.Key("seqguard.inside_packet")
 	KeyPendingAnswers   = attribute.Key("seqguard.pending_answers")
+	KeyAnswerStarted    = attribute.Key("seqguard.answer_started")
 	KeyInTransaction    = attribute.Key("seqguard.in_transaction")
+	KeyBeforeCommand    = attribute.Key("seqguard.before_command")
+	KeyNothingWritten   = attribute.Key("seqguard.nothing_written")
+	KeyUnsentBytes      = attribute.Key("seqguard.unsent_bytes")
+)
 
+// The connection.
+const (
 	KeyConnectionID       = attribute.Key("seqguard.connection.id")
 	KeyConnectionAge      = attribute.Key("seqguard.connection.age_ms")
 	KeyConnectionIdle     = attribute.Key("seqguard.connection.idle_ms")
@@ -40,9 +51,15 @@ const (
 	KeyServerErrorState   = attribute.Key("seqguard.server_error.sqlstate")
 	KeyServerErrorMessage = attribute.Key("seqguard.server_error.message")
 	KeyTLS                = attribute.Key("seqguard.tls")
-	KeyTLSReason          = attribute.Key("seqguard.tls.reason")
+	KeyTLSAlert           = attribute.Key("seqguard.tls_alert")
 	KeyCompression        = attribute.Key("seqguard.compression")
+	KeyCompressionError   = attribute.Key("seqguard.compression_error")
+	KeyOpaqueReason       = attribute.Key("seqguard.opaque_reason")
+	KeyAuthPlugin         = attribute.Key("seqguard.auth_plugin")
+)
 
+// Who used it.
+const (
 	KeyOwnerOperation    = attribute.Key("seqguard.owner.operation")
 	KeyOwnerCallSite     = attribute.Key("seqguard.owner.call_site")
 	KeyOwnerAge          = attribute.Key("seqguard.owner.age_ms")
@@ -51,17 +68,31 @@ const (
 	KeyIntruderCallSite  = attribute.Key("seqguard.intruder.call_site")
 	KeyIntruderAge       = attribute.Key("seqguard.intruder.age_ms")
 	KeyIntruderStack     = attribute.Key("seqguard.intruder.stack")
+	KeyIntruderGoroutine = attribute.Key("seqguard.intruder.goroutine")
 	KeyConflict          = attribute.Key("seqguard.conflict")
 	KeyGoroutine         = attribute.Key("seqguard.goroutine")
+)
 
+// The clock, and what lies around this one report.
+const (
 	KeyTimingGreeting = attribute.Key("seqguard.timing.greeting_after_ms")
 	KeyTimingLogin    = attribute.Key("seqguard.timing.login_after_ms")
 	KeyTimingSince    = attribute.Key("seqguard.timing.since_login_ms")
+	KeyTimingOwnPause = attribute.Key("seqguard.timing.own_pause_ms")
 	KeyTimingCommand  = attribute.Key("seqguard.timing.since_command_ms")
 	KeyTimingReadGap  = attribute.Key("seqguard.timing.longest_read_gap_ms")
-	KeyTimingOwnPause = attribute.Key("seqguard.timing.own_pause_ms")
 
 	KeyRelatedFailures  = attribute.Key("seqguard.related_failures")
 	KeyDroppedReports   = attribute.Key("seqguard.dropped_reports")
 	KeyHistoryForgotten = attribute.Key("seqguard.history.forgotten")
+)
+
+// Of the span's events, of its links, and of the log records.
+const (
+	KeyPacketLabel    = attribute.Key("seqguard.packet.label")
+	KeyPacketCount    = attribute.Key("seqguard.packet.count")
+	KeySequenceFirst  = attribute.Key("seqguard.sequence.first")
+	KeySequenceLast   = attribute.Key("seqguard.sequence.last")
+	KeyLinkRole       = attribute.Key("seqguard.link.role")
+	KeyHistoryPackets = attribute.Key("seqguard.history.packets")
 )

@@ -2,8 +2,6 @@ package trace
 
 import (
 	"context"
-	"log/slog"
-	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
@@ -14,9 +12,12 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
+// EventName is the event name of the log record.
+const EventName = "seqguard.violation"
+
 // message is the one line for people.
 func message(r *wrapconn.Report) string {
-	return r.Cause.Title + ": " + r.Cause.Explanation
+	return text(r.Cause.Title + ": " + r.Cause.Explanation)
 }
 
 // log emits one record through OpenTelemetry. Its trace context is that of the
@@ -35,41 +36,25 @@ func (r *Recorder) log(ctx context.Context, rep *wrapconn.Report, kv []attribute
 	rec.SetEventName(EventName)
 	rec.SetTimestamp(rep.Time)
 	rec.SetSeverity(severity)
-	rec.SetSeverityText(strings.ToUpper(slogLevel(rep.Cause.Severity).String()))
+	rec.SetSeverityText(severity.String())
 	rec.SetBody(attribute.StringValue(message(rep)))
 	rec.AddAttributes(kv...)
+	if lines := packetLines(rep); len(lines) > 0 {
+		rec.AddAttributes(KeyHistoryPackets.StringSlice(lines))
+	}
 	logger.Emit(ctx, rec)
 }
 
-// slog writes one record to the logger of the user's, if there is one.
-func (r *Recorder) slog(ctx context.Context, rep *wrapconn.Report, kv []attribute.KeyValue) {
-	l, level := r.cfg.Logger, slogLevel(rep.Cause.Severity)
-	if l == nil || !l.Enabled(ctx, level) {
-		return
-	}
-	out := make([]slog.Attr, 0, len(kv))
-	for _, a := range kv {
-		out = append(out, slog.Any(string(a.Key), a.Value.AsInterface()))
-	}
-	l.LogAttrs(ctx, level, message(rep), out...)
-}
-
+// logSeverity puts our severities on OpenTelemetry's scale. A failed operation
+// is a warning, because its caller has the error and deals with it; what only a
+// change of the program or the installation can cure is an error. FATAL is the
+// end of a process, so nothing here is.
 func logSeverity(s cause.Severity) log.Severity {
 	switch s {
 	case cause.Notice:
 		return log.SeverityInfo
 	case cause.Error:
-		return log.SeverityWarn // the operation failed and its caller has the error
+		return log.SeverityWarn
 	}
 	return log.SeverityError
-}
-
-func slogLevel(s cause.Severity) slog.Level {
-	switch s {
-	case cause.Notice:
-		return slog.LevelInfo
-	case cause.Error:
-		return slog.LevelWarn
-	}
-	return slog.LevelError
 }

@@ -2,95 +2,82 @@ package trace
 
 import (
 	"context"
+	"reflect"
 	"sync"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
-// Names of the instruments.
+// Names of the instruments that count reports.
 const (
-	MetricViolations  = "seqguard.violations"
-	MetricDropped     = "seqguard.reports.dropped"
-	MetricConnections = "seqguard.connections"
-	MetricUntracked   = "seqguard.untracked"
-	MetricOpaque      = "seqguard.opaque"
+	MetricViolations = "seqguard.violations"
+	MetricDropped    = "seqguard.reports.dropped"
 )
 
-// metrics are the instruments, made at the first report. Those of the global
-// provider pass on to the one that is set later.
-type metrics struct {
-	once       sync.Once
+// counters are the instruments of one provider.
+type counters struct {
+	provider   metric.MeterProvider
 	violations metric.Int64Counter
 	dropped    metric.Int64Counter
 }
 
-func (m *metrics) count(ctx context.Context, p metric.MeterProvider, rep *wrapconn.Report, passed bool, extra []attribute.KeyValue) {
-	if p == nil {
-		p = otel.GetMeterProvider()
+// metrics keeps the counters of the provider of the last report. It is another
+// one only when the global provider was set in between.
+type metrics struct {
+	mu   sync.Mutex
+	last *counters
+}
+
+// of returns the counters of p, made at the first report. An error of the API
+// still leaves an instrument that can be used, so there is nobody to tell.
+func (m *metrics) of(p metric.MeterProvider) *counters {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last != nil && same(m.last.provider, p) {
+		return m.last
 	}
-	m.once.Do(func() { m.init(p) })
-	a := make(attrs, 0, 4+len(extra))
-	a.add(extra...)
+	meter := meterOf(p)
+	c := &counters{provider: p}
+	c.violations, _ = meter.Int64Counter(MetricViolations, metric.WithUnit("{violation}"),
+		metric.WithDescription("Violations of the protocol and of a connection's ownership, by cause."))
+	c.dropped, _ = meter.Int64Counter(MetricDropped, metric.WithUnit("{report}"),
+		metric.WithDescription("Reports that were counted but not emitted, because there were too many."))
+	m.last = c
+	return c
+}
+
+// count adds the report to the metrics, whether it is emitted or not.
+func (r *Recorder) count(ctx context.Context, rep *wrapconn.Report, passed bool) {
+	c := r.metrics.of(meterProvider(r.cfg.MeterProvider))
+	a := make(attrs, 0, 4+len(r.cfg.Attributes))
+	a.add(r.cfg.Attributes...)
 	a.str(KeyCause, string(rep.Cause.Slug))
 	a.str(KeySeverity, rep.Cause.Severity.String())
-	if host, port, ok := hostPort(rep.Server); ok {
-		a.add(semconv.ServerAddress(host), semconv.ServerPort(port))
-	} else if rep.Server != "" {
-		a.add(semconv.ServerAddress(rep.Server))
-	}
+	a.server(rep)
 	set := metric.WithAttributes(a...)
-	m.violations.Add(ctx, 1, set)
+	c.violations.Add(ctx, 1, set)
 	if !passed {
-		m.dropped.Add(ctx, 1, set)
+		c.dropped.Add(ctx, 1, set)
 	}
 }
 
-// init makes the counters. An error of the API still leaves a usable instrument.
-func (m *metrics) init(p metric.MeterProvider) {
-	meter := meterOf(p)
-	m.violations, _ = meter.Int64Counter(MetricViolations, metric.WithUnit("{violation}"),
-		metric.WithDescription("Violations of the protocol and of a connection's ownership, by cause."))
-	m.dropped, _ = meter.Int64Counter(MetricDropped, metric.WithUnit("{report}"),
-		metric.WithDescription("Reports that were counted but not emitted, because there were too many."))
+func meterProvider(p metric.MeterProvider) metric.MeterProvider {
+	if p == nil {
+		return otel.GetMeterProvider()
+	}
+	return p
 }
 
 func meterOf(p metric.MeterProvider) metric.Meter {
 	return p.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL), metric.WithInstrumentationVersion(Version))
 }
 
-// RegisterTotals registers the totals of this process as observable counters
-// with p, nil for the global provider. Unregister the result to end it; call it
-// once for a process, or each of the registrations is observed.
-func RegisterTotals(p metric.MeterProvider) (metric.Registration, error) {
-	if p == nil {
-		p = otel.GetMeterProvider()
-	}
-	meter := meterOf(p)
-	connections, err := meter.Int64ObservableCounter(MetricConnections, metric.WithUnit("{connection}"),
-		metric.WithDescription("Guarded connections made."))
-	if err != nil {
-		return nil, err
-	}
-	untracked, err := meter.Int64ObservableCounter(MetricUntracked, metric.WithUnit("{conversation}"),
-		metric.WithDescription("Times that a conversation could not be followed for a while."))
-	if err != nil {
-		return nil, err
-	}
-	opaque, err := meter.Int64ObservableCounter(MetricOpaque, metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections whose packets could not be seen."))
-	if err != nil {
-		return nil, err
-	}
-	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := wrapconn.Stats()
-		o.ObserveInt64(connections, int64(s.Connections))
-		o.ObserveInt64(untracked, int64(s.Untracked))
-		o.ObserveInt64(opaque, int64(s.Opaque))
-		return nil
-	}, connections, untracked, opaque)
+// same compares providers, whose types are the users' and need not be
+// comparable.
+func same(a, b metric.MeterProvider) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

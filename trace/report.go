@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -14,99 +13,46 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// attrs collects attributes and leaves out the empty ones.
-type attrs []attribute.KeyValue
-
-func (a *attrs) str(k attribute.Key, v string) {
-	if v != "" {
-		*a = append(*a, k.String(v))
-	}
-}
-
-func (a *attrs) num(k attribute.Key, v int) { *a = append(*a, k.Int(v)) }
-
-// positive adds a number of which 0 means none.
-func (a *attrs) positive(k attribute.Key, v int) {
-	if v > 0 {
-		a.num(k, v)
-	}
-}
-
-// ms adds a duration of which 0 means not measured, in milliseconds with a
-// fraction.
-func (a *attrs) ms(k attribute.Key, d time.Duration) {
-	if d > 0 {
-		*a = append(*a, k.Float64(float64(d.Round(time.Microsecond))/float64(time.Millisecond)))
-	}
-}
-
-func (a *attrs) add(kv ...attribute.KeyValue) { *a = append(*a, kv...) }
-
-// attributes are those of the span and of the log record.
+// attributes are those of the span and of the log records. Report.Err is not
+// among them: an error of the driver may quote the statement.
 func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) []attribute.KeyValue {
-	a := make(attrs, 0, 72)
+	a := make(attrs, 0, 88)
 	a.add(extra...)
 	a.database(r)
 	a.network(r)
-	a.diagnosis(r)
+	a.diagnosis(&r.Cause)
 	a.wire(r)
 	a.connection(r)
 	a.operations(r)
 	a.timing(&r.Evidence)
-	a.positive(KeyRelatedFailures, r.Evidence.RelatedFailures)
-	a.positive(KeyDroppedReports, int(dropped))
-	a.positive(KeyHistoryForgotten, int(r.Forgotten))
+	a.positive(KeyRelatedFailures, int64(r.Evidence.RelatedFailures))
+	a.positive(KeyDroppedReports, int64(dropped))
+	_, forgotten := lastPackets(r, maxEvents)
+	a.positive(KeyHistoryForgotten, forgotten)
 	return a
 }
 
 // https://opentelemetry.io/docs/specs/semconv/database/mysql/
 func (a *attrs) database(r *wrapconn.Report) {
-	if r.Evidence.MariaDB {
+	e := &r.Evidence
+	if e.MariaDB {
 		a.add(semconv.DBSystemNameMariaDB)
 	} else {
 		a.add(semconv.DBSystemNameMySQL)
 	}
-	if r.Database != "" {
-		a.add(semconv.DBNamespace(r.Database))
+	a.str(semconv.DBNamespaceKey, r.Database)
+	if e.Command != session.ComSleep { // nobody sends it: none was seen
+		a.str(semconv.DBOperationNameKey, strings.TrimPrefix(e.Command.String(), "COM_"))
 	}
-	if c := r.Evidence.Command; c != 0 {
-		a.add(semconv.DBOperationName(strings.TrimPrefix(c.String(), "COM_")))
+	if e.ServerError != nil {
+		a.str(semconv.DBResponseStatusCodeKey, strconv.Itoa(int(e.ServerError.Code)))
 	}
-	if e := r.Evidence.ServerError; e != nil {
-		a.add(semconv.DBResponseStatusCode(strconv.Itoa(int(e.Code))))
-	}
-	a.add(semconv.ErrorTypeKey.String(string(r.Cause.Slug)))
+	// Through the helper that instrumentations above this one use on the error,
+	// so that both say the same.
+	a.add(semconv.ErrorType(&wrapconn.ProtocolError{Report: r}))
 }
 
-func (a *attrs) network(r *wrapconn.Report) {
-	if host, port, ok := hostPort(r.Server); ok {
-		a.add(semconv.ServerAddress(host), semconv.ServerPort(port))
-	} else if r.Server != "" {
-		a.add(semconv.ServerAddress(r.Server)) // the path of a socket
-	}
-	// A custom network's connection may be of any kind: then nothing is said.
-	switch p := r.Peer.(type) {
-	case *net.TCPAddr:
-		a.add(semconv.NetworkTransportTCP, semconv.NetworkPeerAddress(p.IP.String()), semconv.NetworkPeerPort(p.Port))
-	case *net.UnixAddr:
-		a.add(semconv.NetworkTransportUnix, semconv.NetworkPeerAddress(p.Name))
-	}
-	if l, ok := r.Local.(*net.TCPAddr); ok {
-		a.add(semconv.NetworkLocalAddress(l.IP.String()), semconv.NetworkLocalPort(l.Port))
-	}
-}
-
-func hostPort(s string) (host string, port int, ok bool) {
-	host, p, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, false
-	}
-	port, err = strconv.Atoi(p)
-	return host, port, err == nil
-}
-
-func (a *attrs) diagnosis(r *wrapconn.Report) {
-	c := &r.Cause
+func (a *attrs) diagnosis(c *cause.Diagnosis) {
 	a.str(KeyCause, string(c.Slug))
 	a.str(KeySeverity, c.Severity.String())
 	a.str(KeyTitle, c.Title)
@@ -121,68 +67,105 @@ func (a *attrs) diagnosis(r *wrapconn.Report) {
 		a.add(KeyAlternatives.StringSlice(s))
 	}
 	a.str(KeyExecuted, c.Executed.String())
-	a.add(KeyRetrySafe.Bool(c.RetrySafe))
+	a.flag(KeyRetrySafe, c.RetrySafe)
 }
 
 func (a *attrs) wire(r *wrapconn.Report) {
 	e := &r.Evidence
 	a.str(KeyPhase, e.Phase.String())
-	if e.Command != 0 {
+	if e.Command != session.ComSleep {
 		a.str(KeyCommand, e.Command.String())
 	}
-	a.num(KeyPendingAnswers, e.Pending)
-	a.add(KeyInTransaction.Bool(e.InTransaction))
+	a.num(KeyPendingAnswers, int64(e.Pending))
+	if e.Pending > 0 {
+		a.flag(KeyAnswerStarted, e.AnswerStarted)
+	}
+	a.flag(KeyInTransaction, e.InTransaction)
+	a.yes(KeyBeforeCommand, e.BeforeCommand)
+	a.yes(KeyNothingWritten, e.NothingWritten)
+	a.positive(KeyUnsentBytes, int64(e.Unsent))
 	if e.Violation != session.None {
 		a.str(KeyViolation, e.Violation.String())
-		a.str(KeyDirection, e.Direction.String())
+		if e.Violation != session.Truncated {
+			a.str(KeyDirection, direction(e.Direction).Value.AsString())
+		}
 	}
 	if e.Stream != cause.StreamOpen {
 		a.str(KeyStreamEnd, e.Stream.String())
+		a.flag(KeyInsidePacket, e.InsidePacket)
 	}
-	if e.TLS != cause.TLSOpaque {
-		a.num(KeySequenceExpected, int(e.Expected))
-	}
-	if hasPacket(e) {
-		a.num(KeySequenceActual, int(e.Actual))
-		a.num(KeySequenceDistance, e.Distance())
+	switch {
+	case hasPacket(e):
+		a.num(KeySequenceExpected, int64(e.Expected))
+		a.num(KeySequenceActual, int64(e.Actual))
+		a.num(KeySequenceDistance, int64(e.Distance()))
 		a.str(KeyPacketKind, e.Kind.String())
-		a.num(KeyPacketLength, int(e.Length))
+		a.num(KeyPacketLength, int64(e.Length))
+	case r.Intruder != nil && (e.Phase.Answering() || e.Phase.Connecting()):
+		a.num(KeySequenceExpected, int64(e.Expected)) // what the owner waits for
 	}
 }
 
-// hasPacket reports whether it was a packet, not an end or a conflict, that
-// broke the protocol.
+// hasPacket reports whether it was a packet that broke the protocol. Otherwise
+// the numbers of the evidence are zero, and 0 would read as one.
 func hasPacket(e *cause.Evidence) bool {
-	return e.Violation != session.None && e.Violation != session.Truncated
+	switch e.Violation {
+	case session.None, session.Truncated:
+		return false
+	case session.NotMySQL:
+		return false // bytes of something else, read as a header
+	case session.Malformed:
+		// A compressed frame, or an answer that the driver stumbled over.
+		return e.Kind != session.KindUnknown || e.Length > 0 || e.Actual > 0
+	}
+	return true
 }
 
 func (a *attrs) connection(r *wrapconn.Report) {
 	e := &r.Evidence
-	a.positive(KeyConnectionID, int(r.Connection))
-	a.ms(KeyConnectionAge, e.Age)
+	a.positive(KeyConnectionID, int64(r.Connection))
+	a.duration(KeyConnectionAge, e.Age)
 	a.ms(KeyConnectionIdle, e.Idle)
-	a.num(KeyConnectionCommands, int(e.Commands))
+	a.num(KeyConnectionCommands, int64(e.Commands))
 	a.str(KeyServerVersion, e.ServerVersion)
 	if s := e.ServerError; s != nil {
-		a.num(KeyServerErrorCode, int(s.Code))
+		a.num(KeyServerErrorCode, int64(s.Code))
 		a.str(KeyServerErrorState, s.SQLState)
 		a.str(KeyServerErrorMessage, s.Message)
 	}
 	a.str(KeyTLS, e.TLS.String())
-	a.str(KeyTLSReason, r.TLSReason)
-	a.add(KeyCompression.Bool(e.Compressed))
+	a.str(KeyTLSAlert, e.TLSAlert)
+	compression := "none"
+	if e.Compressed {
+		compression = "zlib"
+	}
+	a.str(KeyCompression, compression)
+	a.str(KeyCompressionError, e.Compression)
+	a.str(KeyOpaqueReason, r.TLSReason)
+	a.str(KeyAuthPlugin, e.AuthPlugin)
 }
 
 func (a *attrs) operations(r *wrapconn.Report) {
 	if f, ok := r.Operation().Site(); ok {
-		a.add(semconv.CodeFunctionName(f.Function), semconv.CodeFilePath(f.File), semconv.CodeLineNumber(f.Line))
+		a.str(semconv.CodeFunctionNameKey, f.Function)
+		a.str(semconv.CodeFilePathKey, f.File)
+		a.num(semconv.CodeLineNumberKey, int64(f.Line))
 	}
 	a.operation(r.Owner, KeyOwnerOperation, KeyOwnerCallSite, KeyOwnerAge, KeyOwnerStack)
 	a.operation(r.Intruder, KeyIntruderOperation, KeyIntruderCallSite, KeyIntruderAge, KeyIntruderStack)
 	if r.Intruder != nil {
-		a.str(KeyConflict, r.Conflict.String())
+		a.str(KeyIntruderGoroutine, r.Goroutine)
+		a.str(KeyConflict, conflict(r.Conflict))
 	}
 	a.str(KeyGoroutine, r.Goroutine)
+}
+
+// conflict names why the intruder may not use the connection.
+func conflict(c wrapconn.Conflict) string {
+	if c == wrapconn.NoConflict {
+		return "outside" // any operation
+	}
+	return c.String()
 }
 
 func (a *attrs) operation(o *wrapconn.Operation, kind, site, age, stack attribute.Key) {
@@ -190,7 +173,7 @@ func (a *attrs) operation(o *wrapconn.Operation, kind, site, age, stack attribut
 		return
 	}
 	a.str(kind, o.Kind.String())
-	a.ms(age, o.Age)
+	a.duration(age, max(o.Age, 0))
 	if f, ok := o.Site(); ok {
 		a.str(site, f.String())
 		lines := make([]string, len(o.Stack))
@@ -202,34 +185,17 @@ func (a *attrs) operation(o *wrapconn.Operation, kind, site, age, stack attribut
 }
 
 func (a *attrs) timing(e *cause.Evidence) {
-	a.ms(KeyTimingGreeting, e.GreetingAfter)
-	a.ms(KeyTimingLogin, e.LoginAfter)
-	a.ms(KeyTimingSince, e.SinceLogin)
-	a.ms(KeyTimingCommand, e.SinceCommand)
-	a.ms(KeyTimingReadGap, e.LongestReadGap)
-	a.ms(KeyTimingOwnPause, e.OwnPause)
-}
-
-// packetAttributes are those of one event of the span.
-func packetAttributes(e *wrapconn.HistoryEntry) []attribute.KeyValue {
-	a := make(attrs, 0, 10)
-	if e.Direction == session.FromClient {
-		a.add(semconv.NetworkIODirectionTransmit)
-	} else {
-		a.add(semconv.NetworkIODirectionReceive)
+	for _, t := range []struct {
+		key attribute.Key
+		d   time.Duration
+	}{
+		{KeyTimingGreeting, e.GreetingAfter},
+		{KeyTimingLogin, e.LoginAfter},
+		{KeyTimingSince, e.SinceLogin},
+		{KeyTimingOwnPause, e.OwnPause},
+		{KeyTimingCommand, e.SinceCommand},
+		{KeyTimingReadGap, e.LongestReadGap},
+	} {
+		a.ms(t.key, t.d)
 	}
-	a.str(KeyPacketLabel, e.Label())
-	a.str(KeyPacketKind, e.Kind.String())
-	a.num(KeySequenceFirst, int(e.First))
-	a.num(KeySequenceLast, int(e.Last))
-	a.num(KeyPacketCount, e.Count)
-	a.num(KeyPacketLength, e.Bytes)
-	if e.Kind == session.KindCommand {
-		a.str(KeyCommand, e.Command.String())
-	}
-	a.positive(KeyServerErrorCode, int(e.ErrorCode))
-	if e.Violation != session.None {
-		a.str(KeyViolation, e.Violation.String())
-	}
-	return a
 }
