@@ -69,7 +69,7 @@ func (p *printer) comparison(c *comparison) {
 		p.print("  Not run: %s.\n\n", c.skipped)
 		return
 	}
-	p.columns(c.plain.lines(p.verbose), c.guarded.lines(p.verbose))
+	p.columns(c.plain.lines(leftWidth, p.verbose), c.guarded.lines(rightWidth, p.verbose))
 	if r := c.guarded.report(); r != nil {
 		p.print("\n")
 		for _, l := range timeline(r, p.verbose) {
@@ -111,13 +111,9 @@ func (p *printer) full(driver string, o *outcome) {
 	}
 }
 
-// lines is the outcome as a column: the plain driver's if there is no report.
-func (o *outcome) lines(verbose bool) []line {
+// lines is the outcome as a column of w characters.
+func (o *outcome) lines(w int, verbose bool) []line {
 	r := o.report()
-	w := leftWidth
-	if r != nil {
-		w = rightWidth
-	}
 	var out []line
 	add := func(c paint, text string) {
 		for _, l := range wrap(text, w) {
@@ -153,18 +149,23 @@ func (o *outcome) lines(verbose bool) []line {
 	}
 	if r == nil || verbose {
 		for _, l := range o.log {
-			add(dim, "log: "+l)
+			add(dim, "log: "+gist(l))
 		}
 	}
 	return out
 }
 
-// report is the one that the demo shows.
+// report is the one that the demo shows. What is too ordinary to be reported is
+// still in the error.
 func (o *outcome) report() *seqguard.Report {
-	if len(o.reports) == 0 {
-		return nil
+	var pe *seqguard.ProtocolError
+	switch {
+	case len(o.reports) > 0:
+		return o.reports[0]
+	case errors.As(o.err, &pe):
+		return pe.Report
 	}
-	return o.reports[0]
+	return nil
 }
 
 // short is an error in a few words: of ours the title, which the column beside

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -87,12 +89,15 @@ func (r *relay) serve(c net.Conn) {
 	l.server = s
 	var up sync.WaitGroup
 	up.Go(func() {
-		l.pump(client, c, r.fault.pass)
+		_ = l.pump(client, c, r.fault.pass)
 		_ = s.Close()
 		l.open()
 	})
-	l.pump(server, s, r.fault.pass)
-	l.hangUp()
+	if err := l.pump(server, s, r.fault.pass); errors.Is(err, syscall.ECONNRESET) {
+		l.reset() // MariaDB says goodbye in this way
+	} else {
+		l.hangUp()
+	}
 	up.Wait()
 }
 
@@ -142,15 +147,15 @@ func (l *link) getMark() string {
 }
 
 // pump moves packets until one side ends.
-func (l *link) pump(from side, in net.Conn, pass func(*link, packet) []byte) {
+func (l *link) pump(from side, in net.Conn, pass func(*link, packet) []byte) error {
 	for n := 0; ; n++ {
 		b := make([]byte, 4, 512)
 		if _, err := io.ReadFull(in, b); err != nil {
-			return
+			return err
 		}
 		b = append(b, make([]byte, int(b[0])|int(b[1])<<8|int(b[2])<<16)...)
 		if _, err := io.ReadFull(in, b[4:]); err != nil {
-			return
+			return err
 		}
 		l.record(from, b)
 		if pass != nil {
@@ -159,7 +164,7 @@ func (l *link) pump(from side, in net.Conn, pass func(*link, packet) []byte) {
 		if from == server {
 			l.send(b)
 		} else if _, err := l.server.Write(b); err != nil {
-			return
+			return err
 		}
 	}
 }
@@ -197,6 +202,14 @@ func (l *link) hangUp() {
 		_ = c.CloseWrite()
 	}
 	_, _ = io.Copy(io.Discard, l.client)
+}
+
+// reset ends the client's side without ceremony.
+func (l *link) reset() {
+	if c, ok := l.client.(*net.TCPConn); ok {
+		_ = c.SetLinger(0)
+	}
+	_ = l.client.Close()
 }
 
 // cut ends both sides at once.
