@@ -51,7 +51,11 @@ func demo(ctx context.Context, args []string, w io.Writer) (err error) {
 	}
 	if *list {
 		for _, s := range chosen {
-			fmt.Fprintf(w, "%-14s %s\n", s.name, s.title)
+			name := s.name
+			for _, l := range wrap(s.title, width-15) {
+				fmt.Fprintf(w, "%-14s %s\n", name, l)
+				name = ""
+			}
 		}
 		return nil
 	}
