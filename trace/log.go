@@ -3,9 +3,9 @@ package trace
 import (
 	"context"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
-	"go.opentelemetry.io/otel/log/global"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
@@ -25,7 +25,7 @@ func message(r *wrapconn.Report) string {
 func (r *Recorder) log(ctx context.Context, rep *wrapconn.Report, kv []attribute.KeyValue) {
 	p := r.cfg.LoggerProvider
 	if p == nil {
-		p = global.GetLoggerProvider()
+		p = otel.GetLoggerProvider()
 	}
 	logger := p.Logger(ScopeName, log.WithSchemaURL(semconv.SchemaURL), log.WithInstrumentationVersion(Version))
 	severity := logSeverity(rep.Cause.Severity)

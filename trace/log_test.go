@@ -46,8 +46,8 @@ func TestLogRecord(t *testing.T) {
 		t.Errorf("scope %+v", scope)
 	}
 	for _, a := range s.Attributes() {
-		if v, ok := get(kv, a.Key); !ok || v.Emit() != a.Value.Emit() {
-			t.Errorf("%s is %q in the record, %q in the span", a.Key, v.Emit(), a.Value.Emit())
+		if v, ok := get(kv, a.Key); !ok || v.String() != a.Value.String() {
+			t.Errorf("%s is %q in the record, %q in the span", a.Key, v.String(), a.Value.String())
 		}
 	}
 	lines, _ := get(kv, trace.KeyHistoryPackets)

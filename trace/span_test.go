@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/log/global"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -202,14 +201,14 @@ func TestGlobalProvidersAreFoundLate(t *testing.T) {
 	rec.Report(r.Context, r) // to nobody
 
 	spans, reader, records := tracetest.NewSpanRecorder(), sdkmetric.NewManualReader(), &logs{}
-	tp, mp, lp := otel.GetTracerProvider(), otel.GetMeterProvider(), global.GetLoggerProvider()
+	tp, mp, lp := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
 	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
 	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
-	global.SetLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(records)))
+	otel.SetLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(records)))
 	defer func() {
 		otel.SetTracerProvider(tp)
 		otel.SetMeterProvider(mp)
-		global.SetLoggerProvider(lp)
+		otel.SetLoggerProvider(lp)
 	}()
 	rec.Report(r.Context, r)
 	rec.Report(r.Context, r)

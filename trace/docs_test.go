@@ -1,0 +1,237 @@
+package trace_test
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/seqguard/mysql-seqguard/trace"
+)
+
+// conventions are the keys that are not our own. Each is a constant of semconv,
+// so it is one of the conventions' and spelt as they spell it.
+var conventions = []attribute.Key{
+	semconv.DBSystemNameKey, semconv.DBNamespaceKey, semconv.DBOperationNameKey, semconv.DBResponseStatusCodeKey, semconv.ErrorTypeKey,
+	semconv.ServerAddressKey, semconv.ServerPortKey, semconv.NetworkTransportKey,
+	semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey, semconv.NetworkLocalAddressKey, semconv.NetworkLocalPortKey,
+	semconv.NetworkIODirectionKey, semconv.CodeFunctionNameKey, semconv.CodeFilePathKey, semconv.CodeLineNumberKey,
+}
+
+// emitted are the keys and types of all reports, by the part of the page that
+// describes them.
+func emitted(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	out := map[string]map[string]string{"span": {}, "links": {}, "events": {}, "log": {}}
+	note := func(part string, kv []attribute.KeyValue) {
+		for _, a := range kv {
+			typ := map[attribute.Type]string{
+				attribute.STRING: "string", attribute.INT64: "int", attribute.FLOAT64: "double",
+				attribute.BOOL: "bool", attribute.STRINGSLICE: "string[]",
+			}[a.Value.Type()]
+			if old := out[part][string(a.Key)]; old != "" && old != typ {
+				t.Errorf("%s is a %s and a %s", a.Key, old, typ)
+			}
+			if a.Value.String() == "" || a.Value.String() == "[]" {
+				t.Errorf("%s is empty", a.Key)
+			}
+			out[part][string(a.Key)] = typ
+		}
+	}
+	storm := stalled(context.Background())
+	k := newKit()
+	for range 11 {
+		k.rec.Report(storm.Context, storm)
+	}
+	k.clock.advance(1e9)
+	ctx, _ := k.tracer.Start(context.Background(), "owner")
+	r := conflict(ctx, context.Background())
+	k.rec.Report(r.Context, r)
+	for _, r := range all(context.Background()) {
+		k.rec.Report(r.Context, r)
+	}
+	for _, s := range k.violations() {
+		note("span", s.Attributes())
+		for _, e := range s.Events() {
+			note("events", e.Attributes)
+		}
+		for _, l := range s.Links() {
+			note("links", l.Attributes)
+		}
+	}
+	for i := range k.logs.records {
+		k.logs.records[i].WalkAttributes(func(a attribute.KeyValue) bool {
+			if out["span"][string(a.Key)] == "" {
+				note("log", []attribute.KeyValue{a})
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// page reads the tables of docs/telemetry.md: their first column by the part
+// that they describe, with the second one, and the whole row for the metrics.
+func page(t *testing.T) (keys map[string]map[string]string, metrics map[string][]string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, metrics = map[string]map[string]string{"span": {}, "links": {}, "events": {}, "log": {}}, map[string][]string{}
+	part, head := "", ""
+	for _, line := range strings.Split(string(text), "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+			head = ""
+			switch {
+			case strings.Contains(line, "Events"):
+				part = "events"
+			case strings.Contains(line, "Links"):
+				part = "links"
+			case strings.Contains(line, "Log record"):
+				part = "log"
+			default:
+				part = "span"
+			}
+		case strings.HasPrefix(line, "|---"):
+		case !strings.HasPrefix(line, "| "):
+			head = ""
+		case head == "":
+			head = line
+		default:
+			cells := strings.Split(strings.Trim(line, "| "), " | ")
+			name := strings.Trim(cells[0], "`")
+			switch {
+			case strings.HasPrefix(head, "| key | type | when | what | example |"):
+				if len(cells) < 2 || keys[part][name] != "" {
+					t.Errorf("row %q is too short, or there twice", line)
+					continue
+				}
+				keys[part][name] = cells[1]
+			case strings.HasPrefix(head, "| name | kind | unit |"):
+				metrics[name] = cells
+			}
+		}
+	}
+	return keys, metrics
+}
+
+// The page about telemetry and the code must name the same keys, of the same
+// types, in the same places.
+func TestPageAndCodeAgree(t *testing.T) {
+	code := emitted(t)
+	doc, _ := page(t)
+	for _, part := range slices.Sorted(maps.Keys(code)) {
+		for key, typ := range code[part] {
+			if doc[part][key] != typ {
+				t.Errorf("%s: %s is a %s; docs/telemetry.md says %q", part, key, typ, doc[part][key])
+			}
+		}
+		for key := range doc[part] {
+			if code[part][key] == "" {
+				t.Errorf("%s: docs/telemetry.md has %s, which no report of these tests has", part, key)
+			}
+		}
+	}
+}
+
+// Every key is the conventions' or in our namespace, and every constant is used.
+func TestKeys(t *testing.T) {
+	used := map[string]bool{}
+	for _, part := range emitted(t) {
+		for key := range part {
+			used[key] = true
+		}
+	}
+	for key := range used {
+		if !strings.HasPrefix(key, "seqguard.") && !slices.Contains(conventions, attribute.Key(key)) {
+			t.Errorf("%s is not one of the conventions' keys and not in our namespace", key)
+		}
+		for other := range used {
+			if strings.HasPrefix(other, key+".") {
+				t.Errorf("%s is the namespace of %s", key, other)
+			}
+		}
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "attributes.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			if s, _ := strconv.Unquote(l.Value); strings.HasPrefix(s, "seqguard.") {
+				constants[s] = true
+			}
+		}
+		return true
+	})
+	for key := range constants {
+		if !used[key] {
+			t.Errorf("%s has a constant, but no report of these tests has it", key)
+		}
+	}
+	for key := range used {
+		if strings.HasPrefix(key, "seqguard.") && !constants[key] {
+			t.Errorf("%s has no constant in attributes.go", key)
+		}
+	}
+}
+
+func TestPageAndMetricsAgree(t *testing.T) {
+	k := newKit()
+	if err := k.rec.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer k.rec.Close()
+	for range 11 {
+		r := stalled(context.Background())
+		k.rec.Report(r.Context, r)
+	}
+	_, doc := page(t)
+	code := collect(t, k.reader)
+	for name, m := range code {
+		row := doc[name]
+		if row == nil {
+			t.Errorf("docs/telemetry.md does not have the metric %s", name)
+			continue
+		}
+		points := m.Data.(metricdata.Sum[int64])
+		keys := points.DataPoints[0].Attributes.ToSlice()
+		kind, attributes := "counter", "none"
+		if len(keys) == 0 {
+			kind = "observable counter"
+		} else if name != trace.MetricViolations {
+			attributes = "the same"
+		} else {
+			var list []string
+			for _, a := range keys {
+				list = append(list, "`"+string(a.Key)+"`")
+			}
+			attributes = strings.Join(list, ", ")
+		}
+		if got, want := fmt.Sprint(row[1:4]), fmt.Sprint([]string{kind, m.Unit, attributes}); got != want {
+			t.Errorf("%s: docs/telemetry.md says %s, want %s", name, got, want)
+		}
+		if !points.IsMonotonic || m.Description == "" {
+			t.Errorf("%s: monotonic %v, description %q", name, points.IsMonotonic, m.Description)
+		}
+	}
+	for name := range doc {
+		if _, ok := code[name]; !ok {
+			t.Errorf("docs/telemetry.md has the metric %s, the code has not", name)
+		}
+	}
+}
