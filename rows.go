@@ -44,7 +44,11 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 		return nil
 	}
 	if err == io.EOF {
-		if r.lease && !r.driverRows.HasNextResultSet() {
+		switch {
+		case !r.lease:
+		case r.driverRows.HasNextResultSet():
+			r.it.wire.MoreResults()
+		default:
 			r.lease = false
 			r.it.wire.Drop()
 		}

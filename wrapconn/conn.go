@@ -29,6 +29,7 @@ type Conn struct {
 	disowned atomic.Bool
 	broken   atomic.Bool // fatal is set: cheap to ask
 	cut      atomic.Bool // a command was written in part, then the write failed
+	more     atomic.Bool // the lease is for a further result, which nobody has asked for yet
 
 	// mu guards what follows. It is taken once for each Read and Write, and
 	// never held during I/O or a callback.
@@ -48,6 +49,7 @@ type Conn struct {
 	words     *session.ServerError
 
 	alert   string    // the peer's TLS alert
+	goodbye bool      // the peer ended TLS politely, while nothing was outstanding
 	found   []finding // violations met by the call that holds mu
 	fatal   *Report   // the first violation that ends the connection
 	pending *Report   // the last violation that no error has told yet
@@ -241,7 +243,20 @@ func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err er
 }
 
 // EndLeased lets the holder of a lease out. done gives the lease up.
-func (c *Conn) EndLeased(done bool) { c.owner.endInside(done) }
+func (c *Conn) EndLeased(done bool) {
+	c.forgetMore()
+	c.owner.endInside(done)
+}
+
+// MoreResults says that the holder of the lease has read a result to its end
+// and that the server has announced another one.
+func (c *Conn) MoreResults() { c.more.Store(true) }
+
+func (c *Conn) forgetMore() {
+	if c.more.Load() { // hardly ever: a load costs less than a store
+		c.more.Store(false)
+	}
+}
 
 // Forget drops what is kept of the last operation, such as its context. It is
 // for a connection that is put aside, and does nothing while one is under way.
@@ -252,7 +267,10 @@ func (c *Conn) Forget() { c.owner.forget() }
 func (c *Conn) Disown() { c.disowned.Store(true) }
 
 // Drop gives the lease up: its result has been read to the end.
-func (c *Conn) Drop() { c.owner.drop() }
+func (c *Conn) Drop() {
+	c.forgetMore()
+	c.owner.drop()
+}
 
 // Err returns the report of the violation that ended this connection, nil if it
 // is sound. A connection with one must not be used again.

@@ -96,7 +96,8 @@ func (c *Conn) evidence(e *cause.Evidence, now int64) {
 	e.Compressed = c.comp != nil
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
 	e.EarlierUnfinished = t.Overrun()
-	e.MoreResults = t.Phase() == session.PhaseMoreResults
+	// The client may have read ahead of its user.
+	e.MoreResults = t.Phase() == session.PhaseMoreResults || c.more.Load()
 	e.Forked = c.pid != pid()
 	e.TLS = c.visibility()
 	c.marks.evidence(e, now)

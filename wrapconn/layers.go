@@ -1,6 +1,8 @@
 package wrapconn
 
 import (
+	"io"
+
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
@@ -34,8 +36,17 @@ func (v *tlsView) feed(dir session.Direction, p []byte) {
 
 // Alert implements wire.TLSEvents.
 func (v *tlsView) Alert(from wire.TLSSide, a wire.TLSAlert) {
-	if from == wire.TLSServer && !a.CloseNotify() {
-		v.conn.alert = a.String()
+	c := v.conn
+	switch {
+	case from != wire.TLSServer:
+	case !a.CloseNotify():
+		c.alert = a.String()
+	case c.tracker.Phase() == session.PhaseReady:
+		c.goodbye = true // told when the next command is about to be written
+	default:
+		// crypto/tls makes an EOF of it and does not read on, so the EOF of the
+		// connection below, if one follows, is never seen.
+		c.streamError(io.EOF)
 	}
 }
 

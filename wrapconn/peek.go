@@ -97,7 +97,11 @@ func (c *Conn) check() {
 		})
 		return
 	}
-	switch n, err := c.peek(c.one[:]); {
+	n, err := c.peek(c.one[:])
+	if c.goodbye {
+		n, err = 0, io.EOF // it came with the end of the last answer
+	}
+	switch {
 	case err != nil:
 		c.find(finding{
 			violation: session.Truncated, phase: session.PhaseReady, dir: session.FromServer,
