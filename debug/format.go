@@ -1,0 +1,98 @@
+package debug
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// MarshalJSON writes milliseconds with a fraction, to the microsecond.
+func (d ms) MarshalJSON() ([]byte, error) {
+	v := float64(time.Duration(d).Round(time.Microsecond)) / float64(time.Millisecond)
+	return strconv.AppendFloat(nil, v, 'f', -1, 64), nil
+}
+
+// String is the duration as a person would say it.
+func (d ms) String() string {
+	v := time.Duration(d)
+	number := func(unit time.Duration, digits int, name string) string {
+		return strconv.FormatFloat(float64(v)/float64(unit), 'f', digits, 64) + " " + name
+	}
+	switch {
+	case v < time.Microsecond:
+		return "0 s"
+	case v < time.Millisecond:
+		return number(time.Microsecond, 0, "µs")
+	case v < 10*time.Millisecond:
+		return number(time.Millisecond, 1, "ms")
+	case v < time.Second:
+		return number(time.Millisecond, 0, "ms")
+	case v < time.Minute:
+		return number(time.Second, 1, "s")
+	}
+	units := [...]struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}}
+	i := 0
+	for v < units[i].size {
+		i++
+	}
+	s := strconv.FormatInt(int64(v/units[i].size), 10) + " " + units[i].name
+	if rest := v % units[i].size / units[i+1].size; rest > 0 {
+		s += " " + strconv.FormatInt(int64(rest), 10) + " " + units[i+1].name
+	}
+	return s
+}
+
+func size(n uint64) string {
+	const names = "kMGTPE"
+	if n < 1000 {
+		return strconv.FormatUint(n, 10) + " B"
+	}
+	v, i := float64(n)/1000, 0
+	for v >= 999.5 {
+		v /= 1000
+		i++
+	}
+	digits := 0
+	if v < 9.95 {
+		digits = 1
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64) + " " + names[i:i+1] + "B"
+}
+
+// line is the packet in a timeline, in the columns that the timeline of an
+// error report has.
+func (p *packet) line() string {
+	b := make([]byte, 0, 128)
+	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), 12)
+	if p.sent {
+		b = append(b, "  ──▶  seq "...)
+	} else {
+		b = append(b, "  ◀──  seq "...)
+	}
+	b = left(b, p.ids, 7)
+	b = append(b, "  "...)
+	b = left(b, p.Label, 28)
+	b = right(b, strconv.Itoa(p.Bytes), 10)
+	b = append(b, " bytes"...)
+	if p.Violation != "" {
+		b = append(b, "   ← "...)
+		b = append(b, p.Violation...)
+		if p.Due != nil {
+			b = append(b, ", "+strconv.Itoa(int(*p.Due))+" was due"...)
+		}
+	}
+	return string(b)
+}
+
+const spaces = "                                "
+
+func right(b []byte, s string, width int) []byte {
+	return append(append(b, spaces[:max(0, width-utf8.RuneCountInString(s))]...), s...)
+}
+
+func left(b []byte, s string, width int) []byte {
+	return append(append(b, s...), spaces[:max(0, width-utf8.RuneCountInString(s))]...)
+}

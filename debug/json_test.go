@@ -1,0 +1,99 @@
+package debug_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The keys of the JSON are an interface: what is here stays.
+var schema = struct{ top, connection, operation, packet, report []string }{
+	top: []string{"time", "totals", "servers", "connections_total", "connections_shown", "connections", "reports"},
+	connection: []string{
+		"server", "network", "database", "id", "server_version", "phase", "sequence_expected", "command", "commands",
+		"pending_answers", "in_transaction", "state", "owner", "tls", "compression", "bytes_received", "bytes_sent",
+		"age_ms", "idle_ms", "packets", "packets_forgotten",
+	},
+	operation: []string{"operation", "age_ms", "function", "file", "line"},
+	packet:    []string{"at_ms", "direction", "sequence_first", "sequence_last", "label", "kind", "count", "bytes"},
+	report: []string{
+		"time", "server", "connection", "cause", "severity", "title", "explanation", "advice", "documentation",
+		"executed", "retry_safe", "phase", "owner", "intruder", "packets", "packets_forgotten",
+	},
+}
+
+func TestJSON(t *testing.T) {
+	db := open(t, serve(t, "9.7.4"), "json-db:3306", 1)
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.QueryContext(t.Context(), "SELECT secret FROM vault")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	if err := conn.PingContext(t.Context()); err == nil {
+		t.Fatal("an interleaved ping was let through")
+	}
+	body := get(t, of("json-db:3306"), "application/json").Body.String()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatal(err)
+	}
+	at := func(v any, path ...any) any {
+		for _, p := range path {
+			switch p := p.(type) {
+			case string:
+				v = v.(map[string]any)[p]
+			case int:
+				v = v.([]any)[p]
+			}
+		}
+		return v
+	}
+	keys := func(what string, v any, want []string) {
+		t.Helper()
+		var got []string
+		for k := range v.(map[string]any) {
+			got = append(got, k)
+		}
+		want = slices.Sorted(slices.Values(want))
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s: keys\n%v, want\n%v", what, got, want)
+		}
+	}
+	keys("top", v, append(slices.Clone(schema.top), "filter"))
+	keys("connection", at(v, "connections", 0), schema.connection)
+	keys("owner", at(v, "connections", 0, "owner"), schema.operation)
+	keys("packet", at(v, "connections", 0, "packets", 0), schema.packet)
+	keys("report", at(v, "reports", 0), schema.report)
+	for path, want := range map[string]any{
+		"server": "json-db:3306", "network": "tcp", "database": "shop", "id": 1.0, "server_version": "9.7.4", "phase": "ready",
+		"commands": 1.0, "pending_answers": 0.0, "state": "leased", "tls": "none", "compression": false, "command": "COM_QUERY",
+	} {
+		if got := at(v, "connections", 0, path); !reflect.DeepEqual(got, want) {
+			t.Errorf("connection: %s is %v, want %v", path, got, want)
+		}
+	}
+	if got := at(v, "reports", 0, "cause"); got != "result_still_open" {
+		t.Errorf("cause %v", got)
+	}
+	if age, ok := at(v, "connections", 0, "age_ms").(float64); !ok || age <= 0 || age > float64(time.Minute.Milliseconds()) {
+		t.Errorf("age_ms %v", at(v, "connections", 0, "age_ms"))
+	}
+	for _, secret := range []string{"SELECT", "vault", "payload that nobody"} {
+		if strings.Contains(body, secret) {
+			t.Errorf("the JSON shows %q", secret)
+		}
+	}
+}
+
+// Empty lists are lists.
+func TestJSONEmpty(t *testing.T) {
+	body := get(t, of("json-none:1"), "application/json").Body.String()
+	contains(t, body, `"connections":[]`, `"reports":[]`)
+}
