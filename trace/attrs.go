@@ -43,10 +43,15 @@ func (a *attrs) ms(k attribute.Key, d time.Duration) {
 	}
 }
 
-// duration adds a duration in milliseconds with a fraction, which ends at the
-// microsecond: a login takes three of the former and a packet ten of the latter.
+// duration adds a duration in milliseconds: down to the microsecond, which is
+// what a packet takes, and whole ones beyond 1000 s, where a text format would
+// turn to exponents.
 func (a *attrs) duration(k attribute.Key, d time.Duration) {
-	a.add(k.Float64(float64(d.Round(time.Microsecond)) / float64(time.Millisecond)))
+	unit := time.Microsecond
+	if d >= 1000*time.Second {
+		unit = time.Millisecond
+	}
+	a.add(k.Float64(float64(d.Round(unit)) / float64(time.Millisecond)))
 }
 
 // text makes valid UTF-8 of what a peer said. The words of a server may be in

@@ -1,8 +1,13 @@
 // Package trace tells OpenTelemetry about a violation: one span, one log record
-// and a count for each [wrapconn.Report]. It uses the API only, never the SDK.
+// and a count for each [wrapconn.Report], and a record for log/slog if asked to.
+// It uses the API only, never the SDK.
 //
-// Healthy traffic emits nothing. What is emitted is described in
-// docs/telemetry.md, and a test holds that page against this code.
+//	rec := trace.New(trace.Config{})
+//	conn := wrapconn.New(socket, wrapconn.Options{OnReport: rec.Report})
+//
+// Healthy traffic emits nothing, except that a meter provider can see the totals
+// of the process between [Recorder.Start] and [Recorder.Close]. What is emitted
+// is described in docs/telemetry.md, and a test holds that page to this code.
 //
 // # Concurrency
 //

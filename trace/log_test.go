@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/seqguard/mysql-seqguard/trace"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -123,10 +124,10 @@ func TestSlog(t *testing.T) {
 // A line of text has the same keys as everything else, and is one line.
 func TestSlogText(t *testing.T) {
 	var b bytes.Buffer
-	rec := trace.New(trace.Config{Logger: slog.New(slog.NewTextHandler(&b, nil))})
+	rec := trace.New(trace.Config{TracerProvider: noop.NewTracerProvider(), Logger: slog.New(slog.NewTextHandler(&b, nil))})
 	r := conflict(context.Background(), context.Background())
 	rec.Report(r.Context, r)
-	for _, want := range []string{" seqguard.cause=result_still_open ", " seqguard.sequence.expected=7 ", " db.system.name=mariadb ", "level=ERROR"} {
+	for _, want := range []string{" seqguard.cause=result_still_open ", " seqguard.sequence.expected=7 ", " seqguard.connection.age_ms=3600000 ", " db.system.name=mariadb ", "level=ERROR"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

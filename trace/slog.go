@@ -3,6 +3,7 @@ package trace
 import (
 	"context"
 	"log/slog"
+	"math"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -26,7 +27,7 @@ func (r *Recorder) slog(ctx context.Context, rep *wrapconn.Report, kv []attribut
 	out := make([]slog.Attr, 0, len(kv)/2)
 	own := make([]slog.Attr, 0, len(kv))
 	for _, a := range kv {
-		v := slog.AnyValue(a.Value.AsInterface())
+		v := slogValue(a.Value)
 		if name, ok := strings.CutPrefix(string(a.Key), slogGroup+"."); ok {
 			own = append(own, slog.Attr{Key: name, Value: v})
 			continue
@@ -41,6 +42,16 @@ func (r *Recorder) slog(ctx context.Context, rep *wrapconn.Report, kv []attribut
 	}
 	out = append(out, slog.Attr{Key: slogGroup, Value: slog.GroupValue(own...)})
 	l.LogAttrs(ctx, level, message(rep), out...)
+}
+
+// slogValue writes a whole number as one: slog's text has 3.6e+06 for a float.
+func slogValue(v attribute.Value) slog.Value {
+	if v.Type() == attribute.FLOAT64 {
+		if f := v.AsFloat64(); f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			return slog.Int64Value(int64(f))
+		}
+	}
+	return slog.AnyValue(v.AsInterface())
 }
 
 // slogLevel is logSeverity on slog's scale.

@@ -11,13 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
@@ -187,43 +182,6 @@ func TestHistoryIsCapped(t *testing.T) {
 	lines, _ := get(k.record(t), trace.KeyHistoryPackets)
 	if n := len(lines.AsStringSlice()); n != 16 {
 		t.Errorf("%d packets in the log record", n)
-	}
-}
-
-// A global provider that is set after the driver was opened must be found.
-func TestGlobalProvidersAreFoundLate(t *testing.T) {
-	rec := trace.New(trace.Config{})
-	if err := rec.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
-	r := stalled(context.Background())
-	rec.Report(r.Context, r) // to nobody
-
-	spans, reader, records := tracetest.NewSpanRecorder(), sdkmetric.NewManualReader(), &logs{}
-	tp, mp, lp := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
-	otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
-	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
-	otel.SetLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(records)))
-	defer func() {
-		otel.SetTracerProvider(tp)
-		otel.SetMeterProvider(mp)
-		otel.SetLoggerProvider(lp)
-	}()
-	rec.Report(r.Context, r)
-	rec.Report(r.Context, r)
-	if n := len(spans.Ended()); n != 2 {
-		t.Errorf("%d spans, want 2", n)
-	}
-	if n := len(records.records); n != 2 {
-		t.Errorf("%d log records, want 2", n)
-	}
-	got := sums(t, reader)
-	if got[trace.MetricViolations] != 2 {
-		t.Errorf("%d violations, want 2", got[trace.MetricViolations])
-	}
-	if got[trace.MetricConnections] != int64(wrapconn.Stats().Connections) {
-		t.Errorf("%d connections", got[trace.MetricConnections])
 	}
 }
 

@@ -54,9 +54,11 @@ var observations struct {
 // Start lets the meter provider observe the totals of the process
 // (seqguard.connections, seqguard.untracked and others) until Close. All
 // Recorders of a provider share one registration, so each of them may be
-// started; a provider that is set as the global one after it was given to one
-// Recorder, with another Recorder on the global one, is the exception and sees
-// them twice. A Recorder that is not started needs no Close.
+// started; one that is not started needs no Close.
+//
+// The global provider is found when it is set, the first time that it is: a
+// later one is not told the totals. A provider that is given to one Recorder and
+// only afterwards set as the global one of another sees them twice.
 func (r *Recorder) Start() error {
 	r.totals.mu.Lock()
 	defer r.totals.mu.Unlock()
