@@ -159,16 +159,16 @@ func TestStaleAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			run := func(t *testing.T, i *injector) (failed int, crossed error, reports *collector) {
+			run := func(t *testing.T, i *injector) (failed int, reports *collector, crossed error) {
 				relay := mysqltest.NewRelay(t, server.Addr, i.rule)
 				db, reports := open(t, relay.DSN(""), nil)
 				db.SetMaxOpenConns(1)
 				failed, crossed = staleWork(db)
 				_ = db.Close()
-				return failed, crossed, reports
+				return failed, reports, crossed
 			}
 			clean := &injector{at: -1}
-			if failed, crossed, reports := run(t, clean); failed != 0 || crossed != nil {
+			if failed, reports, crossed := run(t, clean); failed != 0 || crossed != nil {
 				t.Fatalf("without an injection: %d operations failed, %v", failed, crossed)
 			} else {
 				reports.none(t)
@@ -186,7 +186,7 @@ func TestStaleAnswers(t *testing.T) {
 						i := &injector{at: at, before: before, inject: injection.make}
 						what := fmt.Sprintf("%s at packet %d (first %d, last %d), before=%t", injection.name, at, clean.first, clean.count-1, before)
 						ok := t.Run("", func(t *testing.T) {
-							failed, crossed, reports := run(t, i)
+							failed, reports, crossed := run(t, i)
 							if !i.done {
 								t.Fatal("was not injected")
 							}
