@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"io"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/ngrok/sqlmw"
@@ -16,17 +17,20 @@ type connector struct {
 	cfg    *mysql.Config // normalised; immutable
 	opt    config
 	driver *Driver
-	report func(context.Context, *wrapconn.Report)
+	tell   *telemetry
 }
 
-var _ driver.Connector = (*connector)(nil)
+var (
+	_ driver.Connector = (*connector)(nil)
+	_ io.Closer        = (*connector)(nil)
+)
 
 func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	cfg, err := normalise(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &connector{cfg: cfg, opt: o, driver: d, report: newReporter(&o)}, nil
+	return &connector{cfg: cfg, opt: o, driver: d, tell: newTelemetry(&o)}, nil
 }
 
 // errProbe ends the connect of normalise before it dials.
@@ -60,14 +64,19 @@ func normalise(cfg *mysql.Config) (*mysql.Config, error) {
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.driver }
 
+// Close implements io.Closer: sql.DB.Close calls it. It ends the registration of
+// metrics.
+func (c *connector) Close() error { return c.tell.recorder.Close() }
+
 // Connect implements driver.Connector. Each connection gets a configuration, a
 // dialer and an interceptor of its own, so that the three know of each other
 // without any shared state.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	c.tell.begin()
 	cfg := c.cfg.Clone()
 	d := &dialer{ctx: ctx, dial: cfg.DialFunc, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true,
-		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.report,
+		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.tell.report,
 	}}
 	cfg.DialFunc = d.dialContext
 	if cfg.TLS != nil && !c.opt.opaqueTLS {

@@ -60,7 +60,7 @@ func visible(t *testing.T, db *sql.DB, c *collector, view cause.TLS) *seqguard.R
 	provoke(t, ctx, conn)
 	r := c.all()[before]
 	if r.Evidence.TLS != view {
-		t.Errorf("TLS is %v, want %v; reason %q", r.Evidence.TLS, view, r.TLSReason)
+		t.Errorf("TLS is %v, want %v; reason %q", r.Evidence.TLS, view, r.OpaqueReason)
 	}
 	if view == cause.TLSOpaque {
 		return r

@@ -141,7 +141,7 @@ func (a *attrs) connection(r *wrapconn.Report) {
 	}
 	a.str(KeyCompression, compression)
 	a.str(KeyCompressionError, e.Compression)
-	a.str(KeyOpaqueReason, r.TLSReason)
+	a.str(KeyOpaqueReason, r.OpaqueReason)
 	a.str(KeyAuthPlugin, e.AuthPlugin)
 }
 

@@ -11,7 +11,7 @@ type Counters struct {
 	Closed      uint64 // idle connections that the peer closed politely
 	Untracked   uint64 // conversations that could not be followed for a while
 	Opaque      uint64 // connections whose packets could not be seen
-	Panics      uint64 // of the guard's own view, recovered
+	Panics      uint64 // of the guard's own view, or of OnReport, recovered
 }
 
 var counters struct {

@@ -100,6 +100,7 @@ func (c *Conn) evidence(e *cause.Evidence, now int64) {
 	e.MoreResults = t.Phase() == session.PhaseMoreResults || c.more.Load()
 	e.Forked = c.pid != pid()
 	e.TLS = c.visibility()
+	e.CommandBytes = c.client.taken - c.marks.before
 	c.marks.evidence(e, now)
 }
 
@@ -109,7 +110,7 @@ func (c *Conn) report(e *cause.Evidence, now int64) *Report {
 		Time: c.start.Add(time.Duration(now)), Cause: cause.Diagnose(e), Evidence: *e,
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
 		Peer: c.inner.RemoteAddr(), Local: c.inner.LocalAddr(),
-		Connection: c.tracker.Greeting().ConnectionID, Connected: c.start, TLSReason: c.lostTLS,
+		Connection: c.tracker.Greeting().ConnectionID, Connected: c.start, OpaqueReason: c.lostTLS,
 		Goroutine: goroutineID(), Context: context.Background(),
 	}
 	r.History, r.Forgotten = c.history.export(c.start)
@@ -151,9 +152,16 @@ func (c *Conn) tell(r *Report) {
 		counters.reports.Add(1)
 	}
 	remember(r)
-	if c.opts.OnReport != nil {
-		c.opts.OnReport(r.Context, r)
+	if c.opts.OnReport == nil {
+		return
 	}
+	// A bug in an exporter or a handler must not become a failed query.
+	defer func() {
+		if p := recover(); p != nil {
+			counters.panics.Add(1)
+		}
+	}()
+	c.opts.OnReport(r.Context, r)
 }
 
 // Malformed reports that the client could not read the server's answer and

@@ -49,6 +49,7 @@ type Options struct {
 	Database string
 	// OnReport is told about each violation, from the goroutine that met it,
 	// with no lock held. ctx is the one of the operation under way, or
-	// context.Background(). It must not use the connection.
+	// context.Background(). It must not use the connection. A panic
+	// of it is recovered and counted.
 	OnReport func(ctx context.Context, r *Report)
 }

@@ -11,8 +11,9 @@ import (
 var related = failures{recent: map[string][]time.Time{}}
 
 const (
-	relatedWindow = time.Second
-	relatedKept   = 1024 // failures remembered of one server
+	relatedWindow  = time.Second
+	relatedKept    = 1024 // failures remembered of one server
+	relatedServers = 64   // servers remembered before those without a recent failure are forgotten
 )
 
 type failures struct {
@@ -36,5 +37,12 @@ func (f *failures) add(server string, now time.Time) int {
 		list = append(list, now)
 	}
 	f.recent[server] = list
+	if len(f.recent) > relatedServers { // addresses may come and go
+		for s, l := range f.recent {
+			if now.Sub(l[len(l)-1]) > relatedWindow {
+				delete(f.recent, s)
+			}
+		}
+	}
 	return n
 }

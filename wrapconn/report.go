@@ -24,7 +24,8 @@ type Report struct {
 	Local      net.Addr
 	Connection uint32 // the server's id of the connection (SHOW PROCESSLIST)
 	Connected  time.Time
-	TLSReason  string // why TLS is opaque
+	// OpaqueReason is why packets could not be seen: TLS, zstd, a corrupt frame.
+	OpaqueReason string
 
 	// Owner is the operation that was using the connection, nil if none was.
 	// Of a conflict, it is the one that was there first.
@@ -34,8 +35,8 @@ type Report struct {
 	Intruder *Operation
 	// Conflict is why Intruder may not use the connection.
 	Conflict Conflict
-	// Goroutine is the number of the goroutine that met the violation, and
-	// Stack its stack; text for people.
+	// Goroutine is the number of the goroutine that met the violation: text for
+	// people, to grep for in a dump.
 	Goroutine string
 
 	// History are the last packets, oldest first; Forgotten counts older ones.
