@@ -48,6 +48,10 @@ func numbers(e *cause.Evidence) string {
 		return s
 	case session.None:
 		return ""
+	case session.Truncated:
+		if e.ServerError == nil {
+			return fmt.Sprintf("connection %s, phase %s", e.Stream, e.Phase)
+		}
 	}
 	if e.ServerError != nil {
 		return fmt.Sprintf("ERR %d (%s), phase %s", e.ServerError.Code, e.ServerError.Message, e.Phase)

@@ -40,6 +40,11 @@ func (r *Report) Timeline() string {
 		if e.Direction == session.FromClient {
 			arrow = "──▶"
 		}
+		if e.Violation == session.NotMySQL {
+			// What looks like a header is something else's first letters.
+			fmt.Fprintf(&b, "%+12.6f  %s  bytes that are not a MySQL packet\n", e.Time.Sub(r.Connected).Seconds(), arrow)
+			continue
+		}
 		fmt.Fprintf(&b, "%+12.6f  %s  seq %-7s  %-28s %9d bytes", e.Time.Sub(r.Connected).Seconds(), arrow, e.IDs(), e.Label(), e.Bytes)
 		if e.Violation != session.None {
 			fmt.Fprintf(&b, "   ← %s", e.Violation)
