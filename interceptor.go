@@ -99,7 +99,16 @@ func (it *interceptor) rescue(p any) error {
 // that database/sql compares with == stay as they are, as does everything in
 // Observe mode.
 func (it *interceptor) explain(err error) error {
-	if err == driver.ErrSkip || err == driver.ErrRemoveArgument || err == io.EOF || it.mode == Observe || it.wire == nil {
+	if err == io.EOF {
+		return err
+	}
+	return it.explainConnect(err)
+}
+
+// explainConnect is explain for a connect, which may fail with io.EOF: crypto/tls
+// returns it as it is.
+func (it *interceptor) explainConnect(err error) error {
+	if err == driver.ErrSkip || err == driver.ErrRemoveArgument || it.mode == Observe || it.wire == nil {
 		return err
 	}
 	if err == mysql.ErrBusyBuffer {
@@ -133,7 +142,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			err = it.rescue(p)
 		}
 		if err != nil {
-			conn, err = nil, it.explain(err)
+			conn, err = nil, it.explainConnect(err)
 			return
 		}
 		it.inner = conn

@@ -72,16 +72,16 @@ func (d *compDirection) Frame(h wire.FrameHeader) {
 // known what is inside: an ERR that the server said before it had read
 // everything has a lower one, and is no fault. Clients do not check the ids, so
 // the connection stays in use.
-func (c *Conn) outerSequence(kind session.Kind, phase session.Phase) {
+func (c *Conn) outerSequence(ev session.Event, phase session.Phase) {
 	v := c.comp
 	due := v.next - 1
 	v.wrong, v.next = false, v.got+1
-	if kind == session.KindERR || v.reported {
-		return
+	if ev.Kind == session.KindERR || ev.Violation == session.Unsolicited || v.reported {
+		return // a packet that nobody asked for is worse, and told as that
 	}
 	v.reported = true
 	c.find(finding{
-		violation: session.SequenceMismatch, phase: phase, dir: session.FromServer, kind: kind,
+		violation: session.SequenceMismatch, phase: phase, dir: session.FromServer, kind: ev.Kind,
 		expected: due, actual: v.got, command: c.tracker.Command(), survived: true,
 	})
 }

@@ -42,7 +42,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 		counters.untracked.Add(1)
 	}
 	if c.comp != nil && c.comp.wrong && f.dir == session.FromServer {
-		c.outerSequence(ev.Kind, before)
+		c.outerSequence(ev, before)
 	}
 	if c.listening && ev.Kind == session.KindERR {
 		if e, ok := session.ParseError(prefix); ok {
@@ -60,7 +60,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 // Run implements wire.Handler.
 func (f *frames) Run(r wire.Run) {
 	if f.conn.comp != nil && f.conn.comp.wrong {
-		f.conn.outerSequence(session.KindRow, session.PhaseRows)
+		f.conn.outerSequence(session.Event{Kind: session.KindRow}, session.PhaseRows)
 	}
 	f.conn.tracker.Rows(r.Count, r.Last)
 	f.conn.history.add(entry{

@@ -28,9 +28,27 @@ func (v *tlsView) feed(dir session.Direction, p []byte) {
 		return
 	}
 	v.view.FeedServer(p)
+	v.refused()
 	if v.conn.opts.OpaqueTLS && !v.plain {
 		// Not earlier: a server that answers the SSLRequest in plaintext is heard.
 		v.view.GiveUp("switched off by option")
+	}
+}
+
+// refused reports a server that ended the handshake with an alert: crypto/tls
+// reads no further. A plaintext ERR that came with it has been told already, and
+// tells more.
+func (v *tlsView) refused() {
+	c := v.conn
+	if c.alert == "" || c.fatal != nil {
+		return
+	}
+	phase := c.tracker.Phase()
+	if c.hidden && c.owner.snapshot().kind == OpConnect {
+		phase = session.PhaseTLS
+	}
+	if phase.Connecting() {
+		c.find(finding{phase: phase, dir: session.FromServer, expected: c.tracker.Expected()})
 	}
 }
 
@@ -58,6 +76,9 @@ func (v *tlsView) PostHandshake(wire.TLSSide, wire.TLSMessage) {}
 func (v *tlsView) NotTLS(from wire.TLSSide, _ []byte) wire.Sink {
 	if from == wire.TLSServer {
 		v.plain = true
+		// Or the beginning of something else, taken for a long packet, would
+		// never be looked at.
+		v.conn.server.frames.r.SetPrefix(wire.LongPrefix)
 		return &v.conn.server.frames.r
 	}
 	return nil

@@ -19,6 +19,7 @@ type marks struct {
 	idle     int64 // how long the connection had been quiet before the last command
 	ownPause int64 // longest time in the login in which the server waited for this side
 	readGap  int64 // longest pause between two reads of one answer
+	before   int64 // bytes that the client had written before the last command
 	unsent   int   // bytes of the last write that the socket did not take
 	misnumb  bool  // a packet of the client had a wrong id
 }

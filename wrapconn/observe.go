@@ -43,6 +43,9 @@ func (c *Conn) seeWrite(p []byte) error {
 	if c.tracker.Phase().Connecting() && c.marks.read > 0 {
 		c.marks.ownPause = max(c.marks.ownPause, now-c.marks.read)
 	}
+	if c.tracker.Phase() == session.PhaseReady {
+		c.marks.before = c.client.taken
+	}
 	c.look(session.FromClient, p, now)
 	c.marks.write = now
 	found := c.takeFound()

@@ -11,6 +11,11 @@ import (
 // and MariaDB: how long it tries to send to a client that does not read.
 const netWriteTimeout = time.Minute
 
+// largeCommand is the size from which a command without an answer may have been
+// refused for it, and the refusal lost (MySQL Router does not pass ERR 1153 on):
+// the least default that max_allowed_packet had in releases still met.
+const largeCommand = 1 << 20
+
 // answerRules are about an answer that breaks off, fails to come, or breaks the
 // protocol while nothing else is known against it.
 var answerRules = []rule{
@@ -93,12 +98,16 @@ var answerRules = []rule{
 			if e.Unsent > 0 {
 				return "If the command is large, compare it with max_allowed_packet of the server and with the proxy's limit: their refusal is often lost in the reset. Otherwise look for a restart, KILL, or a proxy's limit at this moment."
 			}
-			return "Whether the statement was run cannot be known from here: check before you run it again, or make it safe to repeat. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy on the duration of a statement."
+			large := ""
+			if e.CommandBytes >= largeCommand {
+				large = fmt.Sprintf("The command took %s on the wire: compare that with max_allowed_packet of the server and with the proxy's limit, whose refusal may have been lost. ", count(int(e.CommandBytes), "byte", "bytes"))
+			}
+			return large + "Whether the statement was run cannot be known from here: check before you run it again, or make it safe to repeat. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy on the duration of a statement."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			out := []Slug{"connection_killed", "server_shutdown"}
-			if e.Unsent > 0 {
+			if e.Unsent > 0 || e.CommandBytes >= largeCommand {
 				out = append(out, "packet_too_large")
 			}
 			if e.Idle >= time.Second {

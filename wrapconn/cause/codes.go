@@ -6,6 +6,7 @@ import "fmt"
 // https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html
 // https://mariadb.com/kb/en/mariadb-error-code-reference/
 const (
+	erHandshake         = 1043
 	erShutdown          = 1053
 	erPacketTooLarge    = 1153
 	erOutOfOrder        = 1156
@@ -28,7 +29,7 @@ var transportCodes = []uint16{erPacketTooLarge, erOutOfOrder, erUncompress, erRe
 
 // loginReadCodes can only be said by somebody who has read the login: they are
 // about the user, the database, the plugin or the flags in it.
-var loginReadCodes = []uint16{1043, 1044, 1045, 1049, 1226, erUnsupportedAuth, erPluginNotLoaded, 1698, 1862, 3118, erSecureTransport, 3955, 4151}
+var loginReadCodes = []uint16{1044, 1045, 1049, 1226, erUnsupportedAuth, erPluginNotLoaded, 1698, 1862, 3118, erSecureTransport, 3955, 4151}
 
 var codeNames = map[uint16]string{
 	1040: "ER_CON_COUNT_ERROR", 1041: "ER_OUT_OF_RESOURCES", 1042: "ER_BAD_HOST_ERROR", 1043: "ER_HANDSHAKE_ERROR",

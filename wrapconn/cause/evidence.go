@@ -43,6 +43,7 @@ type Evidence struct {
 	Commands      uint64 // commands sent on this connection
 	Pending       int    // commands whose answer was not complete
 	AnswerStarted bool   // a packet of the present answer had come
+	CommandBytes  int64  // that were written since the present command began, as they went over the wire
 	Unsent        int    // bytes of the last write that the socket did not take
 	InTransaction bool   // by the server's last status
 	BeforeCommand bool   // found waiting before a command was written

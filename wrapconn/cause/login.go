@@ -15,6 +15,13 @@ var stalledHere = fact{is: "this process paused in the login for 2 s or more, an
 	return e.pause() >= minConnectTimeout && e.pause() > e.SinceLogin
 }}
 
+// neverRead: ERR 1043 is said of a login that makes no sense, and (measured, with
+// TLS) by MySQL of one whose read failed and by MariaDB of one that did not come
+// in time. The number tells the two apart: who has read the login has counted it.
+var neverRead = sign{connecting, said(erHandshake), fact{is: "its number says that the login was not read", holds: func(e *Evidence) bool {
+	return e.Violation == session.MisnumberedError && e.Distance() > 0
+}}, ownNumbersRight}
+
 // loginRules are about what happened between the greeting and the end of the
 // login. "Packet sequence number wrong - got 1 expected 2" comes from here: the
 // server keeps one counter for both directions (sql-common/net_serv.cc), so an
@@ -28,6 +35,7 @@ var loginRules = []rule{
 		title:    "This process sent its login too late",
 		signs: []sign{
 			{connecting, said(erReadInterrupted), stalledHere},
+			append(slices.Clone(neverRead), stalledHere),
 			// MariaDB 10.11 says nothing: when connect_timeout is over it sets
 			// SO_LINGER to 0 and closes, which makes a reset (seen with strace).
 			{mariaDB, connecting, noERR, reset, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), stalledHere},
@@ -58,9 +66,14 @@ var loginRules = []rule{
 		slug:     "login_delayed_on_the_way",
 		severity: Error,
 		title:    "The login did not reach the server in time",
-		signs: when(connecting, said(erReadInterrupted), fact{is: "the clock was read when the login was written", holds: func(e *Evidence) bool {
-			return e.SinceLogin > 0 || e.pause() > 0
-		}}),
+		signs: []sign{
+			{connecting, said(erReadInterrupted), fact{is: "the clock was read when the login was written", holds: func(e *Evidence) bool {
+				return e.SinceLogin > 0 || e.pause() > 0
+			}}},
+			append(slices.Clone(neverRead), fact{is: "the login was on its way for 1 s or more", holds: func(e *Evidence) bool {
+				return e.SinceLogin >= time.Second
+			}}),
+		},
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("The server did not receive the login in time and gave up (%s)%s; %s. The time passed outside this process.%s",
 				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), unread(e))
@@ -82,7 +95,7 @@ var loginRules = []rule{
 		slug:     "login_unreadable",
 		severity: Error,
 		title:    "The server could not read the login",
-		signs:    when(connecting, said(erReadError)),
+		signs:    []sign{{connecting, said(erReadError)}, neverRead},
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("The server's read of the login failed (%s)%s: for it, the direction from this process to the server was closed.%s", e.err(), since(e.SinceLogin, "after the login was sent"), unread(e))
 		},
