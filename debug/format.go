@@ -62,10 +62,9 @@ func size(n uint64) string {
 	return strconv.FormatFloat(v, 'f', digits, 64) + " " + names[i:i+1] + "B"
 }
 
-// line is the packet in a timeline, in the columns that the timeline of an
-// error report has.
-func (p *packet) line() string {
-	b := make([]byte, 0, 128)
+// appendLine appends the packet as a line, in the columns that the timeline of
+// a report has.
+func (p *packet) appendLine(b []byte) []byte {
 	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), 12)
 	if p.sent {
 		b = append(b, "  ──▶  seq "...)
@@ -84,7 +83,7 @@ func (p *packet) line() string {
 			b = append(b, ", "+strconv.Itoa(int(*p.Due))+" was due"...)
 		}
 	}
-	return string(b)
+	return b
 }
 
 const spaces = "                                "

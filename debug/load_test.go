@@ -56,9 +56,9 @@ func open(t testing.TB, s *mysqltest.Server, address string, conns int) *sql.DB 
 	return db
 }
 
-// load keeps n connections busy until the returned function is called. done
-// counts the queries.
-func load(t testing.TB, db *sql.DB, n int) (done *atomic.Int64, stop func()) {
+// load keeps n connections busy until the returned function is called, each
+// with a pause between two queries. done counts the queries.
+func load(t testing.TB, db *sql.DB, n int, pause time.Duration) (done *atomic.Int64, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done = new(atomic.Int64)
@@ -80,6 +80,9 @@ func load(t testing.TB, db *sql.DB, n int) (done *atomic.Int64, stop func()) {
 					return
 				}
 				done.Add(1)
+				if pause > 0 {
+					time.Sleep(pause)
+				}
 			}
 		})
 	}

@@ -140,29 +140,41 @@ func (c *connection) Glance() string {
 }
 
 // maxLines is how many packets of a connection the page shows; JSON has all.
-const maxLines = 32
+const maxLines = 24
 
-// line is one line of a timeline.
-type line struct {
+// timeline is what the page shows of a history.
+type timeline struct {
+	Earlier uint64 // packets before
+	Blocks  []block
+}
+
+// block are lines that look alike: one element for each would make up most of a
+// page of 200 connections.
+type block struct {
 	Text string
 	Sent bool
 	Bad  bool
 }
 
-// Lines is the timeline.
-func (c *connection) Lines() []line { return lines(last(c.Packets, maxLines)) }
+// Timeline is for the page.
+func (c *connection) Timeline() timeline { return timelineOf(c.Packets, c.Forgotten) }
 
-// Earlier counts the packets before the timeline.
-func (c *connection) Earlier() uint64 {
-	return c.Forgotten + uint64(len(c.Packets)-len(last(c.Packets, maxLines)))
-}
+// Timeline is for the page.
+func (r *report) Timeline() timeline { return timelineOf(r.Packets, r.Forgotten) }
 
-// Lines is the timeline.
-func (r *report) Lines() []line { return lines(last(r.Packets, maxLines)) }
-
-// Earlier counts the packets before the timeline.
-func (r *report) Earlier() uint64 {
-	return r.Forgotten + uint64(len(r.Packets)-len(last(r.Packets, maxLines)))
+func timelineOf(packets []packet, forgotten uint64) timeline {
+	shown := last(packets, maxLines)
+	t := timeline{Earlier: forgotten + uint64(len(packets)-len(shown))}
+	var text []byte
+	for i := range shown {
+		p := &shown[i]
+		text = append(p.appendLine(text), '\n')
+		if n := i + 1; n == len(shown) || shown[n].sent != p.sent || (shown[n].Violation != "") != (p.Violation != "") {
+			t.Blocks = append(t.Blocks, block{string(text), p.sent, p.Violation != ""})
+			text = text[:0]
+		}
+	}
+	return t
 }
 
 // Ago is how long ago it was.
@@ -178,15 +190,6 @@ func (r *report) Verdict() string {
 		return s + ", safe to retry"
 	}
 	return s
-}
-
-func lines(packets []packet) []line {
-	out := make([]line, len(packets))
-	for i := range packets {
-		p := &packets[i]
-		out[i] = line{p.line(), p.sent, p.Violation != ""}
-	}
-	return out
 }
 
 func last(p []packet, n int) []packet { return p[max(0, len(p)-n):] }

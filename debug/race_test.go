@@ -19,7 +19,7 @@ const loadConns = 200
 func TestUnderLoad(t *testing.T) {
 	const address = "load-db:3306"
 	before := wrapconn.Stats()
-	done, stop := load(t, open(t, serve(t, "8.4.7"), address, loadConns), loadConns)
+	done, stop := load(t, open(t, serve(t, "8.4.7"), address, loadConns), loadConns, 50*time.Millisecond)
 	defer stop()
 	var wg sync.WaitGroup
 	for range 2 {
@@ -45,8 +45,8 @@ func TestUnderLoad(t *testing.T) {
 				}
 				begin := time.Now()
 				page := get(t, of(address), "").Body.String()
-				// Generous: two processors, the load, the race detector. The benchmark measures.
-				if d := time.Since(begin); d > 2*time.Second {
+				// Generous: what else the machine does is not known. The benchmark measures.
+				if d := time.Since(begin); d > 5*time.Second {
 					t.Errorf("the page took %v", d)
 				}
 				if n := strings.Count(page, `class="conn"`); n != loadConns || !strings.HasSuffix(page, "</html>\n") {
