@@ -99,15 +99,11 @@ func TestBrowser(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.ArtifactDir()
-			// The servers of the scene, then the one with the 200.
-			for i, q := range []string{"?server=shop-db.internal:3306", "?"} {
-				file := filepath.Join(dir, fmt.Sprintf("%s-%d.png", c.name, i))
-				for _, l := range browse(t, site.URL+"/debug/seqguard/"+q, file, c.dark, c.width, c.height) {
-					t.Errorf("the console has: %s", l)
-				}
+			for _, l := range browse(t, site.URL+"/debug/seqguard/", filepath.Join(dir, c.name+".png"), c.dark, c.width, c.height) {
+				t.Errorf("the console has: %s", l)
 			}
 			// This shows as well that the console is heard.
-			seen := browse(t, site.URL+"/probe?server=shop-db.internal:3306", filepath.Join(dir, c.name+"-open.png"), c.dark, c.width, c.height)
+			seen := browse(t, site.URL+"/probe?server=shop-db.internal:3306", filepath.Join(dir, c.name+"-open.png"), c.dark, c.width, c.height+1400)
 			m := width.FindStringSubmatch(strings.Join(seen, "\n"))
 			switch {
 			case m == nil || len(seen) != 1:
@@ -176,9 +172,9 @@ func shop(t *testing.T) {
 	// notice: the server says goodbye to an idle connection
 	gone := make(chan struct{})
 	idle := open(t, mysqltest.ServeConns(t,
-		[]mysqltest.Step{mysqltest.Login(mysqltest.GreetingOptions{Version: "8.4.7"}), mysqltest.ExpectCommand(mysqltest.ComPing), mysqltest.SendOK(mysqltest.Next),
+		[]mysqltest.Step{login("8.4.7"), mysqltest.ExpectCommand(mysqltest.ComPing), mysqltest.SendOK(mysqltest.Next),
 			mysqltest.SendERR(0, 4031, "HY000", "The client was disconnected by the server because of inactivity."), mysqltest.Signal(gone)},
-		[]mysqltest.Step{mysqltest.Login(mysqltest.GreetingOptions{Version: "8.4.7"}), mysqltest.ServeForever(answer)}), address, 1)
+		[]mysqltest.Step{login("8.4.7"), mysqltest.ServeForever(answer)}), address, 1)
 	if err := idle.PingContext(ctx); err != nil {
 		t.Error(err)
 	}
@@ -190,7 +186,6 @@ func shop(t *testing.T) {
 // fail pings a server whose answer is wrong.
 func fail(t *testing.T, address string, steps ...mysqltest.Step) {
 	t.Helper()
-	login := mysqltest.Login(mysqltest.GreetingOptions{Version: "8.4.7"})
-	db := open(t, mysqltest.ServeConns(t, append([]mysqltest.Step{login}, steps...)), address, 1)
+	db := open(t, mysqltest.ServeConns(t, append([]mysqltest.Step{login("8.4.7")}, steps...)), address, 1)
 	_ = db.PingContext(t.Context())
 }

@@ -30,9 +30,19 @@ func answer(s *mysqltest.Session, cmd byte, body []byte) error {
 		[]any{"payload that nobody must see"}, []any{"nor this"})
 }
 
+// threads numbers the connections, as a server does.
+var threads atomic.Uint32
+
+func login(version string) mysqltest.Step {
+	return mysqltest.Do("login", func(s *mysqltest.Session) error {
+		o := mysqltest.GreetingOptions{Version: version, ThreadID: 4710 + threads.Add(1)}
+		return mysqltest.Login(o).Run(s)
+	})
+}
+
 func serve(t testing.TB, version string) *mysqltest.Server {
 	t.Helper()
-	return mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{Version: version}), mysqltest.ServeForever(answer))
+	return mysqltest.ServeEvery(t, login(version), mysqltest.ServeForever(answer))
 }
 
 // open opens a guarded pool whose connections are all to the server, whatever
