@@ -200,10 +200,7 @@ func TestStaleAnswers(t *testing.T) {
 							}
 							for _, r := range all {
 								causes[r.Cause.Slug]++
-								// Within an answer its numbers give the injection away at once, and
-								// nobody can take it for an answer of its own.
-								within := r.Cause.Slug == "peer_misnumbers_results" && r.Evidence.AnswerStarted
-								if r.Cause.Severity != cause.DataIntegrity && !within {
+								if r.Cause.Severity != cause.DataIntegrity {
 									t.Errorf("severity %s: %s\n%s", r.Cause.Severity, r, r.Timeline())
 								}
 							}

@@ -69,8 +69,12 @@ var staleRules = []rule{
 		signs: []sign{
 			{waiting, fromServer, violation(session.UnexpectedKind), noERR},
 			{waiting, fromServer, violation(session.SequenceMismatch), noERR},
+			{answering, fromServer, numberWrong, anotherHead},
 		},
 		explain: func(e *Evidence) string {
+			if answering.holds(e) {
+				return fmt.Sprintf("In the middle of the answer to %s came %s with number %d, where %d was due: an exchange begins anew with such a number, so another answer came between.", e.Command, packet(e), e.Actual, e.Expected)
+			}
 			if e.Violation == session.SequenceMismatch {
 				return fmt.Sprintf("The first packet after %s has number %d, where an answer begins with %d: its head was lost, or it is the rest of another answer.", e.Command, e.Actual, e.Expected)
 			}
@@ -83,6 +87,16 @@ var staleRules = []rule{
 		others:   func(*Evidence) []Slug { return []Slug{"stale_answer", "unsolicited_packet", "peer_misnumbers_results"} },
 	},
 }
+
+// anotherHead tells the first packet of an answer inside another from a packet
+// that was counted wrongly; where one packet was lost, the ids may wrap to the same.
+var anotherHead = fact{is: "the packet has the number with which an exchange begins", holds: func(e *Evidence) bool {
+	switch e.Phase {
+	case session.PhaseColumns, session.PhaseRows, session.PhasePrepare:
+		return e.Actual <= 1 && e.Distance() != -1
+	}
+	return false
+}}
 
 // packet names the packet that came: its kind and size, or the server's words.
 func packet(e *Evidence) string {
