@@ -31,6 +31,7 @@ var rules = map[string][]string{
 	"wrapconn/session": {},
 	"wrapconn/cause":   {module + "/wrapconn/session"},
 	"wrapconn":         {module + "/wrapconn/...", "golang.org/x/sys/..."},
+	"debug":            {module + "/wrapconn", module + "/wrapconn/..."},
 	"trace":            {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
 	"":                 {module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
 }
@@ -85,6 +86,13 @@ func TestImportDirections(t *testing.T) {
 					if !pkgs[imp].Standard && !permitted(imp, allowed) {
 						t.Errorf("%s imports %s; it may import the standard library and %q", p.ImportPath, imp, allowed)
 					}
+				}
+				// A service that does not want the live view does not link what it takes.
+				if i := slices.Index(p.Imports, "html/template"); i >= 0 && rel != "debug" {
+					t.Errorf("%s imports %s; only debug may", p.ImportPath, p.Imports[i])
+				}
+				if i := slices.Index(p.Imports, "net/http"); i >= 0 && rel != "debug" {
+					t.Errorf("%s imports %s; only debug may", p.ImportPath, p.Imports[i])
 				}
 				// The SDK must not come in by way of another package either: that is the application's choice.
 				if i := slices.IndexFunc(p.Deps, func(dep string) bool { return below(dep, sdk) }); i >= 0 {
