@@ -26,10 +26,10 @@ func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
 // farewellCases are about a server that ends the connection of its own accord.
 var farewellCases = []causeCase{
 	{slug: "idle_timeout", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for 2.", "SetConnMaxIdleTime", "wait_timeout"},
+		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "SetConnMaxIdleTime", "wait_timeout"},
 		run: idleTooLong},
 	{slug: "idle_timeout", by: byServer, on: onMariaDB, modes: everyMode, quiet: true,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"idle for 2.", "SetConnMaxIdleTime", "wait_timeout"},
+		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"idle for ", "SetConnMaxIdleTime", "wait_timeout"},
 		run: idleTooLong},
 	{slug: "idle_timeout", name: "in a transaction", by: byServer, on: onMySQL, modes: []causeMode{plain},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
@@ -52,7 +52,7 @@ var farewellCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "crossed the command"},
 		run: func(r *causeRun) error { return r.crossing(2, 4031, "The client was disconnected by the server") }},
 	{slug: "server_shutdown", name: "killed under four commands", by: byServer, on: onBoth, modes: everyMode, alone: true, many: true,
-		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"together with 3 others", "OOM killer"},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"to the same server, within a second", "OOM killer"},
 		run: func(r *causeRun) error { return r.crash(4) }},
 	{slug: "server_shutdown", name: "crossing a command", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},

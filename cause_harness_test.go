@@ -59,7 +59,7 @@ type causeCase struct {
 	safe     bool
 	quiet    bool     // only the error tells, no report is made
 	bare     bool     // the client is no go-sql-driver under seqguard: only the report tells
-	many     bool     // several connections fail, the last report counts
+	many     bool     // several connections fail, the report that counts most of them is checked
 	says     []string // facts that the error has to name
 
 	run func(*causeRun) error
@@ -219,19 +219,19 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 	if err == nil && !c.bare {
 		r.Fatal("no error")
 	}
+	rep := reportOf(r, err)
 	told := r.reports.all()
-	var rep *seqguard.Report
-	var pe *seqguard.ProtocolError
-	var oe *seqguard.OwnershipError
 	switch {
-	case errors.As(err, &pe):
-		rep = pe.Report
-	case errors.As(err, &oe):
-		rep = oe.Report
+	case rep != nil && !c.many:
 	case c.bare && len(told) > 0:
 		rep = told[0]
 	case c.many && len(told) > 0:
-		rep = told[len(told)-1]
+		rep = told[0]
+		for _, x := range told {
+			if x.Evidence.RelatedFailures > rep.Evidence.RelatedFailures {
+				rep = x
+			}
+		}
 	default:
 		r.Fatalf("no report in the error: %v", err)
 	}
@@ -246,9 +246,6 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 		r.Errorf("%d reports, want %d", len(told), want)
 	}
 	d := rep.Cause
-	if c.many { // the error of one, the report of the last
-		d = told[len(told)-1].Cause
-	}
 	if d.Slug != c.slug || d.Severity != c.severity || d.Executed != c.executed || d.RetrySafe != c.safe {
 		r.Errorf("%s, %s, executed %s, retry safe %t; want %s, %s, executed %s, retry safe %t",
 			d.Slug, d.Severity, d.Executed, d.RetrySafe, c.slug, c.severity, c.executed, c.safe)
@@ -266,6 +263,20 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 		r.Logf("ERROR %v\nREPORT %s\n%s", err, rep, rep.Timeline())
 	}
 	return rep
+}
+
+// reportOf returns the report that an error carries.
+func reportOf(r *causeRun, err error) *seqguard.Report {
+	r.Helper()
+	var pe *seqguard.ProtocolError
+	var oe *seqguard.OwnershipError
+	switch {
+	case errors.As(err, &pe):
+		return pe.Report
+	case errors.As(err, &oe):
+		return oe.Report
+	}
+	return nil
 }
 
 func (c *causeCase) label(m causeMode) string {

@@ -146,13 +146,33 @@ func (r *causeRun) onLogin(a mysqltest.Action) mysqltest.Rule {
 	if r.mode != secure {
 		return mysqltest.OnPacket(mysqltest.FromClient, 0, a)
 	}
+	var encrypted, rest int
 	return func(p mysqltest.RelayPacket) mysqltest.Action {
-		// The SSLRequest, the ClientHello, the client's Finished, the login.
-		if p.From == mysqltest.FromClient && p.Raw && p.Index >= 3 {
-			return a
+		if p.From != mysqltest.FromClient || !p.Raw {
+			return mysqltest.Action{}
 		}
-		return mysqltest.Action{}
+		// Of the client's encrypted records the first is its Finished, the second the login (RFC 8446, section 5.1).
+		for b := p.Bytes; len(b) > 0; {
+			if rest == 0 {
+				if b[0] == 0x17 {
+					encrypted++
+				}
+				rest = 5 + int(b[3])<<8 + int(b[4])
+			}
+			n := min(rest, len(b))
+			rest -= n
+			b = b[n:]
+		}
+		if encrypted < 2 {
+			return mysqltest.Action{}
+		}
+		return a
 	}
+}
+
+// relayedLogin is relayed with a moment before the login, so that its record comes alone.
+func (r *causeRun) relayedLogin(rule mysqltest.Rule) *sql.DB {
+	return r.pool(mysqltest.NewRelay(r.T, r.server.Addr, rule).Addr, "", r.stalled(100*time.Millisecond))
 }
 
 func expectLogin(steps ...mysqltest.Step) []mysqltest.Step {
@@ -164,10 +184,10 @@ const waited = 2100 * time.Millisecond // more than the least connect_timeout
 // loginCases are about what lies between greeting and OK.
 var loginCases = []causeCase{
 	{slug: "login_stalled_locally", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout", "3.", "CPU throttling"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout", "s after it read the greeting", "CPU throttling"},
 		run: func(r *causeRun) error { return r.connect(r.direct("", r.stalled(3*time.Second))) }},
 	{slug: "login_stalled_locally", by: byServer, on: onMariaDB, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without a word", "connect_timeout", "3.", "CPU throttling"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without a word", "connect_timeout", "s after it read the greeting", "CPU throttling"},
 		run: func(r *causeRun) error { return r.connect(r.direct("", r.stalled(3*time.Second))) }},
 	{slug: "login_stalled_locally", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout"},
@@ -178,7 +198,12 @@ var loginCases = []causeCase{
 	{slug: "login_delayed_on_the_way", by: byRelay, on: onMySQL, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "outside this process", "connect_timeout"},
 		run: func(r *causeRun) error {
-			return r.connect(r.relayed("", r.onLogin(mysqltest.Action{Hold: 3 * time.Second})))
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{Hold: 3 * time.Second})))
+		}},
+	{slug: "login_delayed_on_the_way", by: byRelay, on: onMariaDB, modes: []causeMode{secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1043", "outside this process", "connect_timeout"},
+		run: func(r *causeRun) error {
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{Hold: 3 * time.Second})))
 		}},
 	{slug: "login_delayed_on_the_way", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "outside this process"},
@@ -186,9 +211,14 @@ var loginCases = []causeCase{
 			return r.connect(r.script("", expectLogin(mysqltest.Delay(waited), mysqltest.SendERR(r.due(1), 1159, "08S01", "Got timeout reading communication packets"))...))
 		}},
 	{slug: "login_unreadable", by: byRelay, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1158", "half-closes"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"ERR 1", "half-closes"}, // in TLS it is 1043
 		run: func(r *causeRun) error {
-			return r.connect(r.relayed("", r.onLogin(mysqltest.Action{End: mysqltest.HalfClose})))
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{End: mysqltest.HalfClose})))
+		}},
+	{slug: "login_unreadable", by: byRelay, on: onMariaDB, modes: []causeMode{secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1043", "half-closes"},
+		run: func(r *causeRun) error {
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{End: mysqltest.HalfClose})))
 		}},
 	{slug: "login_unreadable", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1158", "half-closes"},
@@ -230,7 +260,7 @@ var loginCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1105", "max client connections", "number 1 where 2 was due", "proxy's"},
 		run: func(r *causeRun) error {
 			refusal := mysqltest.Packet(1, mysqltest.ERRPayload(1105, "HY000", "Proxy: max client connections"))
-			return r.connect(r.relayed("", r.onLogin(mysqltest.Action{Reply: refusal, Drop: true})))
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{Reply: refusal, Drop: true})))
 		}},
 	{slug: "proxy_refusal_misnumbered", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1105", "max client connections", "proxy's"},
@@ -248,12 +278,12 @@ var loginCases = []causeCase{
 	{slug: "login_unanswered", name: "closed", by: byRelay, on: onBoth, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without an answer"},
 		run: func(r *causeRun) error {
-			return r.connect(r.relayed("", r.onLogin(mysqltest.Action{End: mysqltest.Cut})))
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{End: mysqltest.Cut})))
 		}},
-	{slug: "login_unanswered", name: "held for connect_timeout", by: byRelay, on: onMariaDB, modes: everyMode,
+	{slug: "login_unanswered", name: "held for connect_timeout", by: byRelay, on: onMariaDB, modes: []causeMode{plain, compressed},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without an answer"},
 		run: func(r *causeRun) error {
-			return r.connect(r.relayed("", r.onLogin(mysqltest.Action{Hold: 3 * time.Second})))
+			return r.connect(r.relayedLogin(r.onLogin(mysqltest.Action{Hold: 3 * time.Second})))
 		}},
 	{slug: "login_unanswered", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without an answer"},

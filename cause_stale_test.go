@@ -79,12 +79,18 @@ var staleCases = []causeCase{
 	{slug: "stale_answer", by: byClient, on: onBoth, modes: []causeMode{plain, compressed}, bare: true,
 		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"COM_QUERY was to be written", "must not be used again"},
 		run: func(r *causeRun) error { return r.exec(r.faulty(r.server.Addr, true, r.abandon()), marker) }},
+	{slug: "stale_answer", by: byScript, modes: []causeMode{plain}, bare: true,
+		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"COM_QUERY was to be written"},
+		run: func(r *causeRun) error {
+			server := mysqltest.ServeEvery(r.T, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ServeForever(mysqltest.AnswerOK))
+			return r.exec(r.faulty(server.Addr, true, r.abandon()), marker)
+		}},
 	{slug: "unsolicited_packet", by: byRelay, on: onBoth, modes: []causeMode{plain, compressed},
 		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"an OK of 7 bytes", "nobody had asked for", "past the proxy"},
 		run: func(r *causeRun) error {
 			extra := mysqltest.Packet(1, okPayload)
 			if r.mode == compressed {
-				extra = frame(1, extra)
+				extra = frame(2, extra)
 			}
 			return r.twice(r.relayed("", onAnswer(func(p mysqltest.RelayPacket) mysqltest.Action {
 				return mysqltest.Action{After: extra}
