@@ -45,6 +45,16 @@ var farewellCases = []causeCase{
 			_, err = tx.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
+	{slug: "idle_timeout", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure}, quiet: true,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
+		run: func(r *causeRun) error {
+			c := pin(r.T, r.direct("", nil))
+			r.must(c, "SET SESSION idle_transaction_timeout = 1")
+			r.must(c, "START TRANSACTION")
+			time.Sleep(2500 * time.Millisecond)
+			_, err := c.ExecContext(r.ctx(), "DO 1")
+			return err
+		}},
 	{slug: "idle_timeout", name: "crossing a command", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "crossed the command"},
 		run: func(r *causeRun) error { return r.crossing(0, 4031, "The client was disconnected by the server") }},

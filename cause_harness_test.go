@@ -99,17 +99,7 @@ func (r *causeRun) pool(addr, params string, change func(*mysql.Config)) *sql.DB
 		r.Fatal(err)
 	}
 	cfg.Logger = &mysql.NopLogger{}
-	if change != nil {
-		change(cfg)
-	}
-	dial := cfg.DialFunc
-	cfg.Addr = r.host
-	cfg.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		if dial != nil {
-			return dial(ctx, network, addr)
-		}
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}
+	renamed(cfg, addr, r.host, change)
 	if r.connector, err = seqguard.NewConnector(cfg, seqguard.WithOnReport(r.reports.add)); err != nil {
 		r.Fatal(err)
 	}
@@ -131,6 +121,21 @@ func (r *causeRun) connectIn(ctx context.Context) error {
 		_ = c.Close()
 	}
 	return err
+}
+
+// renamed makes cfg dial addr under another name.
+func renamed(cfg *mysql.Config, addr, host string, change func(*mysql.Config)) {
+	if change != nil {
+		change(cfg)
+	}
+	dial := cfg.DialFunc
+	cfg.Addr = host
+	cfg.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		if dial != nil {
+			return dial(ctx, network, addr)
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
 }
 
 // direct is a pool on the server itself.

@@ -60,7 +60,7 @@ var (
 
 	insideTLS   = "The fault is put in by a relay or below the driver's TLS, and neither can write into it. The scripted server can."
 	belowTLS    = "The faulty client is made of the driver and a layer below it, where TLS and compression have been applied already."
-	innerNumber = "Within the compressed protocol the packets' numbers mean nothing (servers disagree on them), so an ERR is an answer there whatever its number."
+	innerNumber = "Within the compressed protocol the packets' numbers mean nothing (servers disagree on them), so a wrong one is no sign, and an ERR is the answer to its command."
 )
 
 var gaps = []gap{
@@ -71,7 +71,7 @@ var gaps = []gap{
 	{"auth_plugin_mismatch", []causeColumn{colMySQL}, everyMode, "go-sql-driver has every plugin that the free edition of MySQL 9 has, and none of them is switched off by default."},
 	{"peer_misnumbers_handshake", realColumns, []causeMode{secure}, insideTLS},
 	{"proxy_refusal_misnumbered", realColumns, []causeMode{secure}, insideTLS},
-	{"connection_killed", realColumns, everyMode, "Both close a killed connection without an ERR, idle or not: `closed_while_idle`, `closed_before_answer`; or the statement's own answer says so (ERR 1317). A proxy passes the words on."},
+	{"connection_killed", realColumns, everyMode, "Both close a killed connection without an ERR, idle or not: `closed_while_idle`, `closed_before_answer`. Releases before these, and proxies, say why."},
 	{"server_farewell", realColumns, everyMode, "The farewells that these servers have are the rows above. Others are a proxy's."},
 	{"used_after_fork", causeColumns, everyMode, "A Go program cannot fork without exec, and a socket that is passed on arrives without its connection. A test of wrapconn gives the connection another process."},
 	{"stale_answer", causeColumns, []causeMode{secure}, belowTLS},

@@ -25,14 +25,18 @@ var farewellRules = []rule{
 		title:    "The server closed the connection because it was idle for too long",
 		signs: []sign{
 			{mysql, said(erInteractionTimout)},
-			// Measured on MariaDB 10.11: wait_timeout makes a reset without an
-			// ERR, KILL a clean end.
+			// Measured on MariaDB 10.11: wait_timeout and idle_transaction_timeout
+			// make a reset without an ERR, KILL a clean end.
 			{mariaDB, idle, noPacket, fact{is: "the peer reset the connection", holds: func(e *Evidence) bool { return e.Stream == StreamReset }},
 				fact{is: "it was idle for 1 s or more", holds: func(e *Evidence) bool { return e.Idle >= time.Second }}},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
-				return fmt.Sprintf("The server reset the connection after it was idle for %s. MariaDB does so, without a word, when wait_timeout is over.", dur(e.Idle))
+				limit := "wait_timeout is over"
+				if e.InTransaction {
+					limit = "wait_timeout, or in a transaction idle_transaction_timeout, is over"
+				}
+				return fmt.Sprintf("The server reset the connection after it was idle for %s. MariaDB does so, without a word, when %s.", dur(e.Idle), limit)
 			}
 			crossed := ""
 			if e.Pending > 0 && !e.BeforeCommand {
@@ -101,7 +105,7 @@ var farewellRules = []rule{
 			return fmt.Sprintf("The server ended the connection because it was killed (%s).%s", e.words(), company(e))
 		},
 		advise: func(*Evidence) string {
-			return "Find who ran KILL for this connection's id: an operator, a watchdog that ends long queries or transactions (pt-kill, a managed service), MariaDB's idle_transaction_timeout, or a shutdown of MariaDB. The general log and performance_schema.events_statements_history of other sessions show it."
+			return "Find who ran KILL for this connection's id: an operator, a watchdog that ends long queries or transactions (pt-kill, a managed service), or a shutdown of MariaDB. The general log and performance_schema.events_statements_history of other sessions show it."
 		},
 		executed: unlessFarewell,
 		others: func(e *Evidence) []Slug {
