@@ -111,7 +111,8 @@ func (o *Owner) drop() { o.leave(ownerLeased, ownerFree) }
 // leave changes the state from what it is to the caller, who alone may do so.
 func (o *Owner) leave(from, to uint32) {
 	for !o.state.CompareAndSwap(from, to) {
-		if o.state.Load() != ownerLocked {
+		// It may be from again by now: who locked it has had his look.
+		if s := o.state.Load(); s != ownerLocked && s != from {
 			return // begin was never called: nothing to leave
 		}
 		runtime.Gosched()
