@@ -77,7 +77,23 @@ func (r *Report) Operation() *Operation { return r.operation() }
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s): %s\n%s\n", r.Cause.Title, r.Cause.Slug, r.Cause.Explanation, r.Cause.Advice)
-	fmt.Fprintf(&b, "connection %d to %s, %s old", r.Connection, r.Server, formatDuration(r.Evidence.Age))
+	retry := "not safe"
+	if r.Cause.RetrySafe {
+		retry = "safe"
+	}
+	fmt.Fprintf(&b, "executed: %s; retry: %s", r.Cause.Executed, retry)
+	for i, s := range r.Cause.Alternatives {
+		sep := ", "
+		if i == 0 {
+			sep = "; not excluded: "
+		}
+		b.WriteString(sep + string(s))
+	}
+	fmt.Fprintf(&b, "\nconnection %d to %s", r.Connection, r.Server)
+	if v := r.Evidence.ServerVersion; v != "" {
+		fmt.Fprintf(&b, " (%q)", v)
+	}
+	fmt.Fprintf(&b, ", %s old", formatDuration(r.Evidence.Age))
 	if o := r.operation(); o != nil {
 		fmt.Fprintf(&b, "; during %s", o)
 	}
