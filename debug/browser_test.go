@@ -85,7 +85,7 @@ func TestBrowser(t *testing.T) {
 	})
 	site := httptest.NewServer(mux)
 	defer site.Close()
-	_, stop := load(t, open(t, serve(t, "8.4.7"), "orders-db.internal:3306", loadConns), loadConns, 50*time.Millisecond)
+	_, stop := load(t, open(t, serve(t, "8.4.7"), "orders-db.internal:3306", loadConns), loadConns, 200*time.Millisecond)
 	defer stop()
 
 	width := regexp.MustCompile(`page (\d+) of (\d+) (light|dark)`)
