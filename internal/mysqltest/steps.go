@@ -42,10 +42,10 @@ func Steps(steps ...Step) Step {
 
 // Greeting sends the first packet of a server, with sequence id 0.
 func Greeting(o GreetingOptions) Step {
+	if o.Capabilities == 0 {
+		o.Capabilities = DefaultCapabilities
+	}
 	return Do("Greeting", func(s *Session) error {
-		if o.Capabilities == 0 {
-			o.Capabilities = DefaultCapabilities
-		}
 		s.Offered = o.Capabilities
 		return s.WritePacket(0, GreetingPayload(o))
 	})
