@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/ngrok/sqlmw"
+	seqguard "github.com/seqguard/mysql-seqguard"
+)
+
+// Without BENCH_DSN the driver talks to a connection in memory that has the
+// answers ready: no system call, no other process, so what differs is what the
+// driver does.
+func canned(b *testing.B) *sql.DB {
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Passwd = "user", "password"
+	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return newCannedConn(), nil }
+	var c driver.Connector
+	var err error
+	switch os.Getenv("BENCH_DRIVER") {
+	case "seqguard":
+		c, err = seqguard.NewConnector(cfg)
+	default:
+		c, err = mysql.NewConnector(cfg)
+	}
+	if err == nil && os.Getenv("BENCH_DRIVER") == "sqlmw" {
+		c, err = sqlmw.Driver(fixed{c}, sqlmw.NullInterceptor{}).(driver.DriverContext).OpenConnector("")
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sql.OpenDB(c)
+}
+
+type fixed struct{ c driver.Connector }
+
+func (f fixed) Open(string) (driver.Conn, error)               { return f.c.Connect(ctx) }
+func (f fixed) OpenConnector(string) (driver.Connector, error) { return f.c, nil }
+
+type cannedConn struct{ out []byte }
+
+func newCannedConn() *cannedConn { return &cannedConn{out: greeting()} }
+
+func (c *cannedConn) Read(p []byte) (int, error) {
+	if len(c.out) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.out)
+	c.out = c.out[n:]
+	return n, nil
+}
+
+func (c *cannedConn) Write(p []byte) (int, error) {
+	switch body := p[4:]; {
+	case p[3] == 1:
+		c.out = packet(nil, 2, ok)
+	case bytes.Contains(body, []byte("FROM benchblob")):
+		c.out = answers.blob
+	case bytes.Contains(body, []byte("FROM bench")):
+		c.out = answers.scan
+	case bytes.Contains(body, []byte("SELECT 1")):
+		c.out = answers.one
+	default:
+		c.out = answers.ok
+	}
+	return len(p), nil
+}
+
+func (c *cannedConn) Close() error                     { return nil }
+func (c *cannedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (c *cannedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *cannedConn) SetDeadline(time.Time) error      { return nil }
+func (c *cannedConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *cannedConn) SetWriteDeadline(time.Time) error { return nil }
+
+var ok = []byte{0, 0, 0, 2, 0, 0, 0}
+
+func packet(b []byte, seq byte, payload []byte) []byte {
+	b = append(b, byte(len(payload)), byte(len(payload)>>8), byte(len(payload)>>16), seq)
+	return append(b, payload...)
+}
+
+// greeting is one of a server that has protocol 4.1, plugins, and no more.
+func greeting() []byte {
+	const caps = 1<<9 | 1<<15 | 1<<19 | 1<<0 | 1<<13
+	p := append([]byte{10}, "9.7.0-canned\x00"...)
+	p = binary.LittleEndian.AppendUint32(p, 7)
+	p = append(p, "12345678\x00"...)
+	p = binary.LittleEndian.AppendUint16(p, caps&0xFFFF)
+	p = append(p, 45, 2, 0)
+	p = binary.LittleEndian.AppendUint16(p, caps>>16)
+	p = append(p, 21)
+	p = append(p, make([]byte, 10)...)
+	p = append(p, "123456789012\x00mysql_native_password\x00"...)
+	return packet(nil, 0, p)
+}
+
+var answers = struct{ ok, one, scan, blob []byte }{
+	ok:  packet(nil, 1, ok),
+	one: result(1, 1, func(int) []byte { return text("1") }),
+	scan: result(4, 100000, func(i int) []byte {
+		return text(strconv.Itoa(i), "value-"+strconv.Itoa(i), "1.5", "2026-01-01 00:00:00")
+	}),
+	blob: blobResult(),
+}
+
+func text(values ...string) (b []byte) {
+	for _, v := range values {
+		b = append(append(b, byte(len(v))), v...)
+	}
+	return b
+}
+
+func head(columns int) ([]byte, byte) {
+	b := packet(nil, 1, []byte{byte(columns)})
+	seq := byte(2)
+	for range columns {
+		p := text("def", "", "", "", "c", "")
+		p = append(p, 12, 45, 0, 255, 0, 0, 0, 253, 0, 0, 0, 0, 0)
+		b = packet(b, seq, p)
+		seq++
+	}
+	return packet(b, seq, eof), seq + 1
+}
+
+var eof = []byte{0xFE, 0, 0, 2, 0}
+
+func result(columns, rows int, row func(i int) []byte) []byte {
+	b, seq := head(columns)
+	for i := range rows {
+		b = packet(b, seq, row(i))
+		seq++
+	}
+	return packet(b, seq, eof)
+}
+
+func blobResult() []byte {
+	b, seq := head(1)
+	payload := append([]byte{0xFE}, binary.LittleEndian.AppendUint64(nil, blobLen)...)
+	payload = append(payload, make([]byte, blobLen)...)
+	const most = 1<<24 - 1
+	b = packet(b, seq, payload[:most])
+	b = packet(b, seq+1, payload[most:])
+	return packet(b, seq+2, eof)
+}
