@@ -83,8 +83,8 @@ var answerCases = []causeCase{
 			return r.exec(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendPacket(mysqltest.Next, []byte{0})), "DO 1")
 		}},
 	{slug: "peer_unresponsive", by: byServer, on: onBoth, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"COM_QUERY", "1.0 s", "readTimeout", "PROCESSLIST"},
-		run: func(r *causeRun) error { return r.exec(r.direct("readTimeout=1s", nil), "DO SLEEP(3)") }},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"COM_QUERY", "readTimeout", "PROCESSLIST"},
+		run: func(r *causeRun) error { return r.exec(r.direct("readTimeout=2500ms", nil), "DO SLEEP(8)") }},
 	{slug: "peer_unresponsive", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"COM_QUERY", "readTimeout"},
 		run: func(r *causeRun) error {

@@ -137,11 +137,11 @@ func (r *causeRun) crash(n int) error {
 var misuseCases = []causeCase{
 	{slug: "concurrent_use", by: byServer, on: onBoth, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "cause_farewell_test.go:", "Share *sql.DB"},
-		run: func(r *causeRun) error { return r.both(r.direct("", nil), "DO SLEEP(0.7)") }},
+		run: func(r *causeRun) error { return r.both(r.direct("", nil), "DO SLEEP(2)") }},
 	{slug: "concurrent_use", by: byScript, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "Share *sql.DB"},
 		run: func(r *causeRun) error {
-			return r.both(r.serve("", mysqltest.ExpectPacket(), mysqltest.Delay(500*time.Millisecond), mysqltest.SendOK(mysqltest.Next)), "DO 1")
+			return r.both(r.serve("", mysqltest.ExpectPacket(), mysqltest.Delay(1500*time.Millisecond), mysqltest.SendOK(mysqltest.Next)), "DO 1")
 		}},
 	{slug: "more_results_unread", by: byServer, on: onBoth, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"SERVER_MORE_RESULTS_EXISTS", "NextResultSet", "query at "},
@@ -173,7 +173,7 @@ func (r *causeRun) both(db *sql.DB, statement string) (err error) {
 			_, err := dc.ExecContext(r.ctx(), statement, nil)
 			first <- err
 		}()
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		err = dc.Ping(r.ctx())
 		if e := <-first; e != nil {
 			r.Errorf("the first user was hurt: %v", e)

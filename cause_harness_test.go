@@ -85,7 +85,7 @@ type causeRun struct {
 	connector driver.Connector // of the last pool
 }
 
-func (r *causeRun) ctx() context.Context { return timeout(r.T, 25*time.Second) }
+func (r *causeRun) ctx() context.Context { return timeout(r.T, 60*time.Second) }
 
 // pool is a guarded pool on addr.
 //
@@ -332,6 +332,7 @@ func TestCauses(t *testing.T) {
 	})
 	for _, name := range []string{"mysql9", "mariadb1011"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			// connect_timeout and max_allowed_packet as small as they can be for these cases; one version of TLS, so that a client can
 			// have none in common.
 			server := mysqltest.Start(t, name, append([]string{"--connect-timeout=2", "--max-allowed-packet=1M", "--tls-version=TLSv1.3"}, xPort(t, name)...)...)
@@ -346,6 +347,7 @@ func TestCauses(t *testing.T) {
 			beside(jobs)
 		})
 		t.Run(name+" alone", func(t *testing.T) {
+			t.Parallel()
 			server := mysqltest.Start(t, name)
 			for i := range causeCases {
 				if c := &causeCases[i]; slices.Contains(c.on, server.Kind) && c.alone {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"io"
 	"strings"
 	"time"
@@ -105,7 +106,11 @@ var sendingCases = []causeCase{
 	{slug: "packet_too_large", by: byServer, on: onBoth, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1153", "max_allowed_packet", "maxAllowedPacket"},
 		run: func(r *causeRun) error {
-			return r.exec(r.direct("maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(20_000_000)+"')")
+			size := 20_000_000
+			if r.mode == compressed {
+				size = 12_000_000 // to compress takes its time
+			}
+			return r.exec(r.direct("maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(size)+"')")
 		}},
 	{slug: "packet_too_large", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1153", "max_allowed_packet"},
@@ -136,7 +141,15 @@ var sendingCases = []causeCase{
 	{slug: "renumbered_on_the_way", by: byRelay, on: onBoth, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "right numbers", "past it"},
 		run: func(r *causeRun) error {
-			return r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
+			// The server closes with the login unread, which makes a reset, and that may overtake the ERR.
+			for range 5 {
+				r.reports = &collector{}
+				err := r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
+				if rep := reportOf(r, err); rep == nil || rep.Evidence.ServerError != nil {
+					return err
+				}
+			}
+			return errors.New("the ERR was lost five times")
 		}},
 	{slug: "renumbered_on_the_way", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "right numbers"},
