@@ -85,8 +85,9 @@ var staleCases = []causeCase{
 			server := mysqltest.ServeEvery(r.T, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ServeForever(mysqltest.AnswerOK))
 			return r.exec(r.faulty(server.Addr, true, r.abandon()), marker)
 		}},
+	// In one piece with the answer: which of the two is the command's?
 	{slug: "unsolicited_packet", by: byRelay, on: onBoth, modes: []causeMode{plain, compressed},
-		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"an OK of 7 bytes", "nobody had asked for", "past the proxy"},
+		severity: cause.DataIntegrity, executed: cause.ExecutedUnknown, safe: false, says: []string{"Behind the answer to COM_QUERY", "an OK of 7 bytes", "must not be trusted", "past the proxy"},
 		run: func(r *causeRun) error {
 			extra := mysqltest.Packet(1, okPayload)
 			if r.mode == compressed {

@@ -89,7 +89,11 @@ func (r *Report) String() string {
 		}
 		b.WriteString(sep + string(s))
 	}
-	fmt.Fprintf(&b, "\nconnection %d to %s", r.Connection, r.Server)
+	b.WriteString("\nconnection ")
+	if r.Connection != 0 { // it has no number before the greeting
+		fmt.Fprintf(&b, "%d ", r.Connection)
+	}
+	b.WriteString("to " + r.Server)
 	if v := r.Evidence.ServerVersion; v != "" {
 		fmt.Fprintf(&b, " (%q)", v)
 	}

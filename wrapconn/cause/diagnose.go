@@ -61,8 +61,9 @@ func maybe(*Evidence) Executed { return ExecutedUnknown }
 // run if it did not leave whole, or if it is none that runs a statement.
 func ifSent(e *Evidence) Executed {
 	// While the phase is ready, a command that breaks the numbering is out all
-	// the same.
-	notOut := e.Phase == session.PhaseReady && !(e.Direction == session.FromClient && e.Violation != session.None)
+	// the same, and one behind whose answer another packet came was out: either
+	// may be its answer.
+	notOut := e.Phase == session.PhaseReady && !(e.Direction == session.FromClient && e.Violation != session.None) && !behindAnswer(e)
 	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 || notOut || connecting.holds(e) {
 		return ExecutedNo
 	}
@@ -72,6 +73,12 @@ func ifSent(e *Evidence) Executed {
 		return ExecutedNo
 	}
 	return ExecutedUnknown
+}
+
+// behindAnswer reports whether a packet that nobody asked for came while the
+// answer to the last command was being read, and not only in front of the next.
+func behindAnswer(e *Evidence) bool {
+	return e.Phase == session.PhaseReady && !e.BeforeCommand && e.Direction == session.FromServer && e.Violation == session.Unsolicited && e.Commands > 0
 }
 
 // unlessFarewell is ifSent for an ERR that may have been said before the

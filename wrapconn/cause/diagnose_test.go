@@ -171,6 +171,12 @@ func TestRetry(t *testing.T) {
 		{"1053, compressed: its number says nothing", with(farewell(1053, 0), func(e *Evidence) { e.Compressed = true }), ExecutedUnknown, false},
 		{"silence", with(out(), func(e *Evidence) { e.Stream = StreamTimeout }), ExecutedUnknown, false},
 		{"login", login(1159, 2, 1, 11*time.Second, time.Millisecond), ExecutedNo, true},
+		{"another OK in front of a command", with(rest(), func(e *Evidence) {
+			e.Kind, e.Length, e.Actual, e.Violation, e.Commands = session.KindOK, 7, 1, session.Unsolicited, 3
+		}), ExecutedNo, true},
+		{"another OK behind an answer", with(rest(), func(e *Evidence) {
+			e.Kind, e.Length, e.Actual, e.Violation, e.Commands, e.BeforeCommand, e.Command = session.KindOK, 7, 1, session.Unsolicited, 3, false, session.ComQuery
+		}), ExecutedUnknown, false},
 		{"half of a file in the table", with(rest(), func(e *Evidence) { e.InfileFailed = true }), ExecutedYes, false},
 		{"refused beside an open result, in a transaction", with(out(), func(e *Evidence) {
 			e.Ownership, e.NothingWritten, e.InTransaction = OwnershipInterleaving, true, true

@@ -100,6 +100,9 @@ func said(codes ...uint16) fact {
 	names := make([]string, len(codes))
 	for i, c := range codes {
 		names[i] = codeName(c, false)
+		if len(codes) > 4 { // too long to be read with the symbols
+			names[i] = fmt.Sprintf("ERR %d", c)
+		}
 	}
 	return fact{is: "the server said " + strings.Join(names, " or "), holds: func(e *Evidence) bool {
 		return e.ServerError != nil && slices.Contains(codes, e.ServerError.Code)

@@ -199,7 +199,7 @@ var loginRules = []rule{
 		title:    "A proxy refused the login and numbered its refusal wrongly",
 		signs:    when(connecting, fromServer, anyERR, numberWrong, ownNumbersRight, notSaid(slices.Concat(transportCodes, loginReadCodes, farewellCodes)...)),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: whoever wrote it had not counted the login, as MySQL and MariaDB do for this error.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
+			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: whoever wrote it had not counted the login. MySQL and MariaDB were never seen to refuse so.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
 		},
 		advise: func(e *Evidence) string {
 			return "The words are the proxy's" + version(e) + ": look into its log and its limits (connections, backends, rate). The number is its fault and not the cause; clients that look at the number first hide these words."

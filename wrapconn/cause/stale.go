@@ -51,6 +51,9 @@ var staleRules = []rule{
 		title:    "The server sent a packet that nobody had asked for",
 		signs:    when(unasked, notSaid(transportCodes...)),
 		explain: func(e *Evidence) string {
+			if behindAnswer(e) {
+				return fmt.Sprintf("Behind the answer to %s came %s, which nobody had asked for. Answers bear no name, so either may be the command's own: what it returned must not be trusted.", e.Command, packet(e))
+			}
 			where := "While no command was outstanding"
 			if e.BeforeCommand {
 				where = "Before the next command was written"
