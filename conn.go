@@ -7,17 +7,20 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
+// routed is what is left to sqlmw.
+type routed interface {
+	driver.Conn
+	driver.Pinger
+	driver.ConnBeginTx
+	driver.NamedValueChecker
+}
+
 // conn is what database/sql, and a user of sql.Conn.Raw, holds. Around it lies
 // nothing, inside lies what sqlmw made of the driver's connection. sqlmw routes
 // pings and transactions; for the calls in which it would hide mysql.Result, or
 // cost allocations on every query, conn calls the same interceptor itself.
 type conn struct {
-	mw interface {
-		driver.Conn
-		driver.Pinger
-		driver.ConnBeginTx
-		driver.NamedValueChecker
-	}
+	mw routed
 	it *interceptor
 
 	// What the driver's connection can do; nil if it cannot.
@@ -43,13 +46,7 @@ var (
 )
 
 func newConn(mw driver.Conn, it *interceptor) *conn {
-	c := &conn{it: it}
-	c.mw = mw.(interface {
-		driver.Conn
-		driver.Pinger
-		driver.ConnBeginTx
-		driver.NamedValueChecker
-	})
+	c := &conn{mw: mw.(routed), it: it}
 	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
 	c.execer, _ = it.inner.(driver.ExecerContext)
 	c.queryer, _ = it.inner.(driver.QueryerContext)

@@ -20,7 +20,7 @@ type Conn struct {
 	opts  Options
 	start time.Time // when the connection was made; carries the monotonic clock
 
-	owner   Owner
+	owner   owner
 	reading atomic.Bool
 	hasRead bool // guarded by reading
 	writing atomic.Bool

@@ -3,7 +3,7 @@
 // [New] wraps a net.Conn. The bytes, counts and errors of the inner connection
 // pass through; beside them, a [Conn] finds the packets (wire), follows the
 // conversation (session), keeps the last packets ([Conn] history), knows who is
-// using the connection ([Owner]), and when something breaks, names the cause
+// using the connection ([Conn.Begin]), and when something breaks, names the cause
 // (cause) and tells it in a [Report].
 //
 // The package needs neither database/sql nor go-sql-driver/mysql nor
@@ -17,6 +17,6 @@
 // second Read while one is under way, or a second Write, is what the package
 // exists to find: it is reported, and in Enforce mode refused.
 //
-// What the methods of Owner may overlap with is said there. A Report is
-// immutable once it has been handed out.
+// Begin, End and their like may be called from any goroutine at any time: who
+// must not go on is told so. A Report is immutable once it has been handed out.
 package wrapconn

@@ -37,8 +37,8 @@ type Options struct {
 	History int
 	// CallSites records where each operation was started (about 0.4 µs each).
 	CallSites bool
-	// Operations says that all use of the connection goes through its Owner,
-	// so that a Read or Write outside any operation is a violation.
+	// Operations says that all use of the connection goes through Begin and
+	// End, so that a Read or Write outside any operation is a violation.
 	Operations bool
 	// OpaqueTLS does not look into TLS, even if the secrets are at hand.
 	OpaqueTLS bool

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Owner says who may use a connection: one operation at a time.
+// owner says who may use a connection: one operation at a time.
 //
 // An operation takes the owner at its beginning and releases it at its end. A
 // query whose result is not finished leaves a lease behind: until the rows are
@@ -14,9 +14,9 @@ import (
 // connection. The rule is "no overlap", not "the same goroutine": database/sql
 // lawfully moves a connection between goroutines.
 //
-// All methods may be called from any goroutine at any time; those that conflict
+// All its methods may be called from any goroutine at any time; those that conflict
 // with the operation under way return a conflict, which changes nothing.
-type Owner struct {
+type owner struct {
 	// state is also the lock of op: who finds it ownerLocked waits. A mutex
 	// besides it would make up a fifth of the cost of an operation.
 	state atomic.Uint32
@@ -56,7 +56,7 @@ func (c Conflict) String() string {
 
 // begin takes the owner for an operation. Of a conflict it returns the
 // operation that was there first too: a moment later it may be gone.
-func (o *Owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (Conflict, *operation) {
+func (o *owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (Conflict, *operation) {
 	for !o.state.CompareAndSwap(ownerFree, ownerLocked) {
 		switch state, holder := o.copy(); state {
 		case ownerFree: // by now
@@ -77,7 +77,7 @@ func (o *Owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (
 
 // end releases the owner, or turns the operation into a lease. The operation is
 // not wiped: see forget.
-func (o *Owner) end(lease bool) {
+func (o *owner) end(lease bool) {
 	if lease {
 		o.leave(ownerHeld, ownerLeased)
 	} else {
@@ -86,7 +86,7 @@ func (o *Owner) end(lease bool) {
 }
 
 // beginInside lets the holder of a lease in.
-func (o *Owner) beginInside() (Conflict, *operation) {
+func (o *owner) beginInside() (Conflict, *operation) {
 	for !o.state.CompareAndSwap(ownerLeased, ownerInside) {
 		if state, holder := o.copy(); state != ownerLeased {
 			return Overlap, &holder
@@ -96,7 +96,7 @@ func (o *Owner) beginInside() (Conflict, *operation) {
 }
 
 // endInside lets the holder of a lease out; done gives the lease up.
-func (o *Owner) endInside(done bool) {
+func (o *owner) endInside(done bool) {
 	if done {
 		o.leave(ownerInside, ownerFree)
 	} else {
@@ -106,10 +106,10 @@ func (o *Owner) endInside(done bool) {
 
 // drop gives a lease up without entering: the rows are at their end. It does
 // nothing while somebody is inside, who gives the lease up when he leaves.
-func (o *Owner) drop() { o.leave(ownerLeased, ownerFree) }
+func (o *owner) drop() { o.leave(ownerLeased, ownerFree) }
 
 // leave changes the state from what it is to the caller, who alone may do so.
-func (o *Owner) leave(from, to uint32) {
+func (o *owner) leave(from, to uint32) {
 	for !o.state.CompareAndSwap(from, to) {
 		// It may be from again by now: who locked it has had his look.
 		if s := o.state.Load(); s != ownerLocked && s != from {
@@ -121,7 +121,7 @@ func (o *Owner) leave(from, to uint32) {
 
 // forget wipes the last operation of an owner that nobody holds: its context
 // must not be kept alive by a connection that lies idle.
-func (o *Owner) forget() {
+func (o *owner) forget() {
 	if o.state.CompareAndSwap(ownerFree, ownerLocked) {
 		o.op.kind, o.op.ctx = OpNone, nil
 		o.state.Store(ownerFree)
@@ -129,11 +129,11 @@ func (o *Owner) forget() {
 }
 
 // active reports whether anybody may be reading or writing.
-func (o *Owner) active() bool { return o.state.Load() != ownerFree }
+func (o *owner) active() bool { return o.state.Load() != ownerFree }
 
 // copy returns the state and the operation of the holder or of the lease; its
 // kind is OpNone if there is none.
-func (o *Owner) copy() (uint32, operation) {
+func (o *owner) copy() (uint32, operation) {
 	for {
 		switch state := o.state.Load(); {
 		case state == ownerFree:
@@ -148,13 +148,13 @@ func (o *Owner) copy() (uint32, operation) {
 }
 
 // started returns when the operation of the holder began.
-func (o *Owner) started() int64 {
+func (o *owner) started() int64 {
 	_, op := o.copy()
 	return op.started
 }
 
 // snapshot returns the operation of the holder or of the lease.
-func (o *Owner) snapshot() operation {
+func (o *owner) snapshot() operation {
 	_, op := o.copy()
 	return op
 }

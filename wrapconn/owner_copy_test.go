@@ -10,7 +10,7 @@ import (
 // Whoever wants to leave at that moment must still get out: he would hold the
 // connection for ever.
 func TestOwnerLeavesWhileWatched(t *testing.T) {
-	var o Owner
+	var o owner
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	for range 4 {
