@@ -68,8 +68,8 @@ func (o *owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (
 	}
 	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
 	if sites {
-		// Skip Callers, begin, Conn.Begin and the interceptor's method.
-		o.op.ncaller = runtime.Callers(4, o.op.callers[:])
+		// Skip Callers, begin and Conn.Begin.
+		o.op.ncaller = runtime.Callers(3, o.op.callers[:])
 	}
 	o.state.Store(ownerHeld)
 	return NoConflict, nil
