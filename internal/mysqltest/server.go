@@ -17,12 +17,13 @@ type Server struct {
 	Net  string // "tcp" or "unix"
 	Addr string // host:port, or the path of the socket
 
-	t        testing.TB
-	listener net.Listener
-	script   func(n int) ([]Step, bool)
-	scripts  int // that must have been played at the end of the test
-	stop     chan struct{}
-	running  sync.WaitGroup
+	t         testing.TB
+	listener  net.Listener
+	script    func(n int) ([]Step, bool)
+	scripts   int // that must have been played at the end of the test
+	stop      chan struct{}
+	accepting sync.WaitGroup
+	running   sync.WaitGroup
 
 	mu     sync.Mutex
 	conns  map[net.Conn]string // what each is at
@@ -76,7 +77,7 @@ func listen(t testing.TB, network, addr string, scripts int, script func(int) ([
 	}
 	s := &Server{Net: network, Addr: l.Addr().String(), t: t, listener: l, script: script, scripts: scripts,
 		stop: make(chan struct{}), conns: map[net.Conn]string{}}
-	s.running.Add(1)
+	s.accepting.Add(1)
 	go s.accept()
 	t.Cleanup(s.close)
 	return s
@@ -94,7 +95,7 @@ func dsn(account, network, addr, db, params string) string {
 }
 
 func (s *Server) accept() {
-	defer s.running.Done()
+	defer s.accepting.Done()
 	for n := 0; ; n++ {
 		conn, err := s.listener.Accept()
 		if err != nil {
@@ -153,14 +154,37 @@ func (s *Server) at(conn net.Conn, what string) {
 	s.conns[conn] = what
 }
 
-// close ends what is left. Scripts that are still at something get a moment: the client's last bytes may be on their way.
+// close ends what is left. Connections that are still to come, and scripts that are still at something, get a moment: the
+// client's last bytes may be on their way.
 func (s *Server) close() {
+	s.await(100*time.Millisecond, func(over bool) bool { return over || s.played >= s.scripts })
 	s.listener.Close()
-	for until := time.Now().Add(3 * time.Second); s.busy() && time.Now().Before(until); {
-		time.Sleep(time.Millisecond)
+	s.accepting.Wait() // whom the listener let in is in conns now
+	// The look and the end are one, or a script could go on in between.
+	s.await(3*time.Second, s.end)
+	s.running.Wait()
+}
+
+// await calls done, with mu held, until it returns true; over tells that the time is.
+func (s *Server) await(most time.Duration, done func(over bool) bool) {
+	for until := time.Now().Add(most); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		ok := done(time.Now().After(until))
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+	}
+}
+
+// end ends the connections if no script is at anything, or if time is over.
+func (s *Server) end(over bool) bool {
+	for _, what := range s.conns {
+		if what != "" && !over {
+			return false
+		}
 	}
 	close(s.stop)
-	s.mu.Lock()
 	for conn, what := range s.conns {
 		if what != "" {
 			s.t.Errorf("mysqltest: the test ended while the script was at %s", what)
@@ -170,17 +194,5 @@ func (s *Server) close() {
 	if s.played < s.scripts {
 		s.t.Errorf("mysqltest: %d connections came, there are scripts for %d", s.played, s.scripts)
 	}
-	s.mu.Unlock()
-	s.running.Wait()
-}
-
-func (s *Server) busy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, what := range s.conns {
-		if what != "" {
-			return true
-		}
-	}
-	return false
+	return true
 }
