@@ -15,10 +15,13 @@ func (r *causeRun) crossing(seq int, code uint16, words string) error {
 	return r.exec(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendERR(seq, code, "HY000", words), mysqltest.Close()), "DO 1")
 }
 
-// behindLogin sends steps while nothing is outstanding, and then tries a command.
+// behindLogin sends steps while nothing is outstanding, and then tries a command. Sent at once, what they send might be read
+// together with the end of the login.
 func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
-	c := pin(r.T, r.serve("", steps...))
-	time.Sleep(100 * time.Millisecond)
+	wait := make(chan struct{})
+	c := pin(r.T, r.serve("", append([]mysqltest.Step{mysqltest.WaitFor(wait)}, steps...)...))
+	close(wait)
+	time.Sleep(200 * time.Millisecond)
 	_, err := c.ExecContext(r.ctx(), "DO 1")
 	return err
 }
@@ -26,10 +29,10 @@ func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
 // farewellCases are about a server that ends the connection of its own accord.
 var farewellCases = []causeCase{
 	{slug: "idle_timeout", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "SetConnMaxIdleTime", "wait_timeout"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "SetConnMaxIdleTime", "wait_timeout"},
 		run: idleTooLong},
-	{slug: "idle_timeout", by: byServer, on: onMariaDB, modes: everyMode, quiet: true,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"idle for ", "SetConnMaxIdleTime", "wait_timeout"},
+	{slug: "idle_timeout", by: byServer, on: onMariaDB, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"idle for ", "SetConnMaxIdleTime", "wait_timeout"},
 		run: idleTooLong},
 	{slug: "idle_timeout", name: "in a transaction", by: byServer, on: onMySQL, modes: []causeMode{plain},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
@@ -45,7 +48,7 @@ var farewellCases = []causeCase{
 			_, err = tx.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
-	{slug: "idle_timeout", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure}, quiet: true,
+	{slug: "idle_timeout", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
 		run: func(r *causeRun) error {
 			c := pin(r.T, r.direct("", nil))
@@ -68,12 +71,12 @@ var farewellCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
 		run: func(r *causeRun) error { return r.crossing(0, 1053, "Server shutdown in progress") }},
 	{slug: "server_shutdown", name: "while idle", by: byScript, modes: everyMode,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
 		run: func(r *causeRun) error {
 			return r.behindLogin(mysqltest.SendERR(0, 1053, "08S01", "Server shutdown in progress"), mysqltest.Close())
 		}},
 	{slug: "connection_killed", name: "while idle", by: byScript, modes: everyMode,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"3169", "ran KILL"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"3169", "ran KILL"},
 		run: func(r *causeRun) error {
 			return r.behindLogin(mysqltest.SendERR(0, 3169, "HY000", "The session was killed"), mysqltest.Close())
 		}},
@@ -81,12 +84,12 @@ var farewellCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1927", "ran KILL"},
 		run: func(r *causeRun) error { return r.crossing(0, 1927, "Connection was killed") }},
 	{slug: "server_farewell", by: byScript, modes: everyMode,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"9001", "no backend left", "server's words"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"9001", "no backend left", "server's words"},
 		run: func(r *causeRun) error {
 			return r.behindLogin(mysqltest.SendERR(0, 9001, "HY000", "no backend left"), mysqltest.Close())
 		}},
-	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode, quiet: true,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "SetConnMaxIdleTime"},
+	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "SetConnMaxIdleTime"},
 		run: func(r *causeRun) error {
 			c := pin(r.T, r.direct("", nil))
 			var id int
@@ -97,8 +100,8 @@ var farewellCases = []causeCase{
 			_, err := c.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
-	{slug: "closed_while_idle", by: byScript, modes: everyMode, quiet: true,
-		severity: cause.Notice, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent"},
+	{slug: "closed_while_idle", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent"},
 		run: func(r *causeRun) error { return r.behindLogin(mysqltest.Close()) }},
 }
 

@@ -146,6 +146,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			return
 		}
 		it.inner = conn
+		it.wire.Pooled()
 	}()
 	return c.Connect(ctx)
 }

@@ -25,6 +25,7 @@ type Conn struct {
 	hasRead bool // guarded by reading
 	writing atomic.Bool
 	closed  atomic.Bool // Close was called
+	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
 	broken   atomic.Bool // fatal is set: cheap to ask
@@ -57,6 +58,7 @@ type Conn struct {
 	lostTLS string    // why
 	peeker  peeker
 	checked int64   // when Check was called last; 0 after the next write
+	pooled  int64   // when it came from the pool, or was connected; 0 after the next write
 	one     [1]byte // for the peek: an array on the stack would escape
 }
 
@@ -163,13 +165,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	middle, err := c.beforeWrite()
-	if err != nil {
-		return 0, err
-	}
 	// Before the write, not after: a client that reads and writes from two
 	// goroutines may have the answer before Write returns.
-	if err := c.seeWrite(p); err != nil {
+	middle, err := c.beforeWrite(p)
+	if err != nil {
 		return 0, err
 	}
 	n, err := c.inner.Write(p)
@@ -226,6 +225,9 @@ func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
 // TryBegin is Begin without a report of a conflict, and without a call site: for
 // a Close, which is lawful at any time, and for what takes no longer than a look.
 func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
+	if kind == OpClose {
+		c.leaving.Store(true)
+	}
 	conflict, _ := c.owner.begin(kind, ctx, c.now(), false)
 	return conflict == NoConflict
 }

@@ -24,6 +24,7 @@ type finding struct {
 	stream     cause.StreamEnd
 	inside     bool
 	waiting    bool // found before a command was written
+	pinned     bool // who wanted to write it holds the connection
 	first      []byte
 	err        error
 	corruption string // what is wrong with a compressed frame
@@ -48,7 +49,7 @@ func (c *Conn) find(f finding) {
 		Compression: f.corruption, InfileFailed: f.infile,
 	}
 	if c.opts.Mode == Enforce {
-		// seeWrite refuses a command that comes too early.
+		// beforeWrite refuses a command that comes too early.
 		early := f.violation == session.CommandDuringAnswer && f.kind == session.KindCommand
 		e.NothingWritten = f.waiting || early
 	}
@@ -68,6 +69,7 @@ func (c *Conn) find(f finding) {
 	var owner *Operation
 	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
+		e.Pinned = f.pinned && op.kind.answers()
 		e.Watched = c.opts.Mode == Enforce && !c.disowned.Load()
 		if op.ncaller == 0 && c.opts.CallSites {
 			op.ncaller = runtime.Callers(2, op.callers[:]) // it is the operation itself that met it

@@ -35,11 +35,42 @@ func (c *Conn) sawRead(p []byte, err error) error {
 	return refuse
 }
 
-// seeWrite looks at what is about to be written. In Enforce mode it returns an
-// error for a command while an answer is outstanding.
-func (c *Conn) seeWrite(p []byte) error {
+// beforeWrite is Check in front of a command, and the look at what is about to
+// be written. In Enforce mode it returns an error for a command while bytes wait
+// or an answer is outstanding: nothing must be written then. middle tells that a
+// part of the command has been written already.
+func (c *Conn) beforeWrite(p []byte) (middle bool, err error) {
 	c.mu.Lock()
 	now := c.now()
+	if pinned := c.pinned(now); !c.justChecked(now) {
+		c.check(pinned)
+	}
+	middle = c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0
+	var refused *Report
+	// A COM_QUIT has no answer that could be mistaken, and the plain driver
+	// closes a dead connection without an error.
+	if c.opts.Mode == Enforce && !c.leaving.Load() {
+		refused = c.fatal
+	}
+	if refused == nil {
+		c.seeWrite(p, now)
+	}
+	found := c.takeFound()
+	c.mu.Unlock()
+	c.deliver(found)
+	if refused != nil {
+		return middle, &ProtocolError{Report: refused}
+	}
+	for i := range found {
+		if found[i].violation == session.CommandDuringAnswer && c.opts.Mode == Enforce {
+			return middle, &ProtocolError{Report: found[i].report}
+		}
+	}
+	return middle, nil
+}
+
+// seeWrite looks at what is about to be written, with mu held.
+func (c *Conn) seeWrite(p []byte, now int64) {
 	if c.tracker.Phase().Connecting() && c.marks.read > 0 {
 		c.marks.ownPause = max(c.marks.ownPause, now-c.marks.read)
 	}
@@ -48,15 +79,6 @@ func (c *Conn) seeWrite(p []byte) error {
 	}
 	c.look(session.FromClient, p, now)
 	c.marks.write = now
-	found := c.takeFound()
-	c.mu.Unlock()
-	c.deliver(found)
-	for i := range found {
-		if found[i].violation == session.CommandDuringAnswer && c.opts.Mode == Enforce {
-			return &ProtocolError{Report: found[i].report}
-		}
-	}
-	return nil
 }
 
 // look feeds bytes to the layers of one direction. Whatever goes wrong in there

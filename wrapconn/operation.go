@@ -48,6 +48,16 @@ func (k OpKind) String() string {
 	return "invalid operation " + strconv.Itoa(int(k))
 }
 
+// answers reports whether the user waits for what comes of the operation. Nobody
+// does for the end of a connection or of a statement.
+func (k OpKind) answers() bool {
+	switch k {
+	case OpPing, OpPrepare, OpExec, OpQuery, OpBegin, OpCommit, OpRollback:
+		return true
+	}
+	return false
+}
+
 // maxCallers is how many frames of a call site are kept. Between the wrapper
 // and the user's function lie about ten frames of database/sql.
 const maxCallers = 24
@@ -66,8 +76,9 @@ type Operation struct {
 	Kind    OpKind
 	Started time.Time
 	Age     time.Duration // at the time of the report
-	// Stack are the callers outside database/sql, the driver and this module,
-	// innermost first; empty if call sites are switched off.
+	// Stack are the callers outside database/sql, the driver, this module and a
+	// few libraries on top of database/sql (GORM, sqlx, otelsql), innermost
+	// first; empty if call sites are switched off.
 	Stack []Frame
 	// Context is the one that the operation was started with.
 	Context context.Context
@@ -123,12 +134,14 @@ func shortFile(file string) string {
 	return file
 }
 
-// isLibrary reports whether a function lies between the user and the wire.
+// isLibrary reports whether a function lies between the user and the wire: of
+// database/sql, of the drivers, or of the layers that are usual on top of it.
 func isLibrary(function string) bool {
 	for _, p := range [...]string{
 		"database/sql.", "runtime.",
-		"github.com/go-sql-driver/mysql.", "github.com/ngrok/sqlmw.", "github.com/XSAM/otelsql.",
+		"github.com/go-sql-driver/mysql.", "github.com/ngrok/sqlmw.",
 		"github.com/seqguard/mysql-seqguard.", "github.com/seqguard/mysql-seqguard/wrapconn.",
+		"github.com/XSAM/otelsql.", "github.com/jmoiron/sqlx.", "gorm.io/gorm.", "gorm.io/gorm/", "gorm.io/driver/mysql.",
 	} {
 		if strings.HasPrefix(function, p) {
 			return true

@@ -60,7 +60,7 @@ const peekLen = 4096
 // one system call, and nothing on a connection that is not over a socket.
 func (c *Conn) Check() error {
 	c.mu.Lock()
-	c.check()
+	c.check(false)
 	c.checked = c.now()
 	found := c.takeFound()
 	fatal := c.fatal
@@ -72,19 +72,40 @@ func (c *Conn) Check() error {
 	return nil
 }
 
+// Pooled says that database/sql has just got the connection, from its pool or
+// from the server: a command that cannot be written now is run again on another
+// connection, and its user hears nothing.
+func (c *Conn) Pooled() {
+	c.mu.Lock()
+	c.pooled = c.now()
+	c.mu.Unlock()
+}
+
+// pooledHolds is for how long Pooled is true. Who waits for longer holds the
+// connection himself, as a sql.Conn, and gets the error.
+const pooledHolds = 100 * time.Millisecond
+
+// pinned reports, for a write, whether who writes holds the connection.
+func (c *Conn) pinned(now int64) bool {
+	at := c.pooled
+	c.pooled = 0
+	return c.opts.Operations && (at == 0 || time.Duration(now-at) > pooledHolds)
+}
+
 // checkHolds is for how long a Check spares the command behind it another one:
 // database/sql resets a connection and uses it at once.
 const checkHolds = 100 * time.Microsecond
 
 // justChecked reports, once, whether a Check was right before.
-func (c *Conn) justChecked() bool {
+func (c *Conn) justChecked(now int64) bool {
 	at := c.checked
 	c.checked = 0
-	return at != 0 && time.Duration(c.now()-at) < checkHolds
+	return at != 0 && time.Duration(now-at) < checkHolds
 }
 
-// check is Check with mu held. It peeks one byte first, for the usual case.
-func (c *Conn) check() {
+// check is Check with mu held; pinned goes into the evidence. It peeks one byte
+// first, for the usual case.
+func (c *Conn) check(pinned bool) {
 	if c.fatal != nil || c.closed.Load() || c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0 {
 		return
 	}
@@ -93,7 +114,7 @@ func (c *Conn) check() {
 		// last answer. Its rest may not have come yet, so the peek would not do.
 		c.find(finding{
 			violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
+			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true, pinned: pinned,
 		})
 		return
 	}
@@ -105,10 +126,10 @@ func (c *Conn) check() {
 	case err != nil:
 		c.find(finding{
 			violation: session.Truncated, phase: session.PhaseReady, dir: session.FromServer,
-			stream: streamEnd(err), command: c.tracker.Command(), waiting: true, err: err,
+			stream: streamEnd(err), command: c.tracker.Command(), waiting: true, pinned: pinned, err: err,
 		})
 	case n > 0:
-		c.waiting()
+		c.waiting(pinned)
 	}
 }
 
@@ -133,14 +154,14 @@ func (c *Conn) peekAll() []byte {
 }
 
 // waiting looks at the bytes that wait although nothing is outstanding.
-func (c *Conn) waiting() {
+func (c *Conn) waiting(pinned bool) {
 	b := c.peekAll()
 	if len(b) == 0 {
 		return
 	}
 	f := finding{
 		violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
+		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true, pinned: pinned,
 	}
 	if c.tls != nil {
 		switch p := c.tls.view.PeekServer(b); p.Kind {
@@ -187,24 +208,6 @@ func codeOf(e *session.ServerError) uint16 {
 		return 0
 	}
 	return e.Code
-}
-
-// beforeWrite is Check in front of a command. In Observe mode it refuses
-// nothing. middle tells that a part of the command has been written.
-func (c *Conn) beforeWrite() (middle bool, err error) {
-	c.mu.Lock()
-	if !c.justChecked() {
-		c.check()
-	}
-	middle = c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0
-	found := c.takeFound()
-	fatal := c.fatal
-	c.mu.Unlock()
-	c.deliver(found)
-	if fatal == nil || c.opts.Mode == Observe {
-		return middle, nil
-	}
-	return middle, &ProtocolError{Report: fatal}
 }
 
 // lastWords reads what the server said before it hung up on a write: an ERR

@@ -6,9 +6,10 @@ import (
 )
 
 // quiet is true of the polite end of an idle connection: it happens to every
-// pool every day, and the pool deals with it.
+// pool every day, and the pool deals with it. Who holds the connection himself
+// gets an error, and the report to it.
 func (r *Report) quiet() bool {
 	e := &r.Evidence
-	return e.BeforeCommand && e.ServerError == nil && e.Violation == session.Truncated &&
+	return e.BeforeCommand && !e.Pinned && e.ServerError == nil && e.Violation == session.Truncated &&
 		(e.Stream == cause.StreamEOF || e.Stream == cause.StreamReset)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"database/sql"
+	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	driver "gorm.io/driver/mysql"
@@ -10,6 +12,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
 )
@@ -50,5 +53,31 @@ func TestGORM(t *testing.T) {
 				t.Errorf("%v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// A refusal names the lines of the application, not those of GORM.
+func TestGORMCallSites(t *testing.T) {
+	server.Broken++
+	db, err := open(server.DSN("app", ""), &gorm.Config{Logger: logger.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Transaction(func(tx *gorm.DB) error {
+		rows, err := tx.Raw("SELECT 1").Rows()
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		return tx.Exec("DELETE FROM orders").Error
+	})
+	var oe *seqguard.OwnershipError
+	if !errors.As(err, &oe) {
+		t.Fatalf("no OwnershipError in %v", err)
+	}
+	for who, op := range map[string]*wrapconn.Operation{"owner": oe.Report.Owner, "intruder": oe.Report.Intruder} {
+		if f, ok := op.Site(); !ok || !strings.Contains(f.Function, "TestGORMCallSites") {
+			t.Errorf("the %s is at %v", who, f)
+		}
 	}
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
 )
@@ -44,5 +47,35 @@ func TestSqlx(t *testing.T) {
 	}
 	if err := rows.Err(); err != nil || n != 3 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// A refusal names the lines of the application, not those of sqlx.
+func TestSqlxCallSites(t *testing.T) {
+	server.Broken++
+	db, err := sqlx.ConnectContext(t.Context(), seqguard.DriverName, server.DSN("app", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTxx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	rows, err := tx.QueryxContext(t.Context(), "SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	_, err = tx.NamedExecContext(t.Context(), "DELETE FROM cities WHERE name = :name", City{Name: "Lima"})
+	var oe *seqguard.OwnershipError
+	if !errors.As(err, &oe) {
+		t.Fatalf("no OwnershipError in %v", err)
+	}
+	for who, op := range map[string]*wrapconn.Operation{"owner": oe.Report.Owner, "intruder": oe.Report.Intruder} {
+		if f, ok := op.Site(); !ok || !strings.Contains(f.Function, "TestSqlxCallSites") {
+			t.Errorf("the %s is at %v", who, f)
+		}
 	}
 }

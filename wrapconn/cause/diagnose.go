@@ -31,9 +31,13 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	// broken it.
 	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
 	lost := e.InTransaction && !alive
-	if d.Severity == Notice && (lost || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
-		// The farewell met somebody who was not idle.
+	if d.Severity == Notice && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
+		// The farewell met somebody who was not idle, or whom the pool does not
+		// give another connection.
 		d.Severity = Error
+		if e.Pinned && !lost {
+			d.Explanation += " The application holds this connection itself, so it got the error: database/sql tries another one only for what it takes from the pool."
+		}
 	}
 	if lost {
 		// The server rolls back what was open, so the statement alone, sent

@@ -76,7 +76,7 @@ func random(r *rand.Rand) Evidence {
 		Command: commands[r.IntN(len(commands))], Expected: uint8(r.IntN(3)), Actual: uint8(r.IntN(3)), Length: r.Uint32(),
 		Stream: StreamEnd(r.IntN(6)), InsidePacket: bit(3), FirstBytes: firsts[r.IntN(len(firsts))],
 		ServerVersion: "9.7.4\nforged line", MariaDB: bit(2), TLS: TLS(r.IntN(4)), Compressed: bit(4), Commands: r.Uint64N(3),
-		Pending: r.IntN(3), AnswerStarted: bit(2), Unsent: r.IntN(3) * 1000, InTransaction: bit(3), BeforeCommand: bit(3), Misnumbered: bit(4),
+		Pending: r.IntN(3), AnswerStarted: bit(2), Unsent: r.IntN(3) * 1000, InTransaction: bit(3), BeforeCommand: bit(3), Pinned: bit(3), Misnumbered: bit(4),
 		MoreResults: bit(2), EarlierUnfinished: bit(4), NothingWritten: bit(3), Forked: bit(20), InfileFailed: bit(20),
 		Watched: bit(2), CommandBytes: r.Int64N(3 << 20),
 		Age: d(), GreetingAfter: d(), LoginAfter: d(), SinceLogin: d(), OwnPause: d(), Idle: d(), SinceCommand: d(), LongestReadGap: d(),

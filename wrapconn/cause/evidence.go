@@ -47,6 +47,7 @@ type Evidence struct {
 	Unsent        int    // bytes of the last write that the socket did not take
 	InTransaction bool   // by the server's last status
 	BeforeCommand bool   // found waiting before a command was written
+	Pinned        bool   // before a command of somebody who holds the connection: he gets the error, not another connection
 	Misnumbered   bool   // an earlier packet of the client had a wrong id
 
 	// Ownership says how the operation met another one on this connection. It

@@ -254,8 +254,8 @@ func sentAfter(e *Evidence) string {
 		return "when this process sent it was not measured"
 	case e.LoginAfter == 0:
 		return fmt.Sprintf("this process had not sent it %s after it read the greeting", dur(e.pause()))
-	case e.OwnPause > e.LoginAfter:
-		// Before the first Read, or in a later round.
+	case e.OwnPause > e.LoginAfter && e.OwnPause >= time.Millisecond:
+		// Before the first Read, or in a later round; less is nobody's trouble.
 		return fmt.Sprintf("this process sent it %s after it read the greeting, and kept the server waiting for %s at another step", dur(e.LoginAfter), dur(e.OwnPause))
 	}
 	return fmt.Sprintf("this process sent it %s after it read the greeting", dur(e.LoginAfter))
