@@ -5,9 +5,11 @@
 //	rec := trace.New(trace.Config{})
 //	conn := wrapconn.New(socket, wrapconn.Options{OnReport: rec.Report})
 //
-// Healthy traffic emits nothing, except that a meter provider can see the totals
-// of the process between [Recorder.Start] and [Recorder.Close]. What is emitted
-// is described in docs/telemetry.md, and a test holds that page to this code.
+// Healthy traffic emits nothing, except that a meter provider can see the open
+// connections and the totals of the process between [Recorder.Start] and
+// [Recorder.Close]. What is emitted is described in docs/telemetry.md, and a test
+// holds that page to this code. Those names are stable; the constants here are
+// for views, samplers and processors that pick something out by its name.
 //
 // # Concurrency
 //

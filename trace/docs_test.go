@@ -1,6 +1,7 @@
 package trace_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"go/ast"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/trace"
 )
 
@@ -196,37 +198,44 @@ func TestPageAndMetricsAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.rec.Close()
+	connect(t, mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{})).DSN(""))
 	for range 11 {
 		r := stalled(context.Background())
 		k.rec.Report(r.Context, r)
 	}
 	_, doc := page(t)
 	code := collect(t, k.reader)
+	keys := func(name string) string {
+		var list []string
+		for _, a := range code[name].Data.(metricdata.Sum[int64]).DataPoints[0].Attributes.ToSlice() {
+			list = append(list, "`"+string(a.Key)+"`")
+		}
+		return cmp.Or(strings.Join(list, ", "), "none")
+	}
 	for name, m := range code {
 		row := doc[name]
 		if row == nil {
 			t.Errorf("docs/telemetry.md does not have the metric %s", name)
 			continue
 		}
-		points := m.Data.(metricdata.Sum[int64])
-		keys := points.DataPoints[0].Attributes.ToSlice()
-		kind, attributes := "counter", "none"
-		if len(keys) == 0 {
-			kind = "observable counter"
-		} else if name != trace.MetricViolations {
-			attributes = "the same"
-		} else {
-			var list []string
-			for _, a := range keys {
-				list = append(list, "`"+string(a.Key)+"`")
+		kind, attributes := "observable counter", keys(name)
+		switch name {
+		case trace.MetricViolations:
+			kind = "counter"
+		case trace.MetricDropped:
+			kind = "counter"
+			if attributes == keys(trace.MetricViolations) {
+				attributes = "the same"
 			}
-			attributes = strings.Join(list, ", ")
+		case trace.MetricConnections:
+			kind = "observable up-down counter"
 		}
 		if got, want := fmt.Sprint(row[1:4]), fmt.Sprint([]string{kind, m.Unit, attributes}); got != want {
 			t.Errorf("%s: docs/telemetry.md says %s, want %s", name, got, want)
 		}
-		if !points.IsMonotonic || m.Description == "" {
-			t.Errorf("%s: monotonic %v, description %q", name, points.IsMonotonic, m.Description)
+		monotonic := m.Data.(metricdata.Sum[int64]).IsMonotonic
+		if monotonic == (name == trace.MetricConnections) || m.Description == "" {
+			t.Errorf("%s: monotonic %v, description %q", name, monotonic, m.Description)
 		}
 	}
 	for name := range doc {

@@ -33,7 +33,7 @@ func TestGlobalProvidersAreFoundLate(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	wrapconn.New(a, wrapconn.Options{})
+	defer wrapconn.New(a, wrapconn.Options{}).Close()
 	rec := trace.New(trace.Config{})
 	if err := rec.Start(); err != nil {
 		t.Fatal(err)

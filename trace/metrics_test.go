@@ -2,8 +2,12 @@ package trace_test
 
 import (
 	"context"
+	"crypto/tls"
+	"database/sql"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +18,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/trace"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
@@ -93,7 +99,7 @@ func TestTotals(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	wrapconn.New(a, wrapconn.Options{})
+	defer wrapconn.New(a, wrapconn.Options{}).Close()
 
 	// Three Recorders, one of them started twice: the totals are seen once.
 	recs := []*trace.Recorder{trace.New(trace.Config{MeterProvider: mp}), trace.New(trace.Config{MeterProvider: mp}), trace.New(trace.Config{MeterProvider: mp})}
@@ -104,8 +110,11 @@ func TestTotals(t *testing.T) {
 	}
 	for i, r := range recs {
 		got := sums(t, reader)
-		if want := int64(wrapconn.Stats().Connections); got[trace.MetricConnections] != want || want == 0 {
-			t.Errorf("%d Recorders: %d connections, want %d", len(recs)-i, got[trace.MetricConnections], want)
+		if want := int64(wrapconn.Stats().Connections); got[trace.MetricOpened] != want || want == 0 {
+			t.Errorf("%d Recorders: %d connections made, want %d", len(recs)-i, got[trace.MetricOpened], want)
+		}
+		if got[trace.MetricConnections] != 1 {
+			t.Errorf("%d Recorders: %d connections open, want 1", len(recs)-i, got[trace.MetricConnections])
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -120,11 +129,79 @@ func TestTotals(t *testing.T) {
 	if err := recs[0].Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := sums(t, reader); got[trace.MetricConnections] == 0 {
+	if got := sums(t, reader); got[trace.MetricOpened] == 0 {
 		t.Error("Start after Close: nothing is seen")
 	}
 	if err := recs[0].Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// connect holds a connection until the end of the test.
+func connect(t *testing.T, dsn string) {
+	t.Helper()
+	db, err := sql.Open(seqguard.DriverName, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+}
+
+// Open connections are told apart by what lies under their packets, one that
+// logs in is not taken for one without TLS, and one that is closed is gone.
+func TestConnections(t *testing.T) {
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	defer web.Close()
+	plain := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}))
+	compressed := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{
+		Capabilities: mysqltest.DefaultCapabilities | mysqltest.CapCompress,
+	}))
+	encrypted := mysqltest.ServeEvery(t,
+		mysqltest.Greeting(mysqltest.GreetingOptions{Capabilities: mysqltest.DefaultCapabilities | mysqltest.CapSSL}),
+		mysqltest.UpgradeTLS(&tls.Config{Certificates: web.TLS.Certificates}),
+		mysqltest.ExpectLogin(), mysqltest.SendOK(mysqltest.Next))
+	reader := sdkmetric.NewManualReader()
+	rec := trace.New(trace.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	if err := rec.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	points := func() (out []string) {
+		sum := collect(t, reader)[trace.MetricConnections].Data.(metricdata.Sum[int64])
+		for _, p := range sum.DataPoints {
+			out = append(out, fmt.Sprint(p.Value, " ", p.Attributes.Encoded(attribute.DefaultEncoder())))
+		}
+		slices.Sort(out)
+		return out
+	}
+
+	for _, dsn := range []string{
+		plain.DSN(""), plain.DSN(""), compressed.DSN("compress=true"),
+		encrypted.DSN("tls=skip-verify"), encrypted.DSN("tls=skip-verify&seqguardTLS=opaque"),
+	} {
+		connect(t, dsn)
+	}
+	dialled, b := net.Pipe()
+	defer b.Close()
+	login := wrapconn.New(dialled, wrapconn.Options{})
+	want := []string{
+		"1 ",
+		"1 seqguard.compression=none,seqguard.tls=opaque",
+		"1 seqguard.compression=none,seqguard.tls=visible",
+		"1 seqguard.compression=zlib,seqguard.tls=none",
+		"2 seqguard.compression=none,seqguard.tls=none",
+	}
+	if got := points(); !slices.Equal(got, want) {
+		t.Errorf("points\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	login.Close()
+	if got := points(); !slices.Equal(got, want[1:]) {
+		t.Errorf("one is closed: points\n%s", strings.Join(got, "\n"))
 	}
 }
 

@@ -23,7 +23,7 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	Logger         *slog.Logger         // nil: none
-	Attributes     []attribute.KeyValue // added to everything, metrics included: keep their values few
+	Attributes     []attribute.KeyValue // added to all that tells of a report, metrics included: keep their values few
 
 	// Now is the clock of the rate limit, for tests; nil means time.Now.
 	Now func() time.Time

@@ -133,16 +133,21 @@ func (a *attrs) connection(r *wrapconn.Report) {
 		a.str(KeyServerErrorState, s.SQLState)
 		a.str(KeyServerErrorMessage, s.Message)
 	}
-	a.str(KeyTLS, e.TLS.String())
+	a.layers(e.TLS, e.Compressed)
 	a.str(KeyTLSAlert, e.TLSAlert)
-	compression := "none"
-	if e.Compressed {
-		compression = "zlib"
-	}
-	a.str(KeyCompression, compression)
 	a.str(KeyCompressionError, e.Compression)
 	a.str(KeyOpaqueReason, r.OpaqueReason)
 	a.str(KeyAuthPlugin, e.AuthPlugin)
+}
+
+// layers are what lies under the packets.
+func (a *attrs) layers(tls cause.TLS, compressed bool) {
+	a.str(KeyTLS, tls.String())
+	compression := "none"
+	if compressed {
+		compression = "zlib"
+	}
+	a.str(KeyCompression, compression)
 }
 
 func (a *attrs) operations(r *wrapconn.Report) {

@@ -10,9 +10,10 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
-// Names of the instruments that observe the totals of the process.
+// Names of the instruments that observe the process.
 const (
 	MetricConnections = "seqguard.connections"
+	MetricOpened      = "seqguard.opened"
 	MetricClosedIdle  = "seqguard.closed_idle"
 	MetricUntracked   = "seqguard.untracked"
 	MetricOpaque      = "seqguard.opaque"
@@ -24,7 +25,7 @@ var observed = []struct {
 	name, unit, description string
 	value                   func(*wrapconn.Counters) uint64
 }{
-	{MetricConnections, "{connection}", "Guarded connections made.", func(c *wrapconn.Counters) uint64 { return c.Connections }},
+	{MetricOpened, "{connection}", "Guarded connections made.", func(c *wrapconn.Counters) uint64 { return c.Connections }},
 	{MetricClosedIdle, "{connection}", "Idle connections that the peer closed without a word, which the pool replaces.", func(c *wrapconn.Counters) uint64 { return c.Closed }},
 	{MetricUntracked, "{conversation}", "Times that a conversation could not be followed for a while.", func(c *wrapconn.Counters) uint64 { return c.Untracked }},
 	{MetricOpaque, "{connection}", "Connections whose packets could not be seen.", func(c *wrapconn.Counters) uint64 { return c.Opaque }},
@@ -51,8 +52,8 @@ var observations struct {
 	list []*observation
 }
 
-// Start lets the meter provider observe the totals of the process
-// (seqguard.connections, seqguard.untracked and others) until Close. All
+// Start lets the meter provider observe the open connections and the totals of
+// the process (seqguard.connections, seqguard.untracked and others) until Close. All
 // Recorders of a provider share one registration, so each of them may be
 // started; one that is not started needs no Close.
 //
@@ -122,19 +123,34 @@ func (o *observation) release() error {
 }
 
 func register(meter metric.Meter) (metric.Registration, error) {
+	connections, err := meter.Int64ObservableUpDownCounter(MetricConnections, metric.WithUnit("{connection}"),
+		metric.WithDescription("Guarded connections that are open, by what lies under their packets."))
+	if err != nil {
+		return nil, err
+	}
 	instruments := make([]metric.Int64ObservableCounter, len(observed))
-	all := make([]metric.Observable, len(observed))
+	all := []metric.Observable{connections}
 	for i, t := range observed {
 		c, err := meter.Int64ObservableCounter(t.name, metric.WithUnit(t.unit), metric.WithDescription(t.description))
 		if err != nil {
 			return nil, err
 		}
-		instruments[i], all[i] = c, c
+		instruments[i] = c
+		all = append(all, c)
 	}
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := wrapconn.Stats()
 		for i, t := range observed {
 			o.ObserveInt64(instruments[i], int64(t.value(&s)))
+		}
+		ready, loggingIn := wrapconn.CountOpen()
+		for l, n := range ready {
+			var a attrs
+			a.layers(l.TLS, l.Compressed)
+			o.ObserveInt64(connections, int64(n), metric.WithAttributes(a...))
+		}
+		if loggingIn > 0 {
+			o.ObserveInt64(connections, int64(loggingIn))
 		}
 		return nil
 	}, all...)

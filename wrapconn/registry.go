@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"weak"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // registry holds the connections that were made and not closed. It is touched
@@ -47,6 +49,33 @@ func registered() []*Conn {
 		}
 	}
 	return conns
+}
+
+// Layers are what lies under the packets of a connection.
+type Layers struct {
+	TLS        cause.TLS
+	Compressed bool // zlib, which is looked into
+}
+
+// CountOpen counts the guarded connections that are open: by their layers, and those
+// whose login is not over, of which the layers are not known yet. Each is held
+// up for as long as it takes to look.
+func CountOpen() (ready map[Layers]int, loggingIn int) {
+	ready = map[Layers]int{}
+	for _, c := range registered() {
+		if l, ok := c.layers(); ok {
+			ready[l]++
+		} else {
+			loggingIn++
+		}
+	}
+	return ready, loggingIn
+}
+
+func (c *Conn) layers() (l Layers, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Layers{TLS: c.visibility(), Compressed: c.comp != nil}, !c.tracker.Phase().Connecting()
 }
 
 // Connections returns what the guarded connections of this process are at, those

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // A connection is in the list from New to Close.
@@ -89,6 +90,26 @@ func TestConnectionsSorted(t *testing.T) {
 	}
 }
 
+// Layers are known when the login is over.
+func TestLayers(t *testing.T) {
+	m := &queueConn{}
+	c := New(m, Options{})
+	defer c.Close()
+	login := loginSegments()
+	pass(t, c, m, login[:2], whole)
+	if l, known := c.layers(); known {
+		t.Errorf("before the OK: %+v", l)
+	}
+	pass(t, c, m, login[2:], whole)
+	if l, known := c.layers(); !known || l != (Layers{TLS: cause.TLSNone}) {
+		t.Errorf("after the login: %+v, %v", l, known)
+	}
+	ready, _ := CountOpen()
+	if ready[Layers{}] == 0 {
+		t.Errorf("it is not among %v", ready)
+	}
+}
+
 // New, Close and the list may be called from anywhere.
 func TestRegistryRace(t *testing.T) {
 	var wg sync.WaitGroup
@@ -97,6 +118,7 @@ func TestRegistryRace(t *testing.T) {
 			for range 200 {
 				c := New(&queueConn{}, Options{Server: t.Name()})
 				Connections(t.Name(), 10)
+				CountOpen()
 				_ = c.Close()
 			}
 		})
