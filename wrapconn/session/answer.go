@@ -25,7 +25,7 @@ func (t *Tracker) head(p Packet, ev *Event) {
 	if len(p.Prefix) == 0 {
 		ev.Violation = Malformed
 		t.number(p, ev)
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	first := p.Prefix[0]
@@ -73,14 +73,14 @@ func (t *Tracker) unexpected(p Packet, ev *Event) {
 	if ev.Violation == None {
 		ev.Violation = UnexpectedKind
 	}
-	t.Untrack()
+	t.untrack()
 }
 
 // endOfResult takes an OK or EOF that ends a result.
 func (t *Tracker) endOfResult(p Packet, ev *Event) {
 	var flags uint16
 	var ok bool
-	if p.Prefix[0] == headEOF && t.caps&ClientDeprecateEOF == 0 || p.Length == 5 && p.Prefix[0] == headEOF {
+	if p.Prefix[0] == headEOF && t.caps&clientDeprecateEOF == 0 || p.Length == 5 && p.Prefix[0] == headEOF {
 		ev.Kind = KindEOF
 		flags, ok = eofStatus(p.Prefix)
 	} else {
@@ -90,14 +90,14 @@ func (t *Tracker) endOfResult(p Packet, ev *Event) {
 	if !ok {
 		ev.Violation = Malformed
 		t.number(p, ev)
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	t.number(p, ev)
 	t.status = flags
 	// Elsewhere the flag is left over from an earlier answer, and clients do
 	// not wait.
-	if flags&StatusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
+	if flags&statusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
 		t.phase = PhaseMoreResults
 		return
 	}
@@ -112,18 +112,18 @@ func (t *Tracker) columnCount(p Packet, ev *Event) {
 	if n == 0 || count == 0 || count > maxColumns {
 		ev.Violation = Malformed
 		t.number(p, ev)
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	t.number(p, ev)
 	t.left = uint32(count)
 	// MariaDB may leave the definitions out and says so in a byte behind the
 	// count: https://mariadb.com/kb/en/result-set-packets/#column-count-packet
-	omitted := t.ext&ExtendedCacheMetadata != 0 && len(p.Prefix) > n && p.Prefix[n] == 0
+	omitted := t.ext&extendedCacheMetadata != 0 && len(p.Prefix) > n && p.Prefix[n] == 0
 	switch {
 	case !omitted:
 		t.phase = PhaseColumns
-	case t.caps&ClientDeprecateEOF != 0:
+	case t.caps&clientDeprecateEOF != 0:
 		t.phase = PhaseRows
 	default:
 		t.phase, t.left = PhaseColumns, 0 // the EOF behind the columns still comes
@@ -150,7 +150,7 @@ func (t *Tracker) column(p Packet, ev *Event) {
 		ev.Kind = KindColumn
 		t.left--
 		t.number(p, ev)
-		if t.left == 0 && t.caps&ClientDeprecateEOF != 0 {
+		if t.left == 0 && t.caps&clientDeprecateEOF != 0 {
 			t.phase = PhaseRows
 		}
 		return
@@ -166,7 +166,7 @@ func (t *Tracker) column(p Packet, ev *Event) {
 	}
 	t.number(p, ev)
 	t.phase = PhaseRows
-	if flags&StatusCursorExists != 0 {
+	if flags&statusCursorExists != 0 {
 		// The rows stay with the server until COM_STMT_FETCH.
 		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
 		t.answered(ev)
@@ -190,7 +190,7 @@ func (t *Tracker) terminator(p Packet) bool {
 	if len(p.Prefix) == 0 || p.Prefix[0] != headEOF {
 		return false
 	}
-	if t.caps&ClientDeprecateEOF != 0 {
+	if t.caps&clientDeprecateEOF != 0 {
 		return p.Length < maxPayload
 	}
 	return p.Length < 9
@@ -234,7 +234,7 @@ func (t *Tracker) prepared(p Packet, ev *Event) {
 		}
 		t.left--
 		t.number(p, ev)
-		if t.left == 0 && t.caps&ClientDeprecateEOF != 0 {
+		if t.left == 0 && t.caps&clientDeprecateEOF != 0 {
 			t.nextBlock(ev)
 		}
 		return

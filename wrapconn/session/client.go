@@ -20,7 +20,7 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		}
 		t.number(p, ev)
 	case PhaseQuit:
-		t.Untrack()
+		t.untrack()
 	case PhaseReady:
 		if t.draining && t.drainFile && (p.Seq == t.drained || p.Seq != 0) {
 			// The server's ERR crossed what was left of the file. The client
@@ -48,11 +48,11 @@ func (t *Tracker) login(p Packet, ev *Event) {
 		// follows is not in this grammar either.
 		t.number(p, ev)
 		t.foreign = true
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	ev.Kind = KindLogin
-	if p.Length == 32 && caps&ClientSSL != 0 && !t.tls {
+	if p.Length == 32 && caps&clientSSL != 0 && !t.tls {
 		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html
 		ev.Kind = KindSSLRequest
 		t.tls = true
@@ -60,15 +60,15 @@ func (t *Tracker) login(p Packet, ev *Event) {
 		t.number(p, ev)
 		return
 	}
-	t.caps = caps & t.greeting.Capabilities
-	t.ext = ext & t.greeting.Extended
+	t.caps = caps & t.greeting.capabilities
+	t.ext = ext & t.greeting.extended
 	t.phase = PhaseAuth
 	t.number(p, ev)
-	if t.caps&ClientOptionalMetadata != 0 {
+	if t.caps&clientOptionalMetadata != 0 {
 		// Definitions may then be left out of any result. No client that this
 		// was tried with asks for it, so it is not followed.
 		t.foreign = true
-		t.Untrack()
+		t.untrack()
 	}
 }
 
@@ -83,7 +83,7 @@ func (t *Tracker) command(p Packet, ev *Event) {
 	t.number(p, ev)
 	if len(p.Prefix) == 0 {
 		ev.Violation = Malformed
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	t.sent++
@@ -117,7 +117,7 @@ func (t *Tracker) early(p Packet, ev *Event) {
 		return
 	}
 	if t.queued == maxPending || g == answerUnknown {
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	t.sent++

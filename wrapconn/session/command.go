@@ -98,9 +98,3 @@ func (c Command) grammar() grammar {
 	}
 	return answerUnknown
 }
-
-// Executes reports whether the command runs a statement of the user's, so that
-// "was it executed?" is a question worth an answer.
-func (c Command) Executes() bool {
-	return c == ComQuery || c == ComStmtExecute || c == ComStmtBulkExecute
-}

@@ -1,11 +1,10 @@
-package session_test
+package session
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // The connection phase, in the forms that servers and plugins give it.
@@ -15,7 +14,7 @@ func TestConnectionPhase(t *testing.T) {
 	// Behind the SSLRequest the ids go on inside TLS.
 	inTLS := []line{
 		server(0, d.greeting(), KindGreeting, PhaseLogin), client(1, login(d.caps, 0, true), KindSSLRequest, PhaseTLS),
-		client(2, login(d.caps|ClientSSL, 0, false), KindLogin, PhaseAuth),
+		client(2, login(d.caps|clientSSL, 0, false), KindLogin, PhaseAuth),
 	}
 	for _, tt := range []struct {
 		name  string
@@ -66,8 +65,8 @@ func TestGreeting(t *testing.T) {
 	var tr Tracker
 	play(t, &tr, server(0, mariaBoth.greeting(), KindGreeting, PhaseLogin))
 	g := tr.Greeting()
-	if !g.MariaDB() || g.ConnectionID != 77 || g.AuthPlugin != "mysql_native_password" || g.Protocol != 10 ||
-		g.Version != "5.5.5-10.11.19-MariaDB" || g.Extended != mariaBoth.ext || g.Capabilities != mariaBoth.caps|ClientSSL {
+	if !g.MariaDB() || g.ConnectionID != 77 || g.AuthPlugin != "mysql_native_password" || g.protocol != 10 ||
+		g.Version != "5.5.5-10.11.19-MariaDB" || g.extended != mariaBoth.ext || g.capabilities != mariaBoth.caps|clientSSL {
 		t.Errorf("%+v", g)
 	}
 
@@ -75,8 +74,8 @@ func TestGreeting(t *testing.T) {
 	old := "\x0a4.0.30\x00\x01\x00\x00\x0012345678\x00\x2c\x00"
 	tr = Tracker{}
 	play(t, &tr, server(0, old, KindGreeting, PhaseLogin))
-	if tr.Greeting().Capabilities != 0x2c {
-		t.Errorf("flags %#x", tr.Greeting().Capabilities)
+	if tr.Greeting().capabilities != 0x2c {
+		t.Errorf("flags %#x", tr.Greeting().capabilities)
 	}
 
 	// Everything shorter than a greeting must be refused: the driver would run past its end.
@@ -117,14 +116,14 @@ func TestClientSpeaksFirst(t *testing.T) {
 
 func TestCompression(t *testing.T) {
 	for _, tt := range []struct {
-		asked      Capabilities
+		asked      capabilities
 		zlib, zstd bool
 	}{
 		{0, false, false},
-		{ClientCompress, true, false},
-		{ClientZstdCompression, false, true},
+		{clientCompress, true, false},
+		{clientZstdCompression, false, true},
 		// Which of them the server takes is not known; neither is looked into.
-		{ClientCompress | ClientZstdCompression, false, false},
+		{clientCompress | clientZstdCompression, false, false},
 	} {
 		d := classic
 		d.caps |= tt.asked
@@ -135,7 +134,7 @@ func TestCompression(t *testing.T) {
 	}
 	// Not agreed on unless both have it.
 	var tr Tracker
-	play(t, &tr, server(0, classic.greeting(), KindGreeting, PhaseLogin), client(1, login(classic.caps|ClientCompress, 0, false), KindLogin, PhaseAuth))
+	play(t, &tr, server(0, classic.greeting(), KindGreeting, PhaseLogin), client(1, login(classic.caps|clientCompress, 0, false), KindLogin, PhaseAuth))
 	if tr.Compressed() {
 		t.Error("the server does not offer compression")
 	}

@@ -1,11 +1,10 @@
-package session_test
+package session
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // maxLen is the length of a packet that the next one continues.
@@ -74,24 +73,24 @@ func play(tb testing.TB, t *Tracker, lines ...line) {
 // dialect is what the two sides have agreed on.
 type dialect struct {
 	name    string
-	caps    Capabilities
-	ext     Extended
+	caps    capabilities
+	ext     extended
 	mariaDB bool
 }
 
-const baseCaps = ClientMySQL | ClientProtocol41
+const baseCaps = clientMySQL | clientProtocol41
 
 var (
 	classic    = dialect{name: "MySQL with EOF", caps: baseCaps}
-	deprecated = dialect{name: "MySQL without EOF", caps: baseCaps | ClientDeprecateEOF}
-	maria      = dialect{name: "MariaDB with EOF", caps: ClientProtocol41, mariaDB: true}
-	mariaCache = dialect{name: "MariaDB with EOF, cached metadata", caps: ClientProtocol41, ext: ExtendedCacheMetadata, mariaDB: true}
-	mariaBoth  = dialect{name: "MariaDB without EOF, cached metadata", caps: ClientProtocol41 | ClientDeprecateEOF, ext: ExtendedCacheMetadata | ExtendedProgress, mariaDB: true}
+	deprecated = dialect{name: "MySQL without EOF", caps: baseCaps | clientDeprecateEOF}
+	maria      = dialect{name: "MariaDB with EOF", caps: clientProtocol41, mariaDB: true}
+	mariaCache = dialect{name: "MariaDB with EOF, cached metadata", caps: clientProtocol41, ext: extendedCacheMetadata, mariaDB: true}
+	mariaBoth  = dialect{name: "MariaDB without EOF, cached metadata", caps: clientProtocol41 | clientDeprecateEOF, ext: extendedCacheMetadata | extendedProgress, mariaDB: true}
 
 	dialects = []dialect{classic, deprecated, maria, mariaCache, mariaBoth}
 )
 
-func (d dialect) eof() bool { return d.caps&ClientDeprecateEOF == 0 }
+func (d dialect) eof() bool { return d.caps&clientDeprecateEOF == 0 }
 
 func (d dialect) greeting() string {
 	version := "9.7.4"
@@ -99,14 +98,14 @@ func (d dialect) greeting() string {
 		version = "5.5.5-10.11.19-MariaDB"
 	}
 	return string(mysqltest.GreetingPayload(mysqltest.GreetingOptions{
-		Version: version, ThreadID: 77, Capabilities: uint32(d.caps | ClientSSL), MariaDB: uint32(d.ext),
+		Version: version, ThreadID: 77, Capabilities: uint32(d.caps | clientSSL), MariaDB: uint32(d.ext),
 	}))
 }
 
 // login is a HandshakeResponse41; with ssl, the SSLRequest, which is its head.
-func login(c Capabilities, x Extended, ssl bool) string {
+func login(c capabilities, x extended, ssl bool) string {
 	if ssl {
-		c |= ClientSSL
+		c |= clientSSL
 	}
 	b := make([]byte, 32)
 	for i := range 4 {
@@ -128,8 +127,8 @@ func (d dialect) loggedIn(tb testing.TB) *Tracker {
 		client(1, login(d.caps, d.ext, false), KindLogin, PhaseAuth),
 		server(2, okay(0), KindOK, PhaseReady).done(),
 	)
-	if c, x := t.Capabilities(); c != d.caps || x != d.ext {
-		tb.Fatalf("capabilities %b, %b; want %b, %b", c, x, d.caps, d.ext)
+	if t.caps != d.caps || t.ext != d.ext {
+		tb.Fatalf("capabilities %b, %b; want %b, %b", t.caps, t.ext, d.caps, d.ext)
 	}
 	return t
 }
@@ -157,7 +156,7 @@ var column = string(mysqltest.ColumnPayload(mysqltest.Column{Name: "c"}))
 // head is the packet in front of n column definitions that follow.
 func (d dialect) head(n int) string {
 	b := mysqltest.AppendLenEncInt(nil, uint64(n))
-	if d.ext&ExtendedCacheMetadata != 0 {
+	if d.ext&extendedCacheMetadata != 0 {
 		b = append(b, 1)
 	}
 	return string(b)
@@ -192,7 +191,7 @@ func (d dialect) result(seq, columns, rows int, status uint16) ([]line, int) {
 	}
 	p, k := d.rowsEnd(status)
 	end := server(seq, p, k, PhaseReady).done()
-	if status&StatusMoreResultsExists != 0 {
+	if status&statusMoreResultsExists != 0 {
 		end = server(seq, p, k, PhaseMoreResults)
 	}
 	return append(out, end), seq + 1

@@ -1,11 +1,9 @@
-package session_test
+package session
 
 import (
 	"fmt"
 	"strings"
 	"testing"
-
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // Every value of every enumeration has a name of its own, and what is none says so.

@@ -1,9 +1,7 @@
-package session_test
+package session
 
 import (
 	"testing"
-
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 func TestDistance(t *testing.T) {

@@ -53,11 +53,11 @@ func validError(p []byte) bool {
 
 // Greeting is what a server says of itself in its first packet.
 type Greeting struct {
-	Protocol     uint8
+	protocol     uint8
 	Version      string
 	ConnectionID uint32
-	Capabilities Capabilities
-	Extended     Extended
+	capabilities capabilities
+	extended     extended
 	AuthPlugin   string // the server's default
 }
 
@@ -74,9 +74,9 @@ func parseGreeting(p []byte) (g Greeting, ok bool) {
 	if len(p) == 0 {
 		return g, false
 	}
-	g.Protocol = p[0]
+	g.protocol = p[0]
 	end := bytes.IndexByte(p, 0)
-	if g.Protocol != 10 || end < 1 {
+	if g.protocol != 10 || end < 1 {
 		return g, false
 	}
 	g.Version = string(p[1:end])
@@ -85,7 +85,7 @@ func parseGreeting(p []byte) (g Greeting, ok bool) {
 		return g, false
 	}
 	g.ConnectionID = binary.LittleEndian.Uint32(p)
-	g.Capabilities = Capabilities(binary.LittleEndian.Uint16(p[13:]))
+	g.capabilities = capabilities(binary.LittleEndian.Uint16(p[13:]))
 	p = p[15:]
 	if len(p) == 0 {
 		return g, true // a server of before 4.1 ends here
@@ -94,9 +94,9 @@ func parseGreeting(p []byte) (g Greeting, ok bool) {
 	if len(p) < fixed+13 {
 		return g, false
 	}
-	g.Capabilities |= Capabilities(binary.LittleEndian.Uint16(p[3:])) << 16
-	if g.Capabilities&ClientMySQL == 0 {
-		g.Extended = Extended(binary.LittleEndian.Uint32(p[12:]))
+	g.capabilities |= capabilities(binary.LittleEndian.Uint16(p[3:])) << 16
+	if g.capabilities&clientMySQL == 0 {
+		g.extended = extended(binary.LittleEndian.Uint32(p[12:]))
 	}
 	plugin := p[fixed+13:]
 	if i := bytes.IndexByte(plugin, 0); i >= 0 {
@@ -108,15 +108,15 @@ func parseGreeting(p []byte) (g Greeting, ok bool) {
 
 // login reads the flags of a login or an SSLRequest.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html
-func parseLogin(p []byte) (c Capabilities, x Extended, ok bool) {
+func parseLogin(p []byte) (c capabilities, x extended, ok bool) {
 	if len(p) < 32 {
 		return 0, 0, false
 	}
-	c = Capabilities(binary.LittleEndian.Uint32(p))
-	if c&ClientMySQL == 0 {
-		x = Extended(binary.LittleEndian.Uint32(p[28:]))
+	c = capabilities(binary.LittleEndian.Uint32(p))
+	if c&clientMySQL == 0 {
+		x = extended(binary.LittleEndian.Uint32(p[28:]))
 	}
-	return c, x, c&ClientProtocol41 != 0
+	return c, x, c&clientProtocol41 != 0
 }
 
 // lenenc reads a length-encoded integer and returns how many bytes it took, 0

@@ -1,11 +1,9 @@
-package session_test
+package session
 
 import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // dice makes choices from the bytes of a fuzzer; behind their end all are 0.
@@ -57,7 +55,7 @@ var serverPayloads = []string{
 
 var clientPayloads = []string{
 	"", "\x03q", "\x16q", "\x17q", "\x18d", "\x19\x01", "\x1a", "\x1c", "\x11u", "\x04t", "\x09", "\x0e", "\x1f", "\x01", "\x12",
-	login(baseCaps, 0, false), login(baseCaps|ClientDeprecateEOF, 0, false), login(baseCaps, 0, true),
+	login(baseCaps, 0, false), login(baseCaps|clientDeprecateEOF, 0, false), login(baseCaps, 0, true),
 }
 
 // Whatever passes: no panic, a phase that exists, a number of answers that can

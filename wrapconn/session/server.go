@@ -93,11 +93,11 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 	if len(p.Prefix) < 3 {
 		ev.Violation = Malformed
 		t.number(p, ev)
-		t.Untrack()
+		t.untrack()
 		return
 	}
 	ev.ErrorCode = binary.LittleEndian.Uint16(p.Prefix[1:])
-	if ev.ErrorCode == progressErrCode && t.ext&ExtendedProgress != 0 {
+	if ev.ErrorCode == progressErrCode && t.ext&extendedProgress != 0 {
 		// https://mariadb.com/kb/en/progress-reporting/
 		ev.Kind, ev.ErrorCode = KindProgress, 0
 		t.number(p, ev)

@@ -28,8 +28,8 @@ type Tracker struct {
 	last      Direction // who spoke last
 
 	greeting Greeting
-	caps     Capabilities // negotiated: both sides have it
-	ext      Extended
+	caps     capabilities // negotiated: both sides have it
+	ext      extended
 	tls      bool // SSLRequest was seen
 	foreign  bool // a dialect that is not followed
 	lenient  bool // inner ids of a compressed conversation: informative only
@@ -52,7 +52,6 @@ type Tracker struct {
 	queue   [maxPending]pending // commands sent while an answer was outstanding
 	queued  int
 	sent    uint64
-	done    uint64
 	lastERR uint16
 	lost    uint64 // times that the conversation became untracked
 }
@@ -75,9 +74,6 @@ func (t *Tracker) Expected() uint8 { return t.next }
 
 // Greeting returns what the server said of itself.
 func (t *Tracker) Greeting() *Greeting { return &t.greeting }
-
-// Capabilities returns what both sides agreed on; zero before the login.
-func (t *Tracker) Capabilities() (Capabilities, Extended) { return t.caps, t.ext }
 
 // Command returns the command whose answer is on the wire or was the last.
 func (t *Tracker) Command() Command { return t.cmd }
@@ -113,7 +109,7 @@ func (t *Tracker) AnswerFailed() (code uint16, failed bool) { return t.lastERR, 
 func (t *Tracker) Lost() uint64 { return t.lost }
 
 // InTransaction reports what the server said last about a transaction.
-func (t *Tracker) InTransaction() bool { return t.status&StatusInTransaction != 0 }
+func (t *Tracker) InTransaction() bool { return t.status&statusInTransaction != 0 }
 
 // Infile returns how many bytes of a LOCAL INFILE the client sent in the last
 // exchange.
@@ -133,12 +129,12 @@ func (t *Tracker) TLS() bool { return t.tls }
 // Compressed reports whether both sides agreed on the zlib compressed protocol.
 // It takes effect behind the OK that ends the login.
 func (t *Tracker) Compressed() bool {
-	return t.caps&ClientCompress != 0 && t.caps&ClientZstdCompression == 0
+	return t.caps&clientCompress != 0 && t.caps&clientZstdCompression == 0
 }
 
 // Zstd reports whether the sides agreed on zstd compression, which is not
 // looked into.
-func (t *Tracker) Zstd() bool { return t.caps&ClientZstdCompression != 0 && t.caps&ClientCompress == 0 }
+func (t *Tracker) Zstd() bool { return t.caps&clientZstdCompression != 0 && t.caps&clientCompress == 0 }
 
 // Lenient makes the ids of packets informative: inside the compressed protocol
 // servers disagree on them.
@@ -147,8 +143,8 @@ func (t *Tracker) Lenient() { t.lenient = true }
 // Opaque tells the tracker that it will see no more packets.
 func (t *Tracker) Opaque() { t.phase = PhaseOpaque }
 
-// Untrack gives up following until the next command.
-func (t *Tracker) Untrack() {
+// untrack gives up following until the next command.
+func (t *Tracker) untrack() {
 	if t.phase != PhaseUntracked && t.phase != PhaseOpaque {
 		t.lost++
 	}
@@ -218,7 +214,6 @@ func (t *Tracker) ready() { t.phase, t.next = PhaseReady, 0 }
 // meanwhile, its answer is due now.
 func (t *Tracker) answered(ev *Event) {
 	ev.Done = true
-	t.done++
 	if t.queued == 0 {
 		t.ready()
 		return
@@ -241,7 +236,7 @@ func (t *Tracker) begin(cmd Command, next uint8) {
 	case answerQuit:
 		t.phase = PhaseQuit
 	case answerUnknown:
-		t.Untrack()
+		t.untrack()
 	default:
 		t.phase = PhaseCommand
 	}

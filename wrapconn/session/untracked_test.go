@@ -1,9 +1,7 @@
-package session_test
+package session
 
 import (
 	"testing"
-
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // What is outside the grammar is not followed until the next command, and
@@ -47,7 +45,7 @@ func TestPacketBehindQuit(t *testing.T) {
 // A login of protocol 3.20, or one that only its server understands: the
 // dialect that follows is not known either, so it is never followed.
 func TestForeignLogin(t *testing.T) {
-	for _, payload := range []string{"\x85\xa6\x00\x00\x00user\x00", login(ClientMySQL, 0, false), ""} {
+	for _, payload := range []string{"\x85\xa6\x00\x00\x00user\x00", login(clientMySQL, 0, false), ""} {
 		var tr Tracker
 		play(t, &tr, server(0, d0greeting, KindGreeting, PhaseLogin), client(1, payload, KindUnknown, PhaseUntracked),
 			server(2, okay(0), KindUnknown, PhaseUntracked), client(0, "\x03SELECT 1", KindUnknown, PhaseUntracked),
@@ -62,7 +60,7 @@ func TestOpaque(t *testing.T) {
 	tr := deprecated.loggedIn(t)
 	tr.Opaque()
 	play(t, tr, client(7, "\x00", KindUnknown, PhaseOpaque), server(3, errPacket(1064), KindUnknown, PhaseOpaque))
-	tr.Untrack()
+	tr.untrack()
 	if tr.Lost() != 0 {
 		t.Error("what is not seen cannot be lost")
 	}

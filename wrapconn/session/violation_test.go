@@ -1,9 +1,7 @@
-package session_test
+package session
 
 import (
 	"testing"
-
-	. "github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // Every violation, with the id that was due and where it leaves the
@@ -14,7 +12,7 @@ func TestViolations(t *testing.T) {
 	prepare := join(command(ComStmtPrepare, "SELECT ?", PhaseCommand),
 		server(1, "\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", KindPrepareOK, PhasePrepare), server(2, column, KindParameter, PhasePrepare))
 	file := join(query, server(1, "\xfbfile", KindLocalInfile, PhaseLocalInfile))
-	multi := join(query, server(1, okay(StatusMoreResultsExists), KindOK, PhaseMoreResults))
+	multi := join(query, server(1, okay(statusMoreResultsExists), KindOK, PhaseMoreResults))
 
 	for _, tt := range []struct {
 		name  string
@@ -138,7 +136,7 @@ func TestTruncated(t *testing.T) {
 		{"rows", join(query, c), Truncated, Truncated},
 		{"prepare", join(command(ComStmtPrepare, "", PhaseCommand), server(1, "\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00", KindPrepareOK, PhasePrepare)), Truncated, Truncated},
 		{"local infile", join(query, server(1, "\xfbfile", KindLocalInfile, PhaseLocalInfile)), Truncated, Truncated},
-		{"more results", join(query, server(1, okay(StatusMoreResultsExists), KindOK, PhaseMoreResults)), Truncated, Truncated},
+		{"more results", join(query, server(1, okay(statusMoreResultsExists), KindOK, PhaseMoreResults)), Truncated, Truncated},
 		{"change user", []line{command(ComChangeUser, "", PhaseAuth)}, Truncated, Truncated},
 		{"quit", []line{command(ComQuit, "", PhaseQuit)}, None, None},
 		{"farewell", join(query, server(0, errPacket(1053), KindERR, PhaseClosed).breaks(MisnumberedError, 1).err(1053)), None, None},
