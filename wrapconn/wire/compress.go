@@ -35,7 +35,7 @@ type Inflater struct {
 	broken   bool   // Corrupt was called
 	inflated uint64 // bytes that were inflated, ever; tests look at it
 
-	header [FrameHeaderLen]byte
+	header [frameHeaderLen]byte
 }
 
 var _ Sink = (*Inflater)(nil)
@@ -57,20 +57,17 @@ func (f *Inflater) Init(inner Sink, h FrameHandler) { f.inner, f.h = inner, h }
 // The stream is between two packets if the inner Reader misses nothing either.
 func (f *Inflater) Missing() int {
 	if f.have > 0 {
-		return FrameHeaderLen - f.have
+		return frameHeaderLen - f.have
 	}
 	return int(f.left)
 }
-
-// Broken reports whether Corrupt was called: inner sees nothing any more.
-func (f *Inflater) Broken() bool { return f.broken }
 
 // Wants implements Sink.
 func (f *Inflater) Wants() (skip, want int) {
 	left := int(f.left)
 	switch {
 	case left == 0:
-		return 0, FrameHeaderLen - f.have
+		return 0, frameHeaderLen - f.have
 	case f.body == bodyStored:
 		skip, want = f.inner.Wants()
 		if skip < left {
@@ -79,7 +76,7 @@ func (f *Inflater) Wants() (skip, want int) {
 	case f.body == bodyCollected:
 		return 0, min(left, f.stage-len(f.buf))
 	}
-	return left, FrameHeaderLen
+	return left, frameHeaderLen
 }
 
 // Skip implements Sink.
@@ -117,12 +114,12 @@ func (f *Inflater) Feed(b []byte) int {
 }
 
 func (f *Inflater) feedHeader(b []byte) []byte {
-	if f.have == 0 && len(b) >= FrameHeaderLen {
+	if f.have == 0 && len(b) >= frameHeaderLen {
 		f.begin(parseFrameHeader(b))
-		return b[FrameHeaderLen:]
+		return b[frameHeaderLen:]
 	}
 	n := copy(f.header[f.have:], b)
-	if f.have += n; f.have == FrameHeaderLen {
+	if f.have += n; f.have == frameHeaderLen {
 		f.have = 0
 		f.begin(parseFrameHeader(f.header[:]))
 	}

@@ -45,7 +45,7 @@ func TestInflaterAllocatesNothingForStored(t *testing.T) {
 func TestInflaterAllocatesLittleForCompressed(t *testing.T) {
 	frame := compressed(0, rowsStream(256, 40), 6)
 	library := testing.AllocsPerRun(50, func() {
-		u, _ := openUnzipper(frame[FrameHeaderLen:])
+		u, _ := openUnzipper(frame[frameHeaderLen:])
 		for err := error(nil); err == nil; {
 			_, err = u.z.Read(u.out[:])
 		}

@@ -1,10 +1,10 @@
 package wire
 
-// FrameHeaderLen is the length of the header of a compressed frame: three bytes
+// frameHeaderLen is the length of the header of a compressed frame: three bytes
 // of body length, least significant first, the sequence id, and three bytes of
 // the body's length before compression.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_compression_packet.html
-const FrameHeaderLen = 7
+const frameHeaderLen = 7
 
 // FrameHeader is the header of one compressed frame. What the manual calls a
 // compressed packet is called a frame here: packets are what is inside.
@@ -15,7 +15,7 @@ type FrameHeader struct {
 }
 
 func parseFrameHeader(b []byte) FrameHeader {
-	_ = b[FrameHeaderLen-1]
+	_ = b[frameHeaderLen-1]
 	return FrameHeader{Length: uint24(b), Seq: b[3], Inflated: uint24(b[4:])}
 }
 

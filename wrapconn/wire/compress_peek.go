@@ -48,12 +48,12 @@ type Peeked struct {
 // The checksum of a body is not looked at unless the packet reaches its end.
 func PeekFrames(b, scratch []byte) (p Peeked, s PeekStatus) {
 	inner := scratch[:0:min(len(scratch), PeekLen)]
-	for first := true; len(b) >= FrameHeaderLen; first = false {
+	for first := true; len(b) >= frameHeaderLen; first = false {
 		h := parseFrameHeader(b)
 		if first {
 			p.Frame = h
 		}
-		b = b[FrameHeaderLen:]
+		b = b[frameHeaderLen:]
 		body := b[:min(int(h.Length), len(b))]
 		b = b[len(body):]
 		whole := len(body) == int(h.Length)

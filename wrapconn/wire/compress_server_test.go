@@ -82,8 +82,8 @@ func (d *direction) compare(t *testing.T) (payload int, zipped int) {
 	for b := d.raw.Bytes(); len(b) > 0; {
 		h := parseFrameHeader(b)
 		frames = append(frames, h)
-		body := b[FrameHeaderLen:][:h.Length]
-		b = b[FrameHeaderLen+len(body):]
+		body := b[frameHeaderLen:][:h.Length]
+		b = b[frameHeaderLen+len(body):]
 		if h.Inflated > 0 {
 			z, err := zlib.NewReader(bytes.NewReader(body))
 			if err == nil {

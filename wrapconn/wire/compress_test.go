@@ -89,7 +89,7 @@ func newInflation() *inflation {
 // whole checks that a stream was seen to its end without complaint.
 func (i *inflation) whole(t *testing.T, frames []FrameHeader, packets []seen) {
 	t.Helper()
-	if len(i.corrupt) > 0 || i.f.Broken() {
+	if len(i.corrupt) > 0 || i.f.broken {
 		t.Fatalf("corrupt: %v", i.corrupt)
 	}
 	if !slices.Equal(i.frames, frames) {
@@ -285,7 +285,7 @@ func TestInflaterPassesSkipThrough(t *testing.T) {
 	fed := 0
 	feedWanted(t, &countingSink{Sink: &i.f, fed: &fed}, stream)
 	same(t, i.all, parse(payload, ShortPrefix))
-	if want := 4*FrameHeaderLen + HeaderLen + PrefixLen; fed != want {
+	if want := 4*frameHeaderLen + HeaderLen + PrefixLen; fed != want {
 		t.Errorf("%d bytes were fed, want %d", fed, want)
 	}
 	if i.f.Missing() != 0 || i.r.Missing() != 0 {
@@ -303,13 +303,13 @@ func TestInflaterMissing(t *testing.T) {
 				switch {
 				case n == 0:
 					want = 0
-				case n < FrameHeaderLen:
-					want = FrameHeaderLen - n
+				case n < frameHeaderLen:
+					want = frameHeaderLen - n
 				}
 				if got := i.f.Missing(); got != want {
 					t.Fatalf("after %d bytes %d missing, want %d", n, got, want)
 				}
-				if n > FrameHeaderLen && name == "compressed" && i.r.Missing() != 0 {
+				if n > frameHeaderLen && name == "compressed" && i.r.Missing() != 0 {
 					t.Fatalf("after %d bytes of an incomplete body the packet had begun", n)
 				}
 				i.f.Feed(frame[n : n+1])
@@ -378,7 +378,7 @@ func TestInflaterCorrupt(t *testing.T) {
 			for _, sizes := range [][]byte{nil, {1}, {20}} {
 				i := newInflation()
 				feedSplit(t, &i.f, append(slices.Clone(c.frame), next...), sizes)
-				if !slices.Equal(i.corrupt, []Corruption{c.want}) || !i.f.Broken() {
+				if !slices.Equal(i.corrupt, []Corruption{c.want}) || !i.f.broken {
 					t.Fatalf("told %v, want %v", i.corrupt, c.want)
 				}
 				if len(i.frames) != 3 || i.f.Missing() != 0 || i.f.buf != nil {
@@ -418,7 +418,7 @@ func TestInflaterBomb(t *testing.T) {
 	rows := bytes.Repeat(packetOf(0, 251, 1), MaxPayload/255)
 	z := zlibOf(bytes.Repeat(rows, 2), 1) // 32 MiB
 	for _, announced := range []int{1, 1000, 1 << 20, len(rows)} {
-		for _, piece := range []int{len(z) + FrameHeaderLen, 10000} {
+		for _, piece := range []int{len(z) + frameHeaderLen, 10000} {
 			i := newInflation()
 			i.runs = true
 			for b := deflated(0, z, announced); len(b) > 0; {
@@ -536,33 +536,15 @@ func FuzzInflaterStream(f *testing.F) {
 	})
 }
 
-func TestNegotiatedCompression(t *testing.T) {
-	const zl, zs = clientCompress, clientZstd
-	for _, c := range []struct {
-		server, client uint32
-		want           Compression
-	}{
-		{0, 0, CompressionNone}, {zl, 0, CompressionNone}, {0, zl, CompressionNone}, {zl, zs, CompressionNone},
-		{zl, zl, CompressionZlib}, {zl | zs, zl | zs, CompressionZlib}, {zs, zs, CompressionZstd}, {zs, zl | zs, CompressionZstd},
-	} {
-		if got := NegotiatedCompression(c.server|1, c.client|2); got != c.want {
-			t.Errorf("server %#x, client %#x: %v, want %v", c.server, c.client, got, c.want)
-		}
-	}
-}
-
 func TestCompressionNames(t *testing.T) {
 	names := map[string]bool{}
-	for c := range Compression(4) {
-		names[fmt.Sprint("algorithm ", c)] = true
-	}
 	for c := range CorruptEnded + 2 {
 		names[fmt.Sprint("corruption ", c)] = true
 	}
 	for s := range PeekCorrupt + 2 {
 		names[fmt.Sprint("peek ", s)] = true
 	}
-	if want := 4 + int(CorruptEnded) + 2 + int(PeekCorrupt) + 2; len(names) != want {
+	if want := int(CorruptEnded) + 2 + int(PeekCorrupt) + 2; len(names) != want {
 		t.Errorf("%d different names of %d: %v", len(names), want, names)
 	}
 }

@@ -49,21 +49,13 @@ func NewTLS(client, server Sink, ev TLSEvents) *TLS {
 func (t *TLS) SetSink(from TLSSide, s Sink) { t.half(from).setSink(s) }
 
 // FeedClient takes the next bytes that the client sent.
-func (t *TLS) FeedClient(b []byte) { t.feed(&t.client, b) }
+func (t *TLS) FeedClient(b []byte) { t.client.feed(b) }
 
 // FeedServer takes the next bytes that the server sent.
-func (t *TLS) FeedServer(b []byte) { t.feed(&t.server, b) }
-
-func (t *TLS) feed(h *tlsHalf, b []byte) {
-	h.counts.Bytes += uint64(len(b))
-	h.feed(b)
-}
+func (t *TLS) FeedServer(b []byte) { t.server.feed(b) }
 
 // Info returns what is known.
 func (t *TLS) Info() TLSInfo { return t.info }
-
-// Counts returns what passed from one side.
-func (t *TLS) Counts(from TLSSide) TLSCounts { return t.half(from).counts }
 
 // Format keeps the secrets out of whatever prints a TLS, with any verb.
 func (t *TLS) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "TLS(%v)", t.info.State) }

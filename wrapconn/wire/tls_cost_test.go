@@ -165,12 +165,12 @@ func BenchmarkTLSFeed(b *testing.B) {
 		} {
 			b.Run(c.name, func(b *testing.B) {
 				r := newTLSRepeat(suite, c.write)
-				before := r.h.counts.Records
+				before := r.h.records
 				b.ReportAllocs()
 				for b.Loop() {
 					r.feed(c.pieces)
 				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(r.h.counts.Records-before), "ns/record")
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(r.h.records-before), "ns/record")
 			})
 		}
 	})

@@ -53,9 +53,9 @@ func (h *tlsHalf) messages(p []byte) {
 // tlsNeeded is how much of the body of a message is looked at.
 func tlsNeeded(typ TLSMessage) int {
 	switch typ {
-	case TLSClientHello:
+	case tlsMsgClientHello:
 		return 2 + tlsRandomLen
-	case TLSServerHello:
+	case tlsMsgServerHello:
 		return tlsMaxHello
 	}
 	return 0
@@ -75,9 +75,9 @@ func (h *tlsHalf) message(typ TLSMessage, body []byte, length int) {
 // messagePlain is a message before anything is encrypted.
 func (h *tlsHalf) messagePlain(typ TLSMessage, body []byte, length int) {
 	switch {
-	case typ == TLSClientHello && h.side == TLSClient:
+	case typ == tlsMsgClientHello && h.side == TLSClient:
 		h.t.clientHello(body)
-	case typ == TLSServerHello && h.side == TLSServer:
+	case typ == tlsMsgServerHello && h.side == TLSServer:
 		if length > tlsMaxHello {
 			h.t.fail(fmt.Sprintf("a ServerHello of %d bytes", length))
 			return
@@ -90,7 +90,7 @@ func (h *tlsHalf) messagePlain(typ TLSMessage, body []byte, length int) {
 // Finished of TLS 1.2. That they are what they must be shows that the keys fit.
 func (h *tlsHalf) messageEncrypted(typ TLSMessage, length int) {
 	switch typ {
-	case TLSFinished:
+	case tlsMsgFinished:
 		want := 12 // verify_data, RFC 5246 section 7.4.9
 		if h.t.is13() {
 			want = h.t.suite.hashLen() // RFC 8446 section 4.4.4
@@ -107,7 +107,7 @@ func (h *tlsHalf) messageEncrypted(typ TLSMessage, length int) {
 		}
 		h.t.settle()
 		return
-	case TLSEncryptedExtensions, TLSCertificateRequest, TLSCertificate, TLSCompressedCertificate, TLSCertificateVerify:
+	case tlsMsgEncryptedExtensions, tlsMsgCertificateRequest, tlsMsgCertificate, tlsMsgCompressedCertificate, tlsMsgCertificateVerify:
 		if h.t.is13() {
 			return
 		}
@@ -118,15 +118,15 @@ func (h *tlsHalf) messageEncrypted(typ TLSMessage, length int) {
 // messageLate is a message after the handshake. RFC 8446 section 4.6.
 func (h *tlsHalf) messageLate(typ TLSMessage, length int) {
 	switch {
-	case !h.t.is13() && typ == TLSHelloRequest && h.side == TLSServer:
+	case !h.t.is13() && typ == tlsMsgHelloRequest && h.side == TLSServer:
 		// The client may refuse; if not, its ClientHello comes next.
 	case !h.t.is13():
 		h.t.fail("renegotiation")
 		return
-	case typ == TLSKeyUpdate && length == 1:
+	case typ == tlsMsgKeyUpdate && length == 1:
 		h.epoch.update()
-	case typ == TLSNewSessionTicket && h.side == TLSServer, typ == TLSCertificateRequest && h.side == TLSServer:
-	case typ == TLSCertificate, typ == TLSCertificateVerify, typ == TLSFinished:
+	case typ == tlsMsgNewSessionTicket && h.side == TLSServer, typ == tlsMsgCertificateRequest && h.side == TLSServer:
+	case typ == tlsMsgCertificate, typ == tlsMsgCertificateVerify, typ == tlsMsgFinished:
 		// Authentication after the handshake, RFC 8446 section 4.6.2; it does
 		// not change the keys.
 		if h.side == TLSServer {

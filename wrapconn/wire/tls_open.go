@@ -143,7 +143,7 @@ func (h *tlsHalf) control(typ tlsRecordType, p []byte) {
 // completeDropped ends a record of which only the tail was kept.
 func (h *tlsHalf) completeDropped() {
 	h.have = 0
-	h.counts.Records++
+	h.records++
 	if h.t.opaque() {
 		return
 	}

@@ -72,14 +72,14 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 		buf := *s.buf
 		s.buf = &buf
 	}
-	before := s.counts.Records
+	before := s.records
 	s.feed(b)
 
 	r := TLSPeek{Plain: p.plain, Alert: p.alert, Closed: p.closed}
 	if s.framing == tlsFramed && s.have == tlsHeaderLen {
 		r.Missing = s.length - s.got
 	}
-	switch records := s.counts.Records - before; {
+	switch records := s.records - before; {
 	case s.framing == tlsRaw:
 		r.Kind = TLSPeekNotTLS
 	case len(p.plain) > 0 || p.skipped:

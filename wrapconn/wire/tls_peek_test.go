@@ -42,7 +42,7 @@ func TestTLSPeekKinds(t *testing.T) {
 	}{
 		{name: "nothing", write: func(*tlsScript) {}, kind: TLSPeekIncomplete},
 		{name: "ticket and key update", kind: TLSPeekPostHandshake, write: func(s *tlsScript) {
-			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSNewSessionTicket, s.noise(200))))
+			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgNewSessionTicket, s.noise(200))))
 			s.keyUpdate(TLSServer)
 		}},
 		{name: "farewell", kind: TLSPeekData, plain: farewell, closed: true, write: func(s *tlsScript) {
@@ -61,14 +61,14 @@ func TestTLSPeekKinds(t *testing.T) {
 		c.write(s)
 		b := s.bytesFrom(TLSServer)
 		b = b[:len(b)-c.cut]
-		before := w.t.Counts(TLSServer)
+		before := w.t.server.records
 		for range 2 { // it must not change anything
 			p := w.t.PeekServer(b)
 			if p.Kind != c.kind || !bytes.Equal(p.Plain, c.plain) || p.Closed != c.closed {
 				t.Errorf("%s: got %v, closed %v, %q", c.name, p.Kind, p.Closed, p.Plain)
 			}
 		}
-		if len(w.late)+len(w.alerts)+len(w.opaque)+len(w.rec[TLSServer].all) > 0 || w.raw != nil || w.t.Counts(TLSServer) != before {
+		if len(w.late)+len(w.alerts)+len(w.opaque)+len(w.rec[TLSServer].all) > 0 || w.raw != nil || w.t.server.records != before {
 			t.Errorf("%s: the peek had an effect", c.name)
 		}
 	}

@@ -79,9 +79,9 @@ type tlsHalf struct {
 	tail   [tlsTailLen]byte // its last bytes
 	padded bool             // this side pads records, TLS 1.3
 
-	epoch  tlsEpoch
-	msg    tlsPartial
-	counts TLSCounts
+	epoch   tlsEpoch
+	msg     tlsPartial
+	records uint64 // complete ones, seen through or not
 }
 
 func (h *tlsHalf) visible() bool { return h.phase == tlsDone && h.epoch.ready }
@@ -259,7 +259,7 @@ func (h *tlsHalf) keepTail(p []byte) {
 // complete looks at a whole record.
 func (h *tlsHalf) complete(body []byte) {
 	h.have = 0
-	h.counts.Records++
+	h.records++
 	h.record(tlsRecordType(h.header[0]), body)
 }
 

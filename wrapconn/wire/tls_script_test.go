@@ -137,7 +137,7 @@ func (s *tlsScript) sealedHandshake(from TLSSide) func([]byte) []byte {
 
 func (s *tlsScript) clientHello() []byte {
 	b := append([]byte{3, 3}, s.random[TLSClient][:]...)
-	return handshakeMessage(TLSClientHello, append(b, s.noise(1800)...)) // a post-quantum key share
+	return handshakeMessage(tlsMsgClientHello, append(b, s.noise(1800)...)) // a post-quantum key share
 }
 
 func (s *tlsScript) serverHello(random [tlsRandomLen]byte) []byte {
@@ -151,7 +151,7 @@ func (s *tlsScript) serverHello(random [tlsRandomLen]byte) []byte {
 		ext = append(ext, 0, tlsSupportedVersions, 0, 2, 3, 4)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(ext)))
-	return handshakeMessage(TLSServerHello, append(b, ext...))
+	return handshakeMessage(tlsMsgServerHello, append(b, ext...))
 }
 
 // handshake writes a handshake of the suite's version; retry adds a
@@ -180,22 +180,22 @@ func (s *tlsScript) handshake13(retry bool) {
 	hello := s.split(s.serverHello(s.random[TLSServer]), s.plainHandshake)
 	s.setSecret(TLSServer, secrets[tlsServerHandshakeSecret])
 	var flight []byte
-	flight = append(flight, handshakeMessage(TLSEncryptedExtensions, []byte{0, 0})...)
-	flight = append(flight, handshakeMessage(TLSCertificateRequest, s.noise(50))...)
-	flight = append(flight, handshakeMessage(TLSCertificate, s.noise(3000))...)
-	flight = append(flight, handshakeMessage(TLSCertificateVerify, s.noise(260))...)
-	flight = append(flight, handshakeMessage(TLSFinished, s.noise(n))...)
+	flight = append(flight, handshakeMessage(tlsMsgEncryptedExtensions, []byte{0, 0})...)
+	flight = append(flight, handshakeMessage(tlsMsgCertificateRequest, s.noise(50))...)
+	flight = append(flight, handshakeMessage(tlsMsgCertificate, s.noise(3000))...)
+	flight = append(flight, handshakeMessage(tlsMsgCertificateVerify, s.noise(260))...)
+	flight = append(flight, handshakeMessage(tlsMsgFinished, s.noise(n))...)
 	sealed := s.split(flight, s.sealedHandshake(TLSServer))
 	s.setSecret(TLSServer, secrets[tlsServerTrafficSecret])
-	early := s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSNewSessionTicket, s.noise(200)))
+	early := s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgNewSessionTicket, s.noise(200)))
 	s.send(TLSServer, hello, ccs, sealed, early) // all before the client knows a secret
 
 	for l := tlsClientHandshakeSecret; int(l) < tlsLabels; l++ {
 		s.log(l, secrets[l])
 	}
 	s.setSecret(TLSClient, secrets[tlsClientHandshakeSecret])
-	flight = handshakeMessage(TLSCertificate, s.noise(1000))
-	flight = append(flight, handshakeMessage(TLSFinished, s.noise(n))...)
+	flight = handshakeMessage(tlsMsgCertificate, s.noise(1000))
+	flight = append(flight, handshakeMessage(tlsMsgFinished, s.noise(n))...)
 	sealed = s.split(flight, s.sealedHandshake(TLSClient))
 	s.setSecret(TLSClient, secrets[tlsClientTrafficSecret])
 	s.send(TLSClient, ccs, sealed)
@@ -204,7 +204,7 @@ func (s *tlsScript) handshake13(retry bool) {
 func (s *tlsScript) handshake12() {
 	s.send(TLSClient, s.split(s.clientHello(), s.plainHandshake))
 	flight := s.serverHello(s.random[TLSServer])
-	flight = append(flight, handshakeMessage(TLSCertificate, s.noise(3000))...)
+	flight = append(flight, handshakeMessage(tlsMsgCertificate, s.noise(3000))...)
 	flight = append(flight, handshakeMessage(14, nil)...) // ServerHelloDone
 	s.send(TLSServer, s.split(flight, s.plainHandshake))
 
@@ -223,10 +223,10 @@ func (s *tlsScript) handshake12() {
 	}
 	s.log(tlsMasterSecret, master)
 	finished := func(side TLSSide) []byte {
-		return s.sealed(side, tlsHandshakeRecord, handshakeMessage(TLSFinished, s.noise(12)))
+		return s.sealed(side, tlsHandshakeRecord, handshakeMessage(tlsMsgFinished, s.noise(12)))
 	}
 	s.send(TLSClient, s.plainHandshake(handshakeMessage(16, s.noise(66))), ccs, finished(TLSClient))
-	s.send(TLSServer, s.plainHandshake(handshakeMessage(TLSNewSessionTicket, s.noise(180))), ccs, finished(TLSServer))
+	s.send(TLSServer, s.plainHandshake(handshakeMessage(tlsMsgNewSessionTicket, s.noise(180))), ccs, finished(TLSServer))
 }
 
 // data writes application data in records of random size, at most most.
@@ -243,7 +243,7 @@ func (s *tlsScript) data(from TLSSide, p []byte, most int) {
 
 // keyUpdate writes a KeyUpdate and goes on with the next keys.
 func (s *tlsScript) keyUpdate(from TLSSide) {
-	s.send(from, s.split(handshakeMessage(TLSKeyUpdate, []byte{1}), s.sealedHandshake(from)))
+	s.send(from, s.split(handshakeMessage(tlsMsgKeyUpdate, []byte{1}), s.sealedHandshake(from)))
 	e := &s.epoch[from]
 	s.keepKey(e, e.update)
 }

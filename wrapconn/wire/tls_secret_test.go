@@ -49,13 +49,13 @@ func TestTLSZero(t *testing.T) {
 			}
 		}
 		// Framing goes on.
-		before := w.t.Counts(TLSServer).Records
+		before := w.t.server.records
 		s.data(TLSServer, rowsStream(100, 30), 500)
 		s.play(w.t, []byte{4})
 		if i := w.t.Info(); i.State != TLSOpaque || i.Reason != "the keys were erased" || i.Version != suite.version {
 			t.Errorf("got %+v", i)
 		}
-		if w.t.Counts(TLSServer).Records == before || len(w.rec[TLSServer].all) > 0 {
+		if w.t.server.records == before || len(w.rec[TLSServer].all) > 0 {
 			t.Error("records are not counted, or are still seen")
 		}
 	})

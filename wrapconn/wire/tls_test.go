@@ -36,7 +36,7 @@ func converse(rnd *rand.Rand, suite *tlsSuite) *tlsScript {
 			}
 		case 3:
 			if s.is13() {
-				s.send(TLSServer, s.split(handshakeMessage(TLSNewSessionTicket, s.noise(250)), s.sealedHandshake(TLSServer)))
+				s.send(TLSServer, s.split(handshakeMessage(tlsMsgNewSessionTicket, s.noise(250)), s.sealedHandshake(TLSServer)))
 			}
 		default:
 			s.data(from, randomStream(rnd, 1+rnd.IntN(60)), most)
@@ -74,11 +74,10 @@ func TestTLSScripts(t *testing.T) {
 // The records are counted the same however they come, seen through or not.
 func TestTLSCounts(t *testing.T) {
 	s := converse(rand.New(rand.NewPCG(3, 1)), &tlsSuites[0])
-	var want [2]TLSCounts
+	var want [2]uint64
 	for _, st := range s.steps {
-		want[st.from].Bytes += uint64(len(st.bytes))
 		for b := st.bytes; len(b) > 0; b = b[5+int(b[3])<<8+int(b[4]):] {
-			want[st.from].Records++
+			want[st.from]++
 		}
 	}
 	for _, hide := range []bool{false, true} {
@@ -88,9 +87,9 @@ func TestTLSCounts(t *testing.T) {
 				w.t.GiveUp("by option")
 			}
 			s.play(w.t, sizes)
-			for side, c := range want {
-				if got := w.t.Counts(TLSSide(side)); got != c {
-					t.Errorf("hidden %v, sizes %v, %v: got %+v, want %+v", hide, sizes, TLSSide(side), got, c)
+			for side, n := range want {
+				if got := w.t.half(TLSSide(side)).records; got != n {
+					t.Errorf("hidden %v, sizes %v, %v: %d records, want %d", hide, sizes, TLSSide(side), got, n)
 				}
 			}
 		}
@@ -177,15 +176,15 @@ func TestTLSOpaque(t *testing.T) {
 			}
 		}},
 		{"renegotiation", "renegotiation", tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, func(s *tlsScript) {
-			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSHelloRequest, nil)))
+			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgHelloRequest, nil)))
 			s.send(TLSClient, s.sealed(TLSClient, tlsHandshakeRecord, s.clientHello()))
 		}},
 		{"behind a KeyUpdate", "behind a key_update", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
-			m := handshakeMessage(TLSKeyUpdate, []byte{0})
+			m := handshakeMessage(tlsMsgKeyUpdate, []byte{0})
 			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, append(m, m...)))
 		}},
 		{"a message that is not due", "a finished of 3 bytes from the server after the handshake", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
-			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSFinished, s.noise(3))))
+			s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgFinished, s.noise(3))))
 		}},
 		{"a message of no known type", "a handshake message 99 of 3 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
 			s.send(TLSClient, s.sealed(TLSClient, tlsHandshakeRecord, handshakeMessage(99, s.noise(3))))
@@ -212,7 +211,7 @@ func TestTLSOpaque(t *testing.T) {
 			s.steps = slices.Insert(s.steps, 1, tlsStep{from: TLSServer, bytes: record(tlsHandshakeRecord, hello)})
 		}},
 		{"long ServerHello", "a ServerHello of 9000 bytes", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
-			hello := handshakeMessage(TLSServerHello, s.noise(9000))
+			hello := handshakeMessage(tlsMsgServerHello, s.noise(9000))
 			s.steps = slices.Insert(s.steps, 1, tlsStep{from: TLSServer, bytes: record(tlsHandshakeRecord, hello)})
 		}},
 		{"a flight without end", "the key log has no secrets of this connection", tls.TLS_AES_128_GCM_SHA256, func(s *tlsScript) {
@@ -292,7 +291,7 @@ func TestTLSDropped(t *testing.T) {
 	}{
 		{"blob", "", func(s *tlsScript) []byte { return s.sealed(TLSServer, tlsApplicationData, make([]byte, 10000)) }},
 		{"big ticket", "was not kept and has padding, or is not data", func(s *tlsScript) []byte {
-			return s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSNewSessionTicket, s.noise(10000)))
+			return s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgNewSessionTicket, s.noise(10000)))
 		}},
 		{"first padding", "has padding", func(s *tlsScript) []byte {
 			return s.sealed(TLSServer, 0, make([]byte, 10000))
@@ -331,8 +330,8 @@ func TestTLSDropped(t *testing.T) {
 // A client that authenticates after the handshake does not change its keys.
 func TestTLSPostHandshakeAuthentication(t *testing.T) {
 	s, w := tlsSettled(4, &tlsSuites[0])
-	s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(TLSCertificateRequest, s.noise(40))))
-	for _, m := range []TLSMessage{TLSCertificate, TLSCertificateVerify, TLSFinished} {
+	s.send(TLSServer, s.sealed(TLSServer, tlsHandshakeRecord, handshakeMessage(tlsMsgCertificateRequest, s.noise(40))))
+	for _, m := range []TLSMessage{tlsMsgCertificate, tlsMsgCertificateVerify, tlsMsgFinished} {
 		s.send(TLSClient, s.sealed(TLSClient, tlsHandshakeRecord, handshakeMessage(m, s.noise(32))))
 	}
 	s.data(TLSClient, packetOf(0, 30, 3), 100)
@@ -365,7 +364,7 @@ func TestTLSNames(t *testing.T) {
 	for got, want := range map[fmt.Stringer]string{
 		TLSClient: "client", TLSSide(9): "TLSSide(9)",
 		TLSHandshake: "handshake", TLSVisible: "visible", TLSOpaque: "opaque", TLSState(9): "TLSState(9)",
-		TLSNewSessionTicket: "new_session_ticket", TLSKeyUpdate: "key_update", TLSMessage(77): "handshake message 77",
+		tlsMsgNewSessionTicket: "new_session_ticket", tlsMsgKeyUpdate: "key_update", TLSMessage(77): "handshake message 77",
 		TLSPeekData: "data", TLSPeekCloseNotify: "close_notify", TLSPeekNotTLS: "not TLS", TLSPeekKind(9): "TLSPeekKind(9)",
 		TLSAlert{2, 40}: "handshake failure", TLSAlert{1, 0}: "close notify",
 		tlsHandshakeRecord: "handshake", tlsRecordType(9): "record type 9",

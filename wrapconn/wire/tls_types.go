@@ -53,12 +53,6 @@ type TLSInfo struct {
 	Suite   uint16 // tls.TLS_AES_128_GCM_SHA256…; 0 until the ServerHello
 }
 
-// TLSCounts counts what passed in one direction, seen through or not.
-type TLSCounts struct {
-	Records uint64 // complete ones
-	Bytes   uint64 // with headers, and of incomplete records too
-}
-
 // TLSAlert is an alert of either side. RFC 8446 section 6.
 type TLSAlert struct {
 	Level       uint8 // 1 warning, 2 fatal; of no importance in TLS 1.3
@@ -76,42 +70,42 @@ func (a TLSAlert) String() string {
 type TLSMessage uint8
 
 const (
-	TLSHelloRequest          TLSMessage = 0
-	TLSClientHello           TLSMessage = 1
-	TLSServerHello           TLSMessage = 2
-	TLSNewSessionTicket      TLSMessage = 4
-	TLSEncryptedExtensions   TLSMessage = 8
-	TLSCertificate           TLSMessage = 11
-	TLSCertificateRequest    TLSMessage = 13
-	TLSCertificateVerify     TLSMessage = 15
-	TLSFinished              TLSMessage = 20
-	TLSKeyUpdate             TLSMessage = 24
-	TLSCompressedCertificate TLSMessage = 25
+	tlsMsgHelloRequest          TLSMessage = 0
+	tlsMsgClientHello           TLSMessage = 1
+	tlsMsgServerHello           TLSMessage = 2
+	tlsMsgNewSessionTicket      TLSMessage = 4
+	tlsMsgEncryptedExtensions   TLSMessage = 8
+	tlsMsgCertificate           TLSMessage = 11
+	tlsMsgCertificateRequest    TLSMessage = 13
+	tlsMsgCertificateVerify     TLSMessage = 15
+	tlsMsgFinished              TLSMessage = 20
+	tlsMsgKeyUpdate             TLSMessage = 24
+	tlsMsgCompressedCertificate TLSMessage = 25
 )
 
 func (m TLSMessage) String() string {
 	switch m {
-	case TLSHelloRequest:
+	case tlsMsgHelloRequest:
 		return "hello_request"
-	case TLSClientHello:
+	case tlsMsgClientHello:
 		return "client_hello"
-	case TLSServerHello:
+	case tlsMsgServerHello:
 		return "server_hello"
-	case TLSNewSessionTicket:
+	case tlsMsgNewSessionTicket:
 		return "new_session_ticket"
-	case TLSEncryptedExtensions:
+	case tlsMsgEncryptedExtensions:
 		return "encrypted_extensions"
-	case TLSCertificate:
+	case tlsMsgCertificate:
 		return "certificate"
-	case TLSCertificateRequest:
+	case tlsMsgCertificateRequest:
 		return "certificate_request"
-	case TLSCertificateVerify:
+	case tlsMsgCertificateVerify:
 		return "certificate_verify"
-	case TLSFinished:
+	case tlsMsgFinished:
 		return "finished"
-	case TLSKeyUpdate:
+	case tlsMsgKeyUpdate:
 		return "key_update"
-	case TLSCompressedCertificate:
+	case tlsMsgCompressedCertificate:
 		return "compressed_certificate"
 	}
 	return fmt.Sprintf("handshake message %d", uint8(m))
