@@ -18,9 +18,9 @@ func TestDocs(t *testing.T) {
 	}
 	doc := strings.ReplaceAll(string(page), "\r\n", "\n")
 	var index, sections []string
-	for _, r := range Rules() {
-		index = append(index, fmt.Sprintf("- [%s](#%s): %s", r.Slug, r.Slug, r.Title))
-		sections = append(sections, fmt.Sprintf("### %s\n\n**%s** · severity `%s`\n", r.Slug, r.Title, r.Severity))
+	for _, r := range rules {
+		index = append(index, fmt.Sprintf("- [%s](#%s): %s", r.slug, r.slug, r.title))
+		sections = append(sections, fmt.Sprintf("### %s\n\n**%s** · severity `%s`\n", r.slug, r.title, r.severity))
 	}
 	same(t, "index", regexp.MustCompile(`(?m)^- \[.*$`).FindAllString(doc, -1), index)
 	same(t, "sections", regexp.MustCompile(`(?m)^### .*\n\n.*\n`).FindAllString(doc, -1), sections)
@@ -72,16 +72,16 @@ func same(t *testing.T, what string, page, table []string) {
 func TestTable(t *testing.T) {
 	seen := map[Slug]bool{}
 	slug := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
-	for i, r := range Rules() {
-		if seen[r.Slug] || !slug.MatchString(string(r.Slug)) {
-			t.Errorf("slug %q", r.Slug)
+	for i, r := range rules {
+		if seen[r.slug] || !slug.MatchString(string(r.slug)) {
+			t.Errorf("slug %q", r.slug)
 		}
-		seen[r.Slug] = true
-		if last := i == len(rules)-1; last != (r.Slug == Undetermined) || last != (len(r.Signs) == 0) {
-			t.Errorf("%s: place %d, %d signs", r.Slug, i, len(r.Signs))
+		seen[r.slug] = true
+		if last := i == len(rules)-1; last != (r.slug == Undetermined) || last != (len(r.signs) == 0) {
+			t.Errorf("%s: place %d, %d signs", r.slug, i, len(r.signs))
 		}
-		if r.Title == "" || strings.HasSuffix(r.Title, ".") {
-			t.Errorf("%s: title %q", r.Slug, r.Title)
+		if r.title == "" || strings.HasSuffix(r.title, ".") {
+			t.Errorf("%s: title %q", r.slug, r.title)
 		}
 	}
 }

@@ -1,7 +1,5 @@
 package cause
 
-import "strings"
-
 // rule is one row of the table: what the cause is called, by which signs it is
 // recognised, and what is said about it.
 type rule struct {
@@ -70,34 +68,8 @@ func (s sign) missing(e *Evidence) (want string, held int, ok bool) {
 	return want, held, failed == 1 && held > 0
 }
 
-// Rule describes a row of the table, for documentation and tests.
-type Rule struct {
-	Slug     Slug
-	Severity Severity
-	Title    string
-	// Signs are the pictures by which the cause is recognised; one is enough.
-	// The last row has none: it is what remains.
-	Signs []string
-}
-
-// Rules returns the table in the order in which [Diagnose] goes through it.
-func Rules() []Rule {
-	out := make([]Rule, len(rules))
-	for i := range rules {
-		r := &rules[i]
-		out[i] = Rule{Slug: r.slug, Severity: r.severity, Title: r.title}
-		for _, s := range r.signs {
-			facts := make([]string, len(s))
-			for j := range s {
-				facts[j] = s[j].is
-			}
-			out[i].Signs = append(out[i].Signs, strings.Join(facts, "; "))
-		}
-	}
-	return out
-}
-
-// Slugs returns the names of all causes in the order of the table.
+// Slugs returns the names of all causes in the order in which [Diagnose] tries
+// them: what a dashboard or an alert can be about.
 func Slugs() []Slug {
 	out := make([]Slug, len(rules))
 	for i := range rules {
