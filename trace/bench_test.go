@@ -42,8 +42,8 @@ func BenchmarkReport(b *testing.B) {
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			now := epoch
-			tt.cfg.Now = func() time.Time { now = now.Add(tt.step); return now }
 			rec := trace.New(tt.cfg)
+			rec.SetClock(func() time.Time { now = now.Add(tt.step); return now })
 			r := stalled(context.Background())
 			b.ReportAllocs()
 			for b.Loop() {

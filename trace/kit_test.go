@@ -78,8 +78,9 @@ func newKit(extra ...attribute.KeyValue) *kit {
 		TracerProvider: tp, MeterProvider: k.meters,
 		LoggerProvider: sdklog.NewLoggerProvider(sdklog.WithProcessor(k.logs)),
 		Logger:         slog.New(slog.NewJSONHandler(k.text, nil)),
-		Attributes:     extra, Now: k.clock.Now,
+		Attributes:     extra,
 	})
+	k.rec.SetClock(k.clock.Now)
 	return k
 }
 

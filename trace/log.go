@@ -27,7 +27,7 @@ func (r *Recorder) log(ctx context.Context, rep *wrapconn.Report, kv []attribute
 	if p == nil {
 		p = otel.GetLoggerProvider()
 	}
-	logger := p.Logger(ScopeName, log.WithSchemaURL(semconv.SchemaURL), log.WithInstrumentationVersion(Version))
+	logger := p.Logger(ScopeName, log.WithSchemaURL(semconv.SchemaURL), log.WithInstrumentationVersion(version))
 	severity := logSeverity(rep.Cause.Severity)
 	if !logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: EventName}) {
 		return

@@ -73,7 +73,7 @@ func meterProvider(p metric.MeterProvider) metric.MeterProvider {
 }
 
 func meterOf(p metric.MeterProvider) metric.Meter {
-	return p.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL), metric.WithInstrumentationVersion(Version))
+	return p.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL), metric.WithInstrumentationVersion(version))
 }
 
 // same compares providers, whose types are the users' and need not be

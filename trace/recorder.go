@@ -24,14 +24,12 @@ type Config struct {
 	LoggerProvider log.LoggerProvider
 	Logger         *slog.Logger         // nil: none
 	Attributes     []attribute.KeyValue // added to all that tells of a report, metrics included: keep their values few
-
-	// Now is the clock of the rate limit, for tests; nil means time.Now.
-	Now func() time.Time
 }
 
 // Recorder emits reports.
 type Recorder struct {
 	cfg     Config
+	now     func() time.Time // the clock of the rate limit
 	limit   limiter
 	metrics metrics
 	totals  totals
@@ -40,10 +38,7 @@ type Recorder struct {
 // New returns a Recorder. It emits nothing until there is a report, or until
 // Start.
 func New(cfg Config) *Recorder {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	return &Recorder{cfg: cfg}
+	return &Recorder{cfg: cfg, now: time.Now}
 }
 
 // Report emits rep: as a span under the one in ctx, as a log record, and as a
@@ -53,7 +48,7 @@ func (r *Recorder) Report(ctx context.Context, rep *wrapconn.Report) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	dropped, pass := r.limit.allow(rep.Server, rep.Cause.Slug, r.cfg.Now())
+	dropped, pass := r.limit.allow(rep.Server, rep.Cause.Slug, r.now())
 	r.count(ctx, rep, pass)
 	if !pass {
 		return

@@ -29,7 +29,7 @@ func (r *Recorder) span(ctx context.Context, rep *wrapconn.Report, kv []attribut
 	if p == nil {
 		p = otel.GetTracerProvider()
 	}
-	tracer := p.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL), trace.WithInstrumentationVersion(Version))
+	tracer := p.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL), trace.WithInstrumentationVersion(version))
 	start, end := rep.Started(), rep.Time
 	if end.Before(start) {
 		end = start

@@ -1,4 +1,4 @@
 package trace
 
-// Version is the version of this module.
-const Version = "0.1.0"
+// version is the version of this module, and that of the instrumentation scope.
+const version = "0.1.0"
