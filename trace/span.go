@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -31,8 +32,9 @@ func (r *Recorder) span(ctx context.Context, rep *wrapconn.Report, kv []attribut
 	}
 	tracer := p.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL), trace.WithInstrumentationVersion(version))
 	start, end := rep.Started(), rep.Time
-	if end.Before(start) {
-		end = start
+	// A refusal takes no time, and a span without a duration is wrong to Jaeger: it warns of a negative one.
+	if least := start.Add(time.Microsecond); end.Before(least) {
+		end = least
 	}
 	// All that a sampler may want to see is there at the start.
 	ctx, span := tracer.Start(ctx, SpanName,
