@@ -95,7 +95,8 @@ func conflict(owner, intruder context.Context) *wrapconn.Report {
 // known of a server.
 func notMySQL(ctx context.Context) *wrapconn.Report {
 	e := cause.Evidence{Violation: session.NotMySQL, Phase: session.PhaseGreeting, FirstBytes: []byte("SSH-2.0"), Age: time.Millisecond, Actual: 0x2d, Length: 0x485353}
-	return &wrapconn.Report{Time: epoch.Add(time.Millisecond), Cause: cause.Diagnose(&e), Evidence: e, Server: "db.internal:22", Network: "tcp", Connected: epoch, Context: ctx}
+	return &wrapconn.Report{Time: epoch.Add(time.Millisecond), Cause: cause.Diagnose(&e), Evidence: e, Server: "db.internal:22", Network: "tcp", Connected: epoch, Context: ctx,
+		History: []wrapconn.HistoryEntry{{Time: epoch.Add(time.Millisecond), First: 0x2d, Last: 0x2d, Count: 1, Bytes: 0x485353, Violation: session.NotMySQL}}}
 }
 
 // lost is one of many connections that ended at once, in the middle of an answer,
