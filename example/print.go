@@ -168,12 +168,14 @@ func (o *outcome) report() *seqguard.Report {
 	return nil
 }
 
-// short is an error in a few words: of ours the title, which the column beside
+// short is an error in a few words: of ours the cause, which the column beside
 // it explains.
 func short(err error) string {
 	var pe *seqguard.ProtocolError
 	var oe *seqguard.OwnershipError
 	switch {
+	case errors.As(err, &pe) && !pe.Report.Evidence.NothingWritten:
+		return string(pe.Report.Cause.Slug)
 	case errors.As(err, &pe):
 		return "refused, " + string(pe.Report.Cause.Slug)
 	case errors.As(err, &oe):

@@ -11,29 +11,33 @@ import (
 var idlePool = scenario{
 	name:  "idle-pool",
 	title: "The server has said goodbye to an idle connection of the pool.",
-	run: func(ctx context.Context, u *use) error {
-		if err := u.goIdle(ctx, u.db); err != nil {
-			return err
-		}
-		// database/sql takes another connection. Why, only the log knows.
-		return u.db.QueryRowContext(ctx, "SELECT 1").Scan(new(int))
-	},
+	run:   queryPool,
+}
+
+func queryPool(ctx context.Context, u *use) error {
+	if err := u.goIdle(ctx, u.db); err != nil {
+		return err
+	}
+	// database/sql takes another connection. Why, only the log knows.
+	return u.db.QueryRowContext(ctx, "SELECT 1").Scan(new(int))
 }
 
 var idlePinned = scenario{
 	name:  "idle-pinned",
 	title: "The same on a connection that the application holds on to (sql.Conn): there is no other one to take.",
-	run: func(ctx context.Context, u *use) error {
-		conn, err := u.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		if err := u.goIdle(ctx, conn); err != nil {
-			return err
-		}
-		return conn.QueryRowContext(ctx, "SELECT 1").Scan(new(int))
-	},
+	run:   queryPinned,
+}
+
+func queryPinned(ctx context.Context, u *use) error {
+	conn, err := u.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := u.goIdle(ctx, conn); err != nil {
+		return err
+	}
+	return conn.QueryRowContext(ctx, "SELECT 1").Scan(new(int))
 }
 
 // goIdle waits until the server has ended the connection.

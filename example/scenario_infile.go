@@ -20,27 +20,29 @@ var loadData = scenario{
 		}
 		return ""
 	},
-	run: func(ctx context.Context, u *use) error {
-		table := "seqguard_demo_" + strings.ReplaceAll(u.driver, "-", "_")
-		if _, err := u.db.ExecContext(ctx, "DROP TABLE IF EXISTS "+table); err != nil {
-			return err
-		}
-		if _, err := u.db.ExecContext(ctx, "CREATE TABLE "+table+" (i INT)"); err != nil {
-			return err
-		}
-		defer u.db.ExecContext(ctx, "DROP TABLE "+table) //nolint:errcheck // it is the demo's own
-		mysql.RegisterReaderHandler(table, func() io.Reader {
-			return io.MultiReader(strings.NewReader(strings.Repeat("1\n", 10)), broken{})
-		})
-		defer mysql.DeregisterReaderHandler(table)
-		_, err := u.db.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+table+"' INTO TABLE "+table)
-		var n int
-		if e := u.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); e != nil {
-			return e
-		}
-		u.note("rows in the table", n)
+	run: importFile,
+}
+
+func importFile(ctx context.Context, u *use) error {
+	table := "seqguard_demo_" + strings.ReplaceAll(u.driver, "-", "_")
+	if _, err := u.db.ExecContext(ctx, "DROP TABLE IF EXISTS "+table); err != nil {
 		return err
-	},
+	}
+	if _, err := u.db.ExecContext(ctx, "CREATE TABLE "+table+" (i INT)"); err != nil {
+		return err
+	}
+	defer u.db.ExecContext(ctx, "DROP TABLE "+table) //nolint:errcheck // it is the demo's own
+	mysql.RegisterReaderHandler(table, func() io.Reader {
+		return io.MultiReader(strings.NewReader(strings.Repeat("1\n", 10)), broken{})
+	})
+	defer mysql.DeregisterReaderHandler(table)
+	_, err := u.db.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+table+"' INTO TABLE "+table)
+	var n int
+	if e := u.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); e != nil {
+		return e
+	}
+	u.note("rows in the table", n)
+	return err
 }
 
 // broken is a file whose disk fails.

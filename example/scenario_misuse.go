@@ -87,7 +87,10 @@ func (u *use) updateWhileReading(ctx context.Context, after, statement string) e
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
-	rows, err := tx.QueryContext(ctx, bigResult)
+	// A span of its own, as otelsql makes one for a query: the report links to it.
+	reading, read := startStep(ctx, "read the rows")
+	defer read()
+	rows, err := tx.QueryContext(reading, bigResult)
 	if err != nil {
 		return err
 	}
