@@ -4,7 +4,6 @@ package jaeger_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -16,42 +15,11 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/example/internal/jaegertest"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
 func TestMain(m *testing.M) { mysqltest.Main(m) }
-
-// traces is what Jaeger's query API answers.
-type traces struct {
-	Data []struct {
-		Spans []struct {
-			SpanID        string
-			OperationName string
-			StartTime     int64 // µs
-			Duration      int64
-			References    []struct{ RefType, SpanID string }
-			Tags          []tag
-			Logs          []struct {
-				Timestamp int64
-				Fields    []tag
-			}
-		}
-	}
-}
-
-type tag struct {
-	Key, Type string
-	Value     any
-}
-
-func value(tags []tag, key string) any {
-	for _, t := range tags {
-		if t.Key == key {
-			return t.Value
-		}
-	}
-	return nil
-}
 
 // The case that the project began with, as somebody on call finds it in Jaeger:
 // the violation's span under the request's own, with its attributes and packets.
@@ -96,47 +64,49 @@ func TestSpanArrivesInJaeger(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			var got traces
-			if err := json.Unmarshal(jaeger.WaitTrace(t, request.SpanContext().TraceID().String()), &got); err != nil {
-				t.Fatal(err)
-			}
 			found := false
-			for _, s := range got.Data[0].Spans {
-				if s.OperationName != "seqguard.violation" {
+			for _, s := range jaegertest.Trace(t, jaeger, request.SpanContext().TraceID().String()) {
+				if s.Name != "seqguard.violation" {
 					continue
 				}
 				found = true
-				if len(s.References) != 1 || s.References[0].RefType != "CHILD_OF" || s.References[0].SpanID != request.SpanContext().SpanID().String() {
-					t.Errorf("references %v, want the request's span as the parent", s.References)
+				if s.ParentSpanID != request.SpanContext().SpanID().String() {
+					t.Errorf("parent %s, want the request's span", s.ParentSpanID)
+				}
+				if len(s.Links) > 0 {
+					t.Errorf("links %v, want none", s.Links)
+				}
+				if s.Kind.String() != "client" || s.Status.Code.String() != "error" {
+					t.Errorf("kind %v, status %v", s.Kind, s.Status)
 				}
 				for key, want := range map[string]any{
 					"seqguard.cause": "login_delayed_on_the_way", "error.type": "login_delayed_on_the_way", "seqguard.phase": "authentication",
-					"seqguard.sequence.expected": 2.0, "seqguard.sequence.actual": 1.0, "db.response.status_code": "1159",
-					"seqguard.server_error.code": 1159.0, "db.system.name": "mysql", "span.kind": "client", "error": true,
-					"otel.status_code": "ERROR", "seqguard.owner.operation": "connect", "seqguard.executed": "no",
+					"seqguard.sequence.expected": int64(2), "seqguard.sequence.actual": int64(1), "db.response.status_code": "1159",
+					"seqguard.server_error.code": int64(1159), "db.system.name": "mysql",
+					"seqguard.owner.operation": "connect", "seqguard.executed": "no",
 				} {
-					if v := value(s.Tags, key); v != want {
+					if v := jaegertest.Get(s.Attributes, key); v != want {
 						t.Errorf("%s is %v (%T), want %v", key, v, v, want)
 					}
 				}
 				var story []any
-				last := int64(0)
-				for _, l := range s.Logs {
-					story = append(story, value(l.Fields, "seqguard.packet.label"))
-					if l.Timestamp < last {
+				var last time.Time
+				for _, e := range s.Events {
+					story = append(story, jaegertest.Get(e.Attributes, "seqguard.packet.label"))
+					if e.Time.Before(last) {
 						t.Error("the packets are out of order")
 					}
-					last = l.Timestamp
+					last = e.Time.Time
 				}
 				if len(story) != 3 || story[0] != "greeting" || story[1] != "login" || story[2] != "ERR 1159" {
 					t.Errorf("the packets are %v", story)
 				}
-				if d := time.Duration(s.Duration) * time.Microsecond; d < 2*time.Second || d > 10*time.Second {
+				if d := s.End.Sub(s.Start.Time); d < 2*time.Second || d > 10*time.Second {
 					t.Errorf("the span lasted %v, want the length of the connect, about 3 s", d)
 				}
 			}
 			if !found {
-				t.Fatalf("no span seqguard.violation in %+v", got)
+				t.Fatal("no span seqguard.violation")
 			}
 		})
 	}
