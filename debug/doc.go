@@ -7,8 +7,9 @@
 // and like that it tells strangers too much: addresses of servers, and which
 // line of the program is doing what. Serve it where only you can reach it.
 //
-// The package stands apart so that only those who import it link html/template. Nothing runs unless somebody asks for the page, and each
-// connection is held up only while its own history is copied.
+// The package stands apart so that only those who import it link html/template.
+// Nothing runs unless somebody asks for the page, and each connection is held up
+// only while its own history is copied.
 //
 // # What is shown
 //

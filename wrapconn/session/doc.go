@@ -12,6 +12,10 @@
 // https://mariadb.com/kb/en/clientserver-protocol/); functions cite the page
 // that they follow.
 //
+// Reports and snapshots of wrapconn speak in the names of this package: [Phase],
+// [Kind], [Command], [Violation]. A Tracker is only for who has packets and no
+// wrapconn.Conn.
+//
 // # Concurrency
 //
 // A Tracker is not safe for concurrent use. wrapconn.Conn serialises.

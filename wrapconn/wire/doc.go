@@ -13,6 +13,9 @@
 // Each layer is a [Sink]: the layer below asks what it wants to see next and
 // hands on only that. [Reader] is the last one and calls a [Handler].
 //
+// A wrapconn.Conn does the stacking. Use this package by itself only to look at
+// bytes that do not pass through one, such as those of a capture.
+//
 // # Concurrency
 //
 // Nothing here locks. The two directions of a connection are independent
