@@ -78,6 +78,7 @@ type tlsHalf struct {
 	drop   bool             // the incomplete body is not kept, only tail
 	tail   [tlsTailLen]byte // its last bytes
 	padded bool             // this side pads records, TLS 1.3
+	dense  uint8            // records that need no look before they are decrypted whole
 
 	epoch   tlsEpoch
 	msg     tlsPartial

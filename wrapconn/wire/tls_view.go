@@ -10,6 +10,10 @@ const (
 	// at something: a packet header and the wanted prefix, 36 bytes, wherever
 	// in a block they begin. It is one block of ChaCha20, four of AES.
 	tlsChunk = 64
+
+	// tlsDense is how many records behind one full of small packets are
+	// decrypted whole without a look at their beginning first.
+	tlsDense = 8
 )
 
 // view shows the sink what it wants of a record of application data and skips
@@ -22,14 +26,23 @@ func (h *tlsHalf) view(c []byte) {
 		n := min(skip, rest)
 		switch {
 		case n > 0 && (n == rest || !looked || n >= h.epoch.keys.gap()):
+			if n == len(c) {
+				h.dense = 0
+			}
 			h.skip(n)
 			off += n
 			looked = false
 		case rest <= tlsBlockMax:
 			h.blocks(c, off, len(c))
 			return
-		case looked:
-			// Two looks close to each other: small packets, and so it will go on.
+		case looked || h.dense > 0:
+			// Two looks close to each other: small packets, and so it will go on,
+			// in the next records, too.
+			if looked {
+				h.dense = tlsDense
+			} else {
+				h.dense--
+			}
 			h.whole(c, func(p []byte) { h.give(p[off:]) })
 			return
 		default:
