@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -103,7 +104,30 @@ func (r *causeRun) freezer() func() (thaw func()) {
 	}
 	return func() func() {
 		signal("-STOP")
+		r.stopped(strings.TrimSpace(string(pid)))
 		return func() { signal("-CONT") }
+	}
+}
+
+// stopped waits until every thread of a process has stopped: kill returns earlier, and until then the server answers.
+func (r *causeRun) stopped(pid string) {
+	r.Helper()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		running := 0
+		tasks, _ := filepath.Glob("/proc/" + pid + "/task/*/stat")
+		for _, task := range tasks {
+			b, err := os.ReadFile(task)
+			// The state follows the name, which is in parentheses and may hold any character.
+			if i := strings.LastIndexByte(string(b), ')'); err == nil && !strings.HasPrefix(string(b[i+1:]), " T") {
+				running++
+			}
+		}
+		if running == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			r.Fatalf("%d threads of the server still run after SIGSTOP", running)
+		}
 	}
 }
 

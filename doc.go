@@ -33,7 +33,10 @@
 // # Errors
 //
 // The driver's error is wrapped in a [*ProtocolError] when the conversation
-// broke, so errors.Is and errors.As find what they would find without us. A
+// broke, so errors.Is and errors.As find what they would find without us. (One
+// difference: a connection that is found dead before a byte of the command is
+// written gives driver.ErrBadConn where the plain driver may have written into the
+// void and give mysql.ErrInvalidConn.) A
 // server's ordinary answer (duplicate key, unknown table) is returned as it is,
 // as are driver.ErrSkip and io.EOF. An operation that would use a connection
 // while another one does is refused with an [*OwnershipError]; nothing has been

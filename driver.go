@@ -55,7 +55,14 @@ func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
 
 // NewConnector returns a connector for sql.OpenDB, as mysql.NewConnector does.
 // Of cfg, everything is kept: DialFunc is wrapped, a KeyLogWriter is still
-// served, BeforeConnect is called. cfg may be changed afterwards.
+// served, BeforeConnect is called. cfg may be changed afterwards. Our own
+// parameters in cfg.Params, where mysql.ParseDSN leaves them, are taken out of
+// the copy and win over opts, as in a DSN.
 func NewConnector(cfg *mysql.Config, opts ...Option) (driver.Connector, error) {
-	return newConnector(cfg, newConfig(opts), &Driver{opts: opts})
+	o := newConfig(opts)
+	cfg, err := cutParams(cfg, &o)
+	if err != nil {
+		return nil, err
+	}
+	return newConnector(cfg, o, &Driver{opts: opts})
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -73,6 +75,28 @@ func cutDSN(dsn string, c *config) (string, error) {
 		return head, nil
 	}
 	return head + "?" + strings.Join(kept, "&"), nil
+}
+
+// cutParams is cutDSN for a parsed DSN. The driver would take what it does not
+// know for system variables of the server.
+func cutParams(cfg *mysql.Config, c *config) (*mysql.Config, error) {
+	if cfg == nil {
+		return nil, nil // the driver's own panic
+	}
+	cut := cfg
+	for name, value := range cfg.Params {
+		if !strings.HasPrefix(name, dsnPrefix) {
+			continue
+		}
+		if err := setDSNParam(c, name, url.QueryEscape(value)); err != nil {
+			return nil, err
+		}
+		if cut == cfg {
+			cut = cfg.Clone()
+		}
+		delete(cut.Params, name)
+	}
+	return cut, nil
 }
 
 func setDSNParam(c *config, name, value string) error {

@@ -53,6 +53,33 @@ func TestDSNWinsOverOptions(t *testing.T) {
 	}
 }
 
+// mysql.ParseDSN takes our parameters for system variables of the server.
+func TestParametersOfAParsedDSN(t *testing.T) {
+	cfg, err := mysql.ParseDSN("user:secret@tcp(db:3306)/name?seqguardMode=observe&seqguardHistory=7&time_zone=%27UTC%27")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := cfg.FormatDSN()
+	c, err := NewConnector(cfg, WithHistory(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.(*connector)
+	if got.opt.mode != Observe || got.opt.history != 7 {
+		t.Errorf("%+v", got.opt)
+	}
+	if want := map[string]string{"time_zone": "'UTC'"}; !reflect.DeepEqual(got.cfg.Params, want) {
+		t.Errorf("the driver gets %v, want %v", got.cfg.Params, want)
+	}
+	if after := cfg.FormatDSN(); after != before {
+		t.Errorf("the caller's configuration became %s", after)
+	}
+	cfg.Params["seqguardMode"] = "on"
+	if _, err := NewConnector(cfg); err == nil || !strings.Contains(err.Error(), `"enforce" or "observe"`) {
+		t.Errorf("a bad value: %v", err)
+	}
+}
+
 // An error names the parameter and what it takes, and nothing else of the DSN.
 func TestDSNErrors(t *testing.T) {
 	for param, wants := range map[string][]string{

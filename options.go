@@ -99,17 +99,18 @@ func WithHistory(n int) Option {
 func WithTLSView(on bool) Option { return optionFunc(func(c *config) { c.opaqueTLS = !on }) }
 
 // WithCallSites says whether to record where each operation was started, which
-// is the default and costs about half a microsecond an operation.
+// is the default and costs about a microsecond an operation.
 // DSN: seqguardCallSites=false.
 func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callSites = on }) }
 
-// WithAttributes adds attributes to every span, log record and metric.
+// WithAttributes adds attributes to what tells of a violation: its span, its log
+// record and its count. The metrics of the whole process have none of them.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) { c.attributes = append(c.attributes[:len(c.attributes):len(c.attributes)], kv...) })
 }
 
-// WithOnReport calls fn for each report that is not rate-limited away by
-// telemetry: fn gets all of them. It runs on the goroutine that met the
+// WithOnReport calls fn for every report, also for those that the rate limit
+// keeps from telemetry. It runs on the goroutine that met the
 // violation and must not use the connection.
 func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
 	return optionFunc(func(c *config) { c.onReport = fn })

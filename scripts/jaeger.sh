@@ -48,6 +48,9 @@ fetch)
 start)
   dir=${2:?DIR}
   [ -x "$bin" ] || die "no Jaeger in the cache: run '$here/jaeger.sh fetch'"
+  if curl -fsS -m 1 "http://127.0.0.1:${JAEGER_HTTP_PORT:-16686}/api/services" >/dev/null 2>&1; then
+    die "port ${JAEGER_HTTP_PORT:-16686} already answers: another Jaeger runs (JAEGER_HTTP_PORT chooses another port)"
+  fi
   mkdir -p "$dir"
   "$bin" --config "$here/jaeger.yaml" >"$dir/jaeger.log" 2>&1 </dev/null &
   say $! >"$dir/jaeger.pid"
