@@ -79,7 +79,7 @@ func TestPage(t *testing.T) {
 	page := w.Body.String()
 	contains(t, page,
 		"page-db:3306", "8.4.7", "3 connections", ">ready</span>", "in transaction", "COM_QUERY", "rows × 2",
-		"query <small>result open, for ", "handler_test.go:", `class="free">free<`, "plain",
+		"query <small>result open, for ", "handler_test.go:", `class="free">free<`, `class="free">nobody, between the statements of a transaction<`, "plain",
 		// the report
 		`<article class="misuse">`, "result_still_open", "docs/causes.md#result_still_open", "<strong>What to do</strong>", "exec ",
 		"<dt>intruder</dt>", "statement not executed",

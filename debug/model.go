@@ -53,7 +53,7 @@ type connection struct {
 	Commands      uint64     `json:"commands"`
 	Pending       int        `json:"pending_answers"`
 	InTransaction bool       `json:"in_transaction"`
-	State         string     `json:"state"` // free, held, leased
+	State         string     `json:"state"` // free, held, leased, transaction (open, with no operation under way)
 	Owner         *operation `json:"owner,omitempty"`
 	TLS           string     `json:"tls"` // none, visible, opaque
 	TLSVersion    string     `json:"tls_version,omitempty"`
@@ -165,6 +165,8 @@ func connectionOf(s *wrapconn.Snapshot) connection {
 		c.State = "leased"
 	case s.Owner != nil:
 		c.State = "held"
+	case s.InTransaction:
+		c.State = "transaction"
 	}
 	if s.TLSVersion != 0 {
 		c.TLSVersion = tls.VersionName(s.TLSVersion)
