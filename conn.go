@@ -143,7 +143,6 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 		return driver.ErrBadConn // somebody holds on to it past the pool
 	}
 	defer op{c.it, wrapconn.OpReset, taken}.end(&err)
-	c.it.wire.Pooled()
 	if c.it.wire.Check() != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}

@@ -24,7 +24,6 @@ type finding struct {
 	stream     cause.StreamEnd
 	inside     bool
 	waiting    bool // found before a command was written
-	pinned     bool // who wanted to write it holds the connection
 	first      []byte
 	err        error
 	corruption string // what is wrong with a compressed frame
@@ -69,7 +68,7 @@ func (c *Conn) find(f finding) {
 	var owner *Operation
 	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
-		e.Pinned = f.pinned && op.kind.answers()
+		e.Pinned = f.waiting && op.kind.answers() && c.pinned(now)
 		e.Watched = c.opts.Mode == Enforce && !c.disowned.Load()
 		if op.ncaller == 0 && c.opts.CallSites {
 			op.ncaller = runtime.Callers(2, op.callers[:]) // it is the operation itself that met it

@@ -42,9 +42,10 @@ func (c *Conn) sawRead(p []byte, err error) error {
 func (c *Conn) beforeWrite(p []byte) (middle bool, err error) {
 	c.mu.Lock()
 	now := c.now()
-	if pinned := c.pinned(now); !c.justChecked(now) {
-		c.check(pinned)
+	if !c.justChecked(now) {
+		c.check()
 	}
+	c.pooled = 0
 	middle = c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0
 	var refused *Report
 	// A COM_QUIT has no answer that could be mistaken, and the plain driver

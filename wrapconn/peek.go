@@ -57,11 +57,13 @@ const peekLen = 4096
 // outstanding: every answer starts at sequence id 1 again, so the next command
 // would take a stale one for its own. It returns a *ProtocolError if something
 // is, or if the peer has hung up; the connection must not be used then. It costs
-// one system call, and nothing on a connection that is not over a socket.
+// one system call, and nothing on a connection that is not over a socket. It is
+// Pooled besides.
 func (c *Conn) Check() error {
 	c.mu.Lock()
-	c.check(false)
-	c.checked = c.now()
+	now := c.now()
+	c.checked, c.pooled = now, now
+	c.check()
 	found := c.takeFound()
 	fatal := c.fatal
 	c.mu.Unlock()
@@ -85,11 +87,9 @@ func (c *Conn) Pooled() {
 // connection himself, as a sql.Conn, and gets the error.
 const pooledHolds = 100 * time.Millisecond
 
-// pinned reports, for a write, whether who writes holds the connection.
+// pinned reports, before a write, whether who writes holds the connection.
 func (c *Conn) pinned(now int64) bool {
-	at := c.pooled
-	c.pooled = 0
-	return c.opts.Operations && (at == 0 || time.Duration(now-at) > pooledHolds)
+	return c.opts.Operations && (c.pooled == 0 || time.Duration(now-c.pooled) > pooledHolds)
 }
 
 // checkHolds is for how long a Check spares the command behind it another one:
@@ -103,9 +103,8 @@ func (c *Conn) justChecked(now int64) bool {
 	return at != 0 && time.Duration(now-at) < checkHolds
 }
 
-// check is Check with mu held; pinned goes into the evidence. It peeks one byte
-// first, for the usual case.
-func (c *Conn) check(pinned bool) {
+// check is Check with mu held. It peeks one byte first, for the usual case.
+func (c *Conn) check() {
 	if c.fatal != nil || c.closed.Load() || c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0 {
 		return
 	}
@@ -114,7 +113,7 @@ func (c *Conn) check(pinned bool) {
 		// last answer. Its rest may not have come yet, so the peek would not do.
 		c.find(finding{
 			violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true, pinned: pinned,
+			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
 		})
 		return
 	}
@@ -126,10 +125,10 @@ func (c *Conn) check(pinned bool) {
 	case err != nil:
 		c.find(finding{
 			violation: session.Truncated, phase: session.PhaseReady, dir: session.FromServer,
-			stream: streamEnd(err), command: c.tracker.Command(), waiting: true, pinned: pinned, err: err,
+			stream: streamEnd(err), command: c.tracker.Command(), waiting: true, err: err,
 		})
 	case n > 0:
-		c.waiting(pinned)
+		c.waiting()
 	}
 }
 
@@ -154,14 +153,14 @@ func (c *Conn) peekAll() []byte {
 }
 
 // waiting looks at the bytes that wait although nothing is outstanding.
-func (c *Conn) waiting(pinned bool) {
+func (c *Conn) waiting() {
 	b := c.peekAll()
 	if len(b) == 0 {
 		return
 	}
 	f := finding{
 		violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true, pinned: pinned,
+		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
 	}
 	if c.tls != nil {
 		switch p := c.tls.view.PeekServer(b); p.Kind {
