@@ -66,7 +66,11 @@ func cutDSN(dsn string, c *config) (string, error) {
 			kept = append(kept, p)
 			continue
 		}
-		name, value, _ := strings.Cut(p, "=")
+		name, raw, _ := strings.Cut(p, "=")
+		value, err := url.QueryUnescape(raw)
+		if err != nil {
+			value = raw // which no parameter takes
+		}
 		if err := setDSNParam(c, name, value); err != nil {
 			return "", err
 		}
@@ -88,7 +92,7 @@ func cutParams(cfg *mysql.Config, c *config) (*mysql.Config, error) {
 		if !strings.HasPrefix(name, dsnPrefix) {
 			continue
 		}
-		if err := setDSNParam(c, name, url.QueryEscape(value)); err != nil {
+		if err := setDSNParam(c, name, value); err != nil {
 			return nil, err
 		}
 		if cut == cfg {
@@ -106,8 +110,7 @@ func setDSNParam(c *config, name, value string) error {
 		if p.name != name {
 			continue
 		}
-		v, err := url.QueryUnescape(value)
-		if err != nil || !p.set(c, v) {
+		if !p.set(c, value) {
 			return fmt.Errorf("seqguard: DSN parameter %s takes %s, not %s", name, p.takes, quote(value))
 		}
 		return nil

@@ -37,8 +37,7 @@ func newRows(it *interceptor, r driver.Rows, lease bool) *rows {
 }
 
 // Next implements driver.Rows. It runs for every row of every scan: all it adds
-// is the deferred look at whether the driver returned. A recover for every row
-// would be three quarters of its cost.
+// is the deferred look at whether the driver returned: recover itself is not free.
 func (r *rows) Next(dest []driver.Value) (err error) {
 	returned := false
 	defer func() {
