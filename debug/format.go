@@ -67,10 +67,14 @@ func size(n uint64) string {
 func (p *packet) appendLine(b []byte) []byte {
 	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), 12)
 	if p.sent {
-		b = append(b, "  ──▶  seq "...)
+		b = append(b, "  ──▶  "...)
 	} else {
-		b = append(b, "  ◀──  seq "...)
+		b = append(b, "  ◀──  "...)
 	}
+	if p.ids == "" {
+		return append(b, p.Label...) // not MySQL: no number, no length
+	}
+	b = append(b, "seq "...)
 	b = left(b, p.ids, 7)
 	b = append(b, "  "...)
 	b = left(b, p.Label, 28)

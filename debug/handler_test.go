@@ -220,6 +220,20 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// What a web server answers is no packet: its first letters are no number and no length.
+func TestPeerIsNotMySQL(t *testing.T) {
+	s := mysqltest.Serve(t, mysqltest.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")), mysqltest.Close())
+	db := open(t, s, "web:80", 1)
+	if err := db.Ping(); err == nil {
+		t.Fatal("a web server was taken for MySQL")
+	}
+	page := get(t, of("web:80"), "").Body.String()
+	contains(t, page, "◀──  bytes that are not a MySQL packet")
+	if strings.Contains(page, "seq 80") {
+		t.Error("the page has a number for what is no packet")
+	}
+}
+
 // silentConn is a guarded connection that has read a greeting of the version.
 func silentConn(t testing.TB, server, version string) {
 	t.Helper()

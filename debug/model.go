@@ -195,12 +195,15 @@ func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, due *uint8)
 	for i := range history {
 		e := &history[i]
 		p := packet{
-			At: ms(e.Time.Sub(connected)), Direction: "received", First: e.First, Last: e.Last,
-			Label: e.Label(), Kind: e.Kind.String(), Count: e.Count, Bytes: e.Bytes,
+			At: ms(e.Time.Sub(connected)), Direction: "received",
+			Label: e.Label(), Kind: e.Kind.String(), Count: e.Count,
 			ids: e.IDs(), sent: e.Direction == session.FromClient,
 		}
 		if p.sent {
 			p.Direction = "sent"
+		}
+		if p.ids != "" {
+			p.First, p.Last, p.Bytes = e.First, e.Last, e.Bytes
 		}
 		if e.Violation != session.None {
 			p.Violation = e.Violation.String()

@@ -18,10 +18,6 @@ const (
 	maxLines = 16
 )
 
-// noPacket stands for bytes of another protocol: what looks like a header is
-// something else's first letters, so there is no number and no length.
-const noPacket = "bytes that are not a MySQL packet"
-
 // lastPackets returns the newest entries of the history, at most n, and how many
 // older ones there were.
 func lastPackets(r *wrapconn.Report, n int) (last []wrapconn.HistoryEntry, older int64) {
@@ -33,13 +29,12 @@ func lastPackets(r *wrapconn.Report, n int) (last []wrapconn.HistoryEntry, older
 func packetAttributes(r *wrapconn.Report, e *wrapconn.HistoryEntry) []attribute.KeyValue {
 	a := make(attrs, 0, 11)
 	a.add(direction(e.Direction))
+	a.str(KeyPacketLabel, e.Label())
 	a.str(KeyPacketKind, e.Kind.String())
 	if e.Violation == session.NotMySQL {
-		a.str(KeyPacketLabel, noPacket)
 		a.str(KeyViolation, e.Violation.String())
 		return a
 	}
-	a.str(KeyPacketLabel, e.Label())
 	a.num(KeySequenceFirst, int64(e.First))
 	a.num(KeySequenceLast, int64(e.Last))
 	a.num(KeyPacketCount, int64(e.Count))
@@ -83,12 +78,12 @@ func packetLines(r *wrapconn.Report) []string {
 		if e.Direction == session.FromClient {
 			arrow = "▶"
 		}
-		s := fmt.Sprintf("%+.6fs %s ", e.Time.Sub(r.Connected).Seconds(), arrow)
+		s := fmt.Sprintf("%+.6fs %s %s", e.Time.Sub(r.Connected).Seconds(), arrow, e.Label())
 		if e.Violation == session.NotMySQL {
-			out[i] = s + noPacket
+			out[i] = s
 			continue
 		}
-		s += fmt.Sprintf("%s, seq %s, %d bytes", e.Label(), e.IDs(), e.Bytes)
+		s += fmt.Sprintf(", seq %s, %d bytes", e.IDs(), e.Bytes)
 		if e.Violation != session.None {
 			s += ": " + e.Violation.String()
 			if misnumbered(r, e) {

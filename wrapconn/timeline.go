@@ -10,6 +10,8 @@ import (
 // Label names the entry in a few words: "COM_QUERY", "ERR 1159", "rows × 4096".
 func (e HistoryEntry) Label() string {
 	switch {
+	case e.Violation == session.NotMySQL:
+		return "bytes that are not a MySQL packet"
 	case e.Kind == session.KindCommand:
 		return e.Command.String()
 	case e.Kind == session.KindERR && e.ErrorCode != 0:
@@ -20,8 +22,13 @@ func (e HistoryEntry) Label() string {
 	return e.Kind.String()
 }
 
-// IDs prints the sequence id, or the first and last one of a run.
+// IDs prints the sequence id, or the first and last one of a run. It is empty
+// for what is not MySQL: what looks like a header is something else's first
+// letters, so there is no number, and no length either.
 func (e HistoryEntry) IDs() string {
+	if e.Violation == session.NotMySQL {
+		return ""
+	}
 	if e.Count > 1 {
 		return fmt.Sprintf("%d…%d", e.First, e.Last)
 	}
@@ -41,8 +48,7 @@ func (r *Report) Timeline() string {
 			arrow = "──▶"
 		}
 		if e.Violation == session.NotMySQL {
-			// What looks like a header is something else's first letters.
-			fmt.Fprintf(&b, "%+12.6f  %s  bytes that are not a MySQL packet\n", e.Time.Sub(r.Connected).Seconds(), arrow)
+			fmt.Fprintf(&b, "%+12.6f  %s  %s\n", e.Time.Sub(r.Connected).Seconds(), arrow, e.Label())
 			continue
 		}
 		fmt.Fprintf(&b, "%+12.6f  %s  seq %-7s  %-28s %9d bytes", e.Time.Sub(r.Connected).Seconds(), arrow, e.IDs(), e.Label(), e.Bytes)
