@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,10 +11,9 @@ import (
 
 	"github.com/seqguard/mysql-seqguard/example/internal/jaegertest"
 	"github.com/seqguard/mysql-seqguard/example/internal/telemetry"
+	"github.com/seqguard/mysql-seqguard/internal/golden"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
-
-var update = flag.Bool("update", false, "write testdata/spans anew")
 
 func TestMain(m *testing.M) { mysqltest.Main(m) }
 
@@ -50,30 +47,18 @@ func TestSpansInJaeger(t *testing.T) {
 	if err := stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("testdata/spans/*.txt")
-	if err != nil || len(files) != len(chosen) && !*update {
-		t.Errorf("%d golden files for %d scenarios, %v", len(files), len(chosen), err)
-	}
 	for _, c := range results {
 		t.Run(c.scenario.name, func(t *testing.T) {
 			if c.err != nil || c.skipped != "" {
 				t.Fatalf("not run: %v %s", c.err, c.skipped)
 			}
 			got := story(t, jaegertest.Trace(t, jaeger, c.trace), "demo "+c.scenario.name)
-			file := filepath.Join("testdata", "spans", c.scenario.name+".txt")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("the trace is\n%s\nwant\n%s", got, want)
-			}
+			golden.Compare(t, filepath.Join("testdata", "spans", c.scenario.name+".txt"), got)
 		})
+	}
+	files, err := filepath.Glob("testdata/spans/*.txt")
+	if err != nil || len(files) != len(chosen) {
+		t.Errorf("%d golden files for %d scenarios, %v", len(files), len(chosen), err)
 	}
 }
 

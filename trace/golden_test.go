@@ -1,11 +1,8 @@
 package trace_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,10 +10,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/seqguard/mysql-seqguard/internal/golden"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // Each scenario's span, whole. Every one has a parent; the conflict's owner has
 // a span of its own.
@@ -37,19 +33,7 @@ func TestGolden(t *testing.T) {
 			}
 			k.rec.Report(r.Context, r)
 			got := normalise(t, k.violation(t), r, spans)
-			file := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("the span is\n%s\nwant\n%s\n(go test ./trace -update writes it anew)", got, want)
-			}
+			golden.Compare(t, filepath.Join("testdata", name+".json"), got)
 		})
 	}
 }
