@@ -2,9 +2,7 @@ package main
 
 import (
 	"database/sql"
-	"errors"
 	"reflect"
-	"strings"
 	"testing"
 
 	driver "gorm.io/driver/mysql"
@@ -12,7 +10,6 @@ import (
 	"gorm.io/gorm/logger"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
-	"github.com/seqguard/mysql-seqguard/wrapconn"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
 )
@@ -71,13 +68,5 @@ func TestGORMCallSites(t *testing.T) {
 		defer rows.Close()
 		return tx.Exec("DELETE FROM orders").Error
 	})
-	var oe *seqguard.OwnershipError
-	if !errors.As(err, &oe) {
-		t.Fatalf("no OwnershipError in %v", err)
-	}
-	for who, op := range map[string]*wrapconn.Operation{"owner": oe.Report.Owner, "intruder": oe.Report.Intruder} {
-		if f, ok := op.Site(); !ok || !strings.Contains(f.Function, "TestGORMCallSites") {
-			t.Errorf("the %s is at %v", who, f)
-		}
-	}
+	embedded.WantSites(t, err, "TestGORMCallSites")
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"errors"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
-	"github.com/seqguard/mysql-seqguard/wrapconn"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
 )
@@ -69,13 +66,5 @@ func TestSqlxCallSites(t *testing.T) {
 	}
 	defer rows.Close()
 	_, err = tx.NamedExecContext(t.Context(), "DELETE FROM cities WHERE name = :name", City{Name: "Lima"})
-	var oe *seqguard.OwnershipError
-	if !errors.As(err, &oe) {
-		t.Fatalf("no OwnershipError in %v", err)
-	}
-	for who, op := range map[string]*wrapconn.Operation{"owner": oe.Report.Owner, "intruder": oe.Report.Intruder} {
-		if f, ok := op.Site(); !ok || !strings.Contains(f.Function, "TestSqlxCallSites") {
-			t.Errorf("the %s is at %v", who, f)
-		}
-	}
+	embedded.WantSites(t, err, "TestSqlxCallSites")
 }

@@ -1,11 +1,14 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
 // Main is for TestMain: it runs the tests with a server (anybody may
@@ -31,4 +34,19 @@ func run(m *testing.M, use func(*Server)) int {
 		return 1
 	}
 	return code
+}
+
+// WantSites fails t unless err is a refusal in which both operations were
+// started in function.
+func WantSites(t testing.TB, err error, function string) {
+	t.Helper()
+	var oe *seqguard.OwnershipError
+	if !errors.As(err, &oe) {
+		t.Fatalf("no OwnershipError in %v", err)
+	}
+	for who, op := range map[string]*wrapconn.Operation{"owner": oe.Report.Owner, "intruder": oe.Report.Intruder} {
+		if f, ok := op.Site(); !ok || !strings.Contains(f.Function, function) {
+			t.Errorf("the %s is at %v", who, f)
+		}
+	}
 }
