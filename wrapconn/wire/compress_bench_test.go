@@ -40,33 +40,6 @@ func TestInflaterAllocatesNothingForStored(t *testing.T) {
 	}
 }
 
-// Nothing is allocated for a compressed body but by the standard library: the
-// checksum and the tables of long codes, which its Reset throws away.
-func TestInflaterAllocatesLittleForCompressed(t *testing.T) {
-	frame := compressed(0, rowsStream(256, 40), 6)
-	library := testing.AllocsPerRun(50, func() {
-		u, _ := openUnzipper(frame[frameHeaderLen:])
-		for err := error(nil); err == nil; {
-			_, err = u.z.Read(u.out[:])
-		}
-		u.close()
-	})
-	for _, size := range []int{len(frame), 50} {
-		f, _ := newQuiet(true)
-		n := testing.AllocsPerRun(50, func() {
-			for b := frame; len(b) > 0; {
-				n := min(size, len(b))
-				f.Feed(b[:n])
-				b = b[n:]
-			}
-		})
-		// The pools may have been emptied by a collection once or twice.
-		if n > library+1 {
-			t.Errorf("pieces of %d: %v allocations, %v of the library", size, n, library)
-		}
-	}
-}
-
 func TestPeekFramesAllocatesNothingForStored(t *testing.T) {
 	frame := stored(0, packet(0, []byte("\xff\xbf\x0f#HY000gone")))
 	scratch := make([]byte, PeekLen)

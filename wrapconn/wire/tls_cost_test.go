@@ -61,26 +61,6 @@ func fullRecords(p []byte) func(s *tlsScript) {
 	}
 }
 
-func TestTLSAllocatesNothing(t *testing.T) {
-	if tlsUnderRace {
-		t.Skip("sync.Pool allocates under the race detector")
-	}
-	eachSuite(t, func(t *testing.T, suite *tlsSuite) {
-		for name, write := range map[string]func(*tlsScript){
-			"SELECT 1": selectOne,
-			"rows":     fullRecords(rowsStream(2000, 30)),
-			"blob":     fullRecords(packetOf(0, 100_000, 3)),
-		} {
-			r := newTLSRepeat(suite, write)
-			for _, pieces := range []int{1, 3, 20} {
-				if n := testing.AllocsPerRun(50, func() { r.feed(pieces) }); n != 0 {
-					t.Errorf("%s in %d pieces: %v allocations", name, pieces, n)
-				}
-			}
-		}
-	})
-}
-
 // Benchmarks are for these: the other suites differ in the length of the key.
 var tlsBenchSuites = []uint16{tls.TLS_AES_256_GCM_SHA384, tls.TLS_CHACHA20_POLY1305_SHA256}
 

@@ -2,5 +2,5 @@
 
 package wire
 
-// sync.Pool drops objects at random under the race detector.
+// Under the race detector the scripts of TLS are fewer: each takes much longer there.
 const tlsUnderRace = true
