@@ -171,6 +171,24 @@ func kill(t *testing.T, server *mysqltest.Instance, id int) {
 	time.Sleep(200 * time.Millisecond)
 }
 
+// killSoon kills a connection while the test waits for it. The test ends after
+// the answer to the KILL, which may come later than the end of what it killed.
+func killSoon(t *testing.T, server *mysqltest.Instance, id int) {
+	t.Helper()
+	admin, _ := open(t, server.RootDSN(""), nil)
+	if err := admin.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
+	time.AfterFunc(300*time.Millisecond, func() {
+		defer close(done)
+		if _, err := admin.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // longStatement runs until it is killed. SLEEP would not do: killed, it
 // returns 1 and no error.
 const longStatement = "SELECT BENCHMARK(1000000000000, 1)"
@@ -188,7 +206,7 @@ func TestKillDuringQuery(t *testing.T) {
 		if err := conn.QueryRowContext(ctx, "SELECT connection_id()").Scan(&id); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(300*time.Millisecond, func() { kill(t, server, id) })
+		killSoon(t, server, id)
 		_, err = conn.ExecContext(ctx, longStatement)
 		t.Logf("error: %v", err)
 		if err == nil || errors.Is(err, driver.ErrBadConn) {

@@ -99,7 +99,7 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 	}); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(200*time.Millisecond, func() { kill(t, server, id) })
+	killSoon(t, server, id)
 	_, err = conn.ExecContext(ctx, longStatement)
 	errs = append(errs, err, conn.Close())
 

@@ -134,7 +134,7 @@ func TestTLSOpaque(t *testing.T) {
 				db.SetMaxOpenConns(1)
 				id := connectionID(t, context.Background(), db)
 				time.Sleep(1100 * time.Millisecond)
-				time.AfterFunc(300*time.Millisecond, func() { kill(t, server, id) })
+				killSoon(t, server, id)
 				_, err := db.ExecContext(timeout(t, 10*time.Second), longStatement)
 				var me *mysql.MySQLError
 				if errors.As(err, &me) {

@@ -306,7 +306,7 @@ func TestKillWrapped(t *testing.T) {
 				c.none(t)
 				id = connectionID(t, ctx, db)
 				time.Sleep(1100 * time.Millisecond) // or it looks like the end of the server
-				time.AfterFunc(300*time.Millisecond, func() { kill(t, server, id) })
+				killSoon(t, server, id)
 				_, err := db.ExecContext(ctx, longStatement)
 				t.Logf("error: %v", err)
 				var me *mysql.MySQLError
