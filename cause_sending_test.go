@@ -48,14 +48,16 @@ func noise(n int) string {
 }
 
 // load runs LOAD DATA LOCAL INFILE from a reader, into a table that is there or, on a real server, made for it.
-func (r *causeRun) load(db *sql.DB, reader io.Reader) error {
+func (r *causeRun) load(db *sql.DB, reader io.Reader, settings ...string) error {
 	name := strings.NewReplacer("/", "_", " ", "_").Replace(r.Name())
 	mysql.RegisterReaderHandler(name, func() io.Reader { return reader })
 	defer mysql.DeregisterReaderHandler(name)
 	c := pin(r.T, db)
 	if r.server != nil {
 		r.must(c, "CREATE TEMPORARY TABLE causes_infile (v VARCHAR(300))")
-		r.must(c, "SET SESSION net_read_timeout = 1")
+		for _, s := range settings {
+			r.must(c, "SET SESSION "+s)
+		}
 	}
 	_, err := c.ExecContext(r.ctx(), "LOAD DATA LOCAL INFILE 'Reader::"+name+"' INTO TABLE causes_infile")
 	return err
@@ -159,7 +161,7 @@ var sendingCases = []causeCase{
 	{slug: "upload_interrupted", by: byServer, on: onMySQL, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"1159", "net_read_timeout", "reader"},
 		run: func(r *causeRun) error {
-			return r.load(r.direct("", nil), &slowly{first: strings.NewReader("7\n"), pause: 3 * time.Second})
+			return r.load(r.direct("", nil), &slowly{first: strings.NewReader("7\n"), pause: 3 * time.Second}, "net_read_timeout = 1")
 		}},
 	{slug: "upload_interrupted", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"1159", "net_read_timeout"},
