@@ -1,5 +1,6 @@
 // Benchmarks of one driver at a time, so that processes can be interleaved:
 // BENCH_DRIVER is plain, sqlmw or seqguard, BENCH_DSN is where to. See run.sh.
+// BenchmarkPairs compares two of them in one process.
 package bench
 
 import (
@@ -19,13 +20,12 @@ func init() { sql.Register("sqlmw", sqlmw.Driver(&mysql.MySQLDriver{}, sqlmw.Nul
 
 var ctx = context.Background()
 
-func open(b *testing.B) *sql.DB {
-	name := map[string]string{"": "mysql", "plain": "mysql", "sqlmw": "sqlmw", "seqguard": "mysql-seqguard"}[os.Getenv("BENCH_DRIVER")]
+func open(b *testing.B, name string) *sql.DB {
 	var db *sql.DB
 	var err error
 	if dsn := os.Getenv("BENCH_DSN"); dsn == "" {
-		db = canned(b)
-	} else if db, err = sql.Open(name, dsn); err != nil {
+		db = canned(b, name)
+	} else if db, err = sql.Open(map[string]string{"plain": "mysql", "sqlmw": "sqlmw", "seqguard": "mysql-seqguard"}[name], dsn); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
@@ -35,23 +35,40 @@ func open(b *testing.B) *sql.DB {
 	return db
 }
 
-// cpu reports the CPU time of this process, user and system, per operation: far
-// less noisy than wall time, most of which is the server and the scheduler.
-func cpu(b *testing.B) func() {
-	get := func() int64 {
-		var r syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-		return r.Utime.Nano() + r.Stime.Nano()
-	}
-	start := get()
-	return func() { b.ReportMetric(float64(get()-start)/float64(b.N), "cpu-ns/op") }
+// cpu is the CPU time of this process so far, user and system, in nanoseconds:
+// far less noisy than wall time, most of which is the server and the scheduler.
+func cpu() int64 {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return r.Utime.Nano() + r.Stime.Nano()
 }
 
-func BenchmarkSelect1(b *testing.B) {
-	db := open(b)
+// A workload gets ready on db and returns its operation.
+type workload func(b *testing.B, db *sql.DB) func()
+
+// measure runs one driver, BENCH_DRIVER.
+func measure(b *testing.B, w workload) {
+	name := os.Getenv("BENCH_DRIVER")
+	if name == "" {
+		name = "plain"
+	}
+	op := w(b, open(b, name))
 	b.ReportAllocs()
-	defer cpu(b)()
+	start := cpu()
 	for b.Loop() {
+		op()
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op")
+}
+
+func BenchmarkSelect1(b *testing.B)       { measure(b, select1) }
+func BenchmarkPreparedPoint(b *testing.B) { measure(b, preparedPoint) }
+func BenchmarkScan100k(b *testing.B)      { measure(b, scan100k) }
+func BenchmarkBlob16MWrite(b *testing.B)  { measure(b, blob16MWrite) }
+func BenchmarkBlob16MRead(b *testing.B)   { measure(b, blob16MRead) }
+
+func select1(b *testing.B, db *sql.DB) func() {
+	return func() {
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil {
 			b.Fatal(err)
@@ -86,19 +103,16 @@ func seed(b *testing.B, db *sql.DB) {
 	}
 }
 
-func BenchmarkPreparedPoint(b *testing.B) {
+func preparedPoint(b *testing.B, db *sql.DB) func() {
 	real(b)
-	db := open(b)
 	seed(b, db)
 	st, err := db.PrepareContext(ctx, "SELECT id, v, f FROM bench WHERE id = ?")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer st.Close()
-	b.ReportAllocs()
-	defer cpu(b)()
+	b.Cleanup(func() { _ = st.Close() })
 	i := 0
-	for b.Loop() {
+	return func() {
 		var id int
 		var v string
 		var f float64
@@ -109,14 +123,11 @@ func BenchmarkPreparedPoint(b *testing.B) {
 	}
 }
 
-func BenchmarkScan100k(b *testing.B) {
-	db := open(b)
+func scan100k(b *testing.B, db *sql.DB) func() {
 	if os.Getenv("BENCH_DSN") != "" {
 		seed(b, db)
 	}
-	b.ReportAllocs()
-	defer cpu(b)()
-	for b.Loop() {
+	return func() {
 		rows, err := db.QueryContext(ctx, "SELECT id, v, f, d FROM bench")
 		if err != nil {
 			b.Fatal(err)
@@ -139,15 +150,12 @@ func BenchmarkScan100k(b *testing.B) {
 
 const blobLen = 16 << 20
 
-func BenchmarkBlob16MWrite(b *testing.B) {
+func blob16MWrite(b *testing.B, db *sql.DB) func() {
 	real(b)
-	db := open(b)
 	blob := make([]byte, blobLen)
 	_, _ = rand.Read(blob)
-	b.ReportAllocs()
 	b.SetBytes(blobLen)
-	defer cpu(b)()
-	for b.Loop() {
+	return func() {
 		var n int // the server reads the value and drops it: no disk in the figure
 		if err := db.QueryRowContext(ctx, "SELECT LENGTH(?)", blob).Scan(&n); err != nil || n != blobLen {
 			b.Fatal(n, err)
@@ -155,8 +163,7 @@ func BenchmarkBlob16MWrite(b *testing.B) {
 	}
 }
 
-func BenchmarkBlob16MRead(b *testing.B) {
-	db := open(b)
+func blob16MRead(b *testing.B, db *sql.DB) func() {
 	query := "SELECT b FROM benchblob"
 	if os.Getenv("BENCH_DSN") != "" {
 		blob := make([]byte, blobLen)
@@ -170,10 +177,8 @@ func BenchmarkBlob16MRead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportAllocs()
 	b.SetBytes(blobLen)
-	defer cpu(b)()
-	for b.Loop() {
+	return func() {
 		rows, err := db.QueryContext(ctx, query)
 		if err != nil {
 			b.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -21,19 +20,19 @@ import (
 // Without BENCH_DSN the driver talks to a connection in memory that has the
 // answers ready: no system call, no other process, so what differs is what the
 // driver does.
-func canned(b *testing.B) *sql.DB {
+func canned(b *testing.B, name string) *sql.DB {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd = "user", "password"
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return newCannedConn(), nil }
 	var c driver.Connector
 	var err error
-	switch os.Getenv("BENCH_DRIVER") {
+	switch name {
 	case "seqguard":
 		c, err = seqguard.NewConnector(cfg)
 	default:
 		c, err = mysql.NewConnector(cfg)
 	}
-	if err == nil && os.Getenv("BENCH_DRIVER") == "sqlmw" {
+	if err == nil && name == "sqlmw" {
 		c, err = sqlmw.Driver(fixed{c}, sqlmw.NullInterceptor{}).(driver.DriverContext).OpenConnector("")
 	}
 	if err != nil {

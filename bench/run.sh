@@ -22,7 +22,7 @@ for r in $(seq "$rounds"); do
         d=${drivers[$(((i + r) % ${#drivers[@]}))]}
         dsn="gotest:secret@tcp(127.0.0.1:${s#*:})/gotest?maxAllowedPacket=0&tls=$t${PARAMS:+&$PARAMS}"
         [ "$s" != canned ] || dsn=
-        BENCH_DRIVER=$d BENCH_DSN=$dsn "${pin[@]}" ./bench.bin -test.run '^$' -test.bench "${BENCH:-.}" \
+        BENCH_DRIVER=$d BENCH_DSN=$dsn "${pin[@]}" ./bench.bin -test.run '^$' -test.bench "${BENCH:-Select|Point|Scan|Blob}" \
           -test.benchtime "$time" >>"$out/${s%:*}-tls_$t-$d.txt" 2>&1
       done
     done
