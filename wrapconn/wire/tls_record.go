@@ -106,10 +106,15 @@ func (h *tlsHalf) feed(b []byte) {
 	}
 }
 
-// feedHeader takes bytes of a header, one by one because each of the first
-// three can show that this is not TLS: the header must not swallow bytes of a
-// packet that is shorter.
+// feedHeader takes bytes of a header. Unless it is all there it takes them one
+// by one, because each of the first three can show that this is not TLS: the
+// header must not swallow bytes of a packet that is shorter.
 func (h *tlsHalf) feedHeader(b []byte) []byte {
+	if h.have == 0 && len(b) >= tlsHeaderLen && tlsHeaderPossible(b[:3]) {
+		h.header = [tlsHeaderLen]byte(b)
+		h.have = tlsHeaderLen
+		b = b[tlsHeaderLen:]
+	}
 	for h.have < tlsHeaderLen {
 		if len(b) == 0 {
 			return nil
