@@ -1,7 +1,10 @@
 package wire
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +21,35 @@ func FuzzTLSConversation(f *testing.F) {
 		w.rec[0].runs, w.rec[1].runs = seed%2 == 0, seed%3 == 0
 		s.play(w.t, sizes)
 		w.check(t, s.plain)
+	})
+}
+
+// FuzzTLSLive is the same with crypto/tls on both sides, which has no way to ask
+// for a KeyUpdate: those come from the scripts above and from OpenSSL.
+func FuzzTLSLive(f *testing.F) {
+	ecdsa, rsa := tlsCertificate(f, false), tlsCertificate(f, true)
+	f.Add(uint64(1), uint8(0), []byte{}, []byte{})
+	f.Add(uint64(2), uint8(1), []byte{3}, []byte{0, 9, 128})
+	f.Add(uint64(3), uint8(2), []byte{255, 0, 128, 127}, []byte{129})
+	f.Add(uint64(4), uint8(5), []byte{0, 30}, []byte{4})
+	f.Fuzz(func(t *testing.T, seed uint64, suite uint8, writes, reads []byte) {
+		if len(writes) > 0 && slices.Max(writes) < 8 || len(reads) > 0 && slices.Max(reads) < 4 {
+			return // hundreds of thousands of records or reads
+		}
+		s := tlsSuites[int(suite)%len(tlsSuites)]
+		client := &tls.Config{MinVersion: s.version, MaxVersion: s.version}
+		server := &tls.Config{Certificates: []tls.Certificate{ecdsa}}
+		if s.version == tls.VersionTLS12 {
+			client.CipherSuites = []uint16{s.id}
+			if strings.Contains(tls.CipherSuiteName(s.id), "_RSA_") {
+				server.Certificates = []tls.Certificate{rsa}
+			}
+		}
+		w, state, plain := tlsTalkIn(t, server, client, seed, writes, reads)
+		w.check(t, plain)
+		if i := w.t.Info(); i.Version != state.Version || i.Suite != state.CipherSuite {
+			t.Errorf("got %x %x, crypto/tls has %x %x", i.Version, i.Suite, state.Version, state.CipherSuite)
+		}
 	})
 }
 

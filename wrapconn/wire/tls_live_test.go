@@ -26,17 +26,27 @@ type tlsTap struct {
 	net.Conn
 	mu    sync.Mutex
 	w     *tlsWatch
-	pause bool // reads come in small pieces
-	rnd   *rand.Rand
+	reads sizes                     // of the pieces in which bytes come
 	peek  func(b []byte, p TLSPeek) // called with what comes, before it is fed
 }
 
-func (c *tlsTap) Read(b []byte) (int, error) {
-	if c.pause {
-		c.mu.Lock()
-		b = b[:min(len(b), 1+c.rnd.IntN(3000))]
-		c.mu.Unlock()
+// sizes cuts a stream: in pieces of the squares of its bytes, plus one, from the
+// first on and round again. None: not at all.
+type sizes []byte
+
+func (s *sizes) next(most int) int {
+	if len(*s) == 0 {
+		return most
 	}
+	v := int((*s)[0])
+	*s = append((*s)[1:], (*s)[0])
+	return min(most, 1+v*v)
+}
+
+func (c *tlsTap) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	b = b[:c.reads.next(len(b))]
+	c.mu.Unlock()
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,11 +105,39 @@ func tlsCertificate(t testing.TB, rsaKey bool) tls.Certificate {
 	return c
 }
 
-// tlsTalk holds a conversation of random packets over loopback and returns what
-// a tap below the client saw. The client's secrets go to the tap.
+// tlsTalk is tlsTalkIn with sizes of its own.
 func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch, state tls.ConnectionState, plain [2][]byte) {
 	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 3))
+	some := func(least int) (s sizes) {
+		for range 1 + rnd.IntN(8) {
+			s = append(s, byte(least+rnd.IntN(256-least)))
+		}
+		return s
+	}
+	var reads sizes
+	if seed%2 == 1 {
+		reads = some(0)
+	}
+	return tlsTalkIn(t, server, client, seed, some(10), reads)
+}
+
+// tlsTalkIn holds a conversation of random packets over loopback, written and
+// read in pieces of the given sizes, and returns what a tap below the client
+// saw. The client's secrets go to the tap.
+func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, reads sizes) (w *tlsWatch, state tls.ConnectionState, plain [2][]byte) {
+	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 2))
+	write := func(c *tls.Conn, writes *sizes, b []byte) error {
+		for len(b) > 0 {
+			n := writes.next(len(b))
+			if _, err := c.Write(b[:n]); err != nil {
+				return err
+			}
+			b = b[n:]
+		}
+		return nil
+	}
 	type turn struct{ ask, answer []byte }
 	var turns []turn
 	for range 12 {
@@ -122,6 +160,7 @@ func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch
 	}
 	defer ln.Close()
 	served := make(chan error, 1)
+	mine := slices.Clone(writes)
 	go func() {
 		served <- func() error {
 			raw, err := ln.Accept()
@@ -134,12 +173,8 @@ func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch
 				if _, err := io.ReadFull(c, make([]byte, len(tn.ask))); err != nil {
 					return err
 				}
-				for b := tn.answer; len(b) > 0; {
-					n := min(len(b), 1+len(b)/3)
-					if _, err := c.Write(b[:n]); err != nil {
-						return err
-					}
-					b = b[n:]
+				if err := write(c, &writes, tn.answer); err != nil {
+					return err
 				}
 			}
 			return c.Close()
@@ -152,7 +187,7 @@ func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(20 * time.Second))
-	tap := &tlsTap{Conn: raw, w: newTLSWatch(), rnd: rnd, pause: seed%2 == 1}
+	tap := &tlsTap{Conn: raw, w: newTLSWatch(), reads: slices.Clone(reads)}
 	client = client.Clone()
 	client.KeyLogWriter = tlsLogger{tap}
 	client.InsecureSkipVerify, client.ServerName = true, "db"
@@ -163,7 +198,7 @@ func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch
 	})
 	c := tls.Client(tap, client)
 	for _, tn := range turns {
-		if _, err := c.Write(tn.ask); err != nil {
+		if err := write(c, &mine, tn.ask); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadFull(c, make([]byte, len(tn.answer))); err != nil {

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -89,7 +88,7 @@ func talkOpenSSL(t *testing.T, cmd *exec.Cmd, addr string, suite uint16) {
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(20 * time.Second))
-	tap := &tlsTap{Conn: raw, w: newTLSWatch(), rnd: rand.New(rand.NewPCG(1, 1)), pause: true}
+	tap := &tlsTap{Conn: raw, w: newTLSWatch(), reads: sizes{50, 3, 255, 20, 1, 54, 9}}
 	c := tls.Client(tap, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: tlsLogger{tap}})
 
 	// s_server sends what comes on its standard input, but for lines that begin
