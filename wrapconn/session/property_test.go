@@ -38,7 +38,8 @@ func (d *dice) packet(tr *Tracker) Packet {
 	if i := d.roll(len(known) + 1); i < len(known) {
 		p.Prefix = []byte(known[i])
 	} else {
-		p.Prefix = []byte(*d)[:min(len(*d), d.roll(40))]
+		n := d.roll(40) // which takes a byte
+		p.Prefix = []byte(*d)[:min(len(*d), n)]
 	}
 	p.Length = uint32(len(p.Prefix))
 	if d.roll(16) == 15 {
