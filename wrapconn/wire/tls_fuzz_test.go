@@ -3,7 +3,6 @@ package wire
 import (
 	"crypto/tls"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -31,16 +30,19 @@ func FuzzTLSLive(f *testing.F) {
 	f.Add(uint64(1), uint8(0), []byte{}, []byte{})
 	f.Add(uint64(2), uint8(1), []byte{3}, []byte{0, 9, 128})
 	f.Add(uint64(3), uint8(2), []byte{255, 0, 128, 127}, []byte{129})
-	f.Add(uint64(4), uint8(5), []byte{0, 30}, []byte{4})
+	for i := range tlsSuites {
+		f.Add(uint64(4), uint8(i), []byte{0, 30}, []byte{200, 4})
+	}
 	f.Fuzz(func(t *testing.T, seed uint64, suite uint8, writes, reads []byte) {
-		if len(writes) > 0 && slices.Max(writes) < 8 || len(reads) > 0 && slices.Max(reads) < 4 {
-			return // hundreds of thousands of records or reads
+		if sizes(writes).mean() < 64 || sizes(reads).mean() < 16 {
+			return // a hundred thousand records or reads
 		}
 		s := tlsSuites[int(suite)%len(tlsSuites)]
 		client := &tls.Config{MinVersion: s.version, MaxVersion: s.version}
 		server := &tls.Config{Certificates: []tls.Certificate{ecdsa}}
 		if s.version == tls.VersionTLS12 {
 			client.CipherSuites = []uint16{s.id}
+			server.CipherSuites = client.CipherSuites // also those that crypto/tls leaves out by default
 			if strings.Contains(tls.CipherSuiteName(s.id), "_RSA_") {
 				server.Certificates = []tls.Certificate{rsa}
 			}

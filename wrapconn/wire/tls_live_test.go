@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"net"
@@ -62,6 +63,17 @@ func (c *tlsTap) Write(b []byte) (int, error) {
 	c.w.t.FeedClient(b)
 	c.mu.Unlock()
 	return c.Conn.Write(b)
+}
+
+func (s sizes) mean() int {
+	if len(s) == 0 {
+		return math.MaxInt
+	}
+	sum := 0
+	for _, v := range s {
+		sum += 1 + int(v)*int(v)
+	}
+	return sum / len(s)
 }
 
 // tlsLogger is the tls.Config.KeyLogWriter for a tap.
