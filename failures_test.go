@@ -193,6 +193,14 @@ func killSoon(t *testing.T, server *mysqltest.Instance, id int) {
 // returns 1 and no error.
 const longStatement = "SELECT BENCHMARK(1000000000000, 1)"
 
+// answeredKill tells whether the server answered the long statement that it was
+// told to kill: in words, or, MySQL alone, with the row of a BENCHMARK that ended
+// early, before the socket was shut (2 of 600 times on MySQL 9.7, with the plain driver too).
+func answeredKill(server *mysqltest.Instance, err error) bool {
+	var me *mysql.MySQLError
+	return errors.As(err, &me) || err == nil && server.Kind == mysqltest.MySQL
+}
+
 func TestKillDuringQuery(t *testing.T) {
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
 		ctx := timeout(t, 30*time.Second)
@@ -212,9 +220,7 @@ func TestKillDuringQuery(t *testing.T) {
 		if errors.Is(err, driver.ErrBadConn) {
 			t.Errorf("the command was written: %v", err)
 		}
-		// The server may answer, in words or even with a row, before it shuts the socket.
-		var me *mysql.MySQLError
-		if err == nil || errors.As(err, &me) {
+		if answeredKill(server, err) {
 			return
 		}
 		r := c.only(t)
