@@ -28,6 +28,7 @@ type tlsTap struct {
 	mu    sync.Mutex
 	w     *tlsWatch
 	reads sizes                     // of the pieces in which bytes come
+	piece int                       // how many came
 	peek  func(b []byte, p TLSPeek) // called with what comes, before it is fed
 }
 
@@ -35,18 +36,30 @@ type tlsTap struct {
 // first on and round again. None: not at all.
 type sizes []byte
 
-func (s *sizes) next(most int) int {
-	if len(*s) == 0 {
+// at is the size of piece i, at most most.
+func (s sizes) at(i, most int) int {
+	if len(s) == 0 {
 		return most
 	}
-	v := int((*s)[0])
-	*s = append((*s)[1:], (*s)[0])
+	v := int(s[i%len(s)])
 	return min(most, 1+v*v)
+}
+
+func (s sizes) mean() int {
+	if len(s) == 0 {
+		return math.MaxInt
+	}
+	sum := 0
+	for _, v := range s {
+		sum += 1 + int(v)*int(v)
+	}
+	return sum / len(s)
 }
 
 func (c *tlsTap) Read(b []byte) (int, error) {
 	c.mu.Lock()
-	b = b[:c.reads.next(len(b))]
+	b = b[:c.reads.at(c.piece, len(b))]
+	c.piece++
 	c.mu.Unlock()
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
@@ -63,17 +76,6 @@ func (c *tlsTap) Write(b []byte) (int, error) {
 	c.w.t.FeedClient(b)
 	c.mu.Unlock()
 	return c.Conn.Write(b)
-}
-
-func (s sizes) mean() int {
-	if len(s) == 0 {
-		return math.MaxInt
-	}
-	sum := 0
-	for _, v := range s {
-		sum += 1 + int(v)*int(v)
-	}
-	return sum / len(s)
 }
 
 // tlsLogger is the tls.Config.KeyLogWriter for a tap.
@@ -140,9 +142,9 @@ func tlsTalk(t *testing.T, server, client *tls.Config, seed uint64) (w *tlsWatch
 func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, reads sizes) (w *tlsWatch, state tls.ConnectionState, plain [2][]byte) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 2))
-	write := func(c *tls.Conn, writes *sizes, b []byte) error {
-		for len(b) > 0 {
-			n := writes.next(len(b))
+	write := func(c *tls.Conn, b []byte) error {
+		for i := 0; len(b) > 0; i++ {
+			n := writes.at(i, len(b))
 			if _, err := c.Write(b[:n]); err != nil {
 				return err
 			}
@@ -172,7 +174,6 @@ func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, re
 	}
 	defer ln.Close()
 	served := make(chan error, 1)
-	mine := slices.Clone(writes)
 	go func() {
 		served <- func() error {
 			raw, err := ln.Accept()
@@ -185,7 +186,7 @@ func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, re
 				if _, err := io.ReadFull(c, make([]byte, len(tn.ask))); err != nil {
 					return err
 				}
-				if err := write(c, &writes, tn.answer); err != nil {
+				if err := write(c, tn.answer); err != nil {
 					return err
 				}
 			}
@@ -199,7 +200,7 @@ func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, re
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(20 * time.Second))
-	tap := &tlsTap{Conn: raw, w: newTLSWatch(), reads: slices.Clone(reads)}
+	tap := &tlsTap{Conn: raw, w: newTLSWatch(), reads: reads}
 	client = client.Clone()
 	client.KeyLogWriter = tlsLogger{tap}
 	client.InsecureSkipVerify, client.ServerName = true, "db"
@@ -210,7 +211,7 @@ func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, re
 	})
 	c := tls.Client(tap, client)
 	for _, tn := range turns {
-		if err := write(c, &mine, tn.ask); err != nil {
+		if err := write(c, tn.ask); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadFull(c, make([]byte, len(tn.answer))); err != nil {
@@ -228,15 +229,21 @@ func tlsTalkIn(t *testing.T, server, client *tls.Config, seed uint64, writes, re
 	return tap.w, state, plain
 }
 
+// sees checks that w saw what was sent, and the version and the suite.
+func (w *tlsWatch) sees(t *testing.T, plain [2][]byte, state tls.ConnectionState) {
+	t.Helper()
+	w.check(t, plain)
+	if i := w.t.Info(); i.Version != state.Version || i.Suite != state.CipherSuite {
+		t.Errorf("got %x %x, crypto/tls has %x %x", i.Version, i.Suite, state.Version, state.CipherSuite)
+	}
+}
+
 // tlsMustSee is tlsTalk for connections that can be seen through.
 func tlsMustSee(t *testing.T, server, client *tls.Config) {
 	t.Helper()
 	for seed := range uint64(4) {
 		w, state, plain := tlsTalk(t, server, client, seed)
-		w.check(t, plain)
-		if i := w.t.Info(); i.Version != state.Version || i.Suite != state.CipherSuite {
-			t.Errorf("got %x %x, crypto/tls has %x %x", i.Version, i.Suite, state.Version, state.CipherSuite)
-		}
+		w.sees(t, plain, state)
 		if want := []string{"server: close notify", "client: close notify"}; !slices.Equal(w.alerts, want) {
 			t.Errorf("alerts: %q, want %q", w.alerts, want)
 		}
