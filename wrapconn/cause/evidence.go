@@ -16,6 +16,10 @@ import (
 // seen (the phase is opaque or untracked), SinceCommand counts from the last
 // Write, and AnswerStarted is whether bytes came since.
 type Evidence struct {
+	// Client is who talks to the server, and Vantage from where it is seen.
+	Client  Client
+	Vantage Vantage
+
 	Violation session.Violation
 	Phase     session.Phase // where the conversation stood before the packet
 	Direction session.Direction
