@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
@@ -22,23 +23,23 @@ func answersOK() []mysqltest.Step {
 
 func works(t *testing.T, db *sql.DB) {
 	t.Helper()
-	if _, err := db.ExecContext(timeout(t, 20*time.Second), "DO 1"); err != nil {
+	if _, err := db.ExecContext(kit.Timeout(t, 20*time.Second), "DO 1"); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestUnixSocket(t *testing.T) {
-	db, c := open(t, mysqltest.ServeUnix(t, answersOK()...).DSN(""), nil)
+	db, c := kit.Open(t, mysqltest.ServeUnix(t, answersOK()...).DSN(""), nil)
 	works(t, db)
 	_ = db.Close()
-	c.none(t)
+	c.None(t)
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
 		if server.Socket == "" {
 			t.Skip("the path of the server's unix socket is not known")
 		}
-		db, c := open(t, server.SocketDSN(""), nil)
+		db, c := kit.Open(t, server.SocketDSN(""), nil)
 		works(t, db)
-		c.none(t)
+		c.None(t)
 	})
 }
 
@@ -48,33 +49,33 @@ func TestDialFuncIsKept(t *testing.T) {
 	type key struct{}
 	var network, addr string
 	var value any
-	db, c := open(t, "user:password@tunnel(far.away)/", func(cfg *mysql.Config) {
+	db, c := kit.Open(t, "user:password@tunnel(far.away)/", func(cfg *mysql.Config) {
 		cfg.DialFunc = func(ctx context.Context, n, a string) (net.Conn, error) {
 			network, addr, value = n, a, ctx.Value(key{})
 			var nd net.Dialer
 			return nd.DialContext(ctx, server.Net, server.Addr)
 		}
 	})
-	if err := db.PingContext(context.WithValue(timeout(t, 20*time.Second), key{}, "v")); err != nil {
+	if err := db.PingContext(context.WithValue(kit.Timeout(t, 20*time.Second), key{}, "v")); err != nil {
 		t.Fatal(err)
 	}
 	_ = db.Close()
 	if network != "tunnel" || addr != "far.away" || value != "v" {
 		t.Errorf("dialled %q, %q with %v in the context", network, addr, value)
 	}
-	c.none(t)
+	c.None(t)
 }
 
 // What a dial says is what the user gets.
 func TestDialError(t *testing.T) {
 	broken := errors.New("no route")
-	db, c := open(t, "user@tunnel(far.away)/", func(cfg *mysql.Config) {
+	db, c := kit.Open(t, "user@tunnel(far.away)/", func(cfg *mysql.Config) {
 		cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return nil, broken }
 	})
-	if err := db.PingContext(timeout(t, 20*time.Second)); !errors.Is(err, broken) {
+	if err := db.PingContext(kit.Timeout(t, 20*time.Second)); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
-	c.none(t)
+	c.None(t)
 }
 
 func TestRegisterDialContext(t *testing.T) {
@@ -86,10 +87,10 @@ func TestRegisterDialContext(t *testing.T) {
 		return nd.DialContext(ctx, server.Net, server.Addr)
 	})
 	const dsn = "user:password@seqguardtest(somewhere)/"
-	db, c := open(t, dsn, nil)
+	db, c := kit.Open(t, dsn, nil)
 	works(t, db)
 	_ = db.Close()
-	c.none(t)
+	c.None(t)
 	// The plain driver knows it as well.
 	plain, err := sql.Open("mysql", dsn)
 	if err != nil {
@@ -102,13 +103,13 @@ func TestRegisterDialContext(t *testing.T) {
 	}
 
 	seqguard.DeregisterDialContext("seqguardtest")
-	db, _ = open(t, dsn, nil)
+	db, _ = kit.Open(t, dsn, nil)
 	wantUnknownNetwork(t, db, "seqguardtest")
 }
 
 func wantUnknownNetwork(t *testing.T, db *sql.DB, network string) {
 	t.Helper()
-	err := db.PingContext(timeout(t, 20*time.Second))
+	err := db.PingContext(kit.Timeout(t, 20*time.Second))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -126,9 +127,9 @@ func TestNetworkOfTheDriverOnly(t *testing.T) {
 		return nil, net.ErrClosed
 	})
 	defer mysql.DeregisterDialContext("driveronly")
-	db, c := open(t, "user@driveronly(somewhere)/", nil)
+	db, c := kit.Open(t, "user@driveronly(somewhere)/", nil)
 	wantUnknownNetwork(t, db, "driveronly")
-	c.none(t)
+	c.None(t)
 }
 
 // A token for a password, made for each connection.
@@ -136,7 +137,7 @@ func TestBeforeConnectChangesThePassword(t *testing.T) {
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
 		for _, params := range []string{"", "tls=skip-verify"} {
 			calls := 0
-			db, c := open(t, server.DSNFor("gotest", "stale", params), func(cfg *mysql.Config) {
+			db, c := kit.Open(t, server.DSNFor("gotest", "stale", params), func(cfg *mysql.Config) {
 				if err := cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) error {
 					calls++
 					cfg.Passwd = "secret"
@@ -149,7 +150,7 @@ func TestBeforeConnectChangesThePassword(t *testing.T) {
 			if calls != 1 {
 				t.Errorf("called %d times for one connection", calls)
 			}
-			c.none(t)
+			c.None(t)
 		}
 	})
 }
@@ -159,7 +160,7 @@ func TestBeforeConnectChangesThePassword(t *testing.T) {
 func TestBeforeConnectReplacesTLS(t *testing.T) {
 	server := mysqltest.Shared(t, "mysql9")
 	before := seqguard.Stats()
-	db, c := open(t, server.DSN("tls=skip-verify"), func(cfg *mysql.Config) {
+	db, c := kit.Open(t, server.DSN("tls=skip-verify"), func(cfg *mysql.Config) {
 		if err := cfg.Apply(mysql.BeforeConnect(func(_ context.Context, cfg *mysql.Config) error {
 			cfg.TLS = &tls.Config{InsecureSkipVerify: true} // #nosec G402 -- a server of the test
 			return nil
@@ -167,14 +168,14 @@ func TestBeforeConnectReplacesTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	conn, err := db.Conn(timeout(t, 20*time.Second))
+	conn, err := db.Conn(kit.Timeout(t, 20*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	for range 3 {
 		var cipher, name string
-		if err := conn.QueryRowContext(timeout(t, 20*time.Second), "SHOW STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil || cipher == "" {
+		if err := conn.QueryRowContext(kit.Timeout(t, 20*time.Second), "SHOW STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil || cipher == "" {
 			t.Fatalf("cipher %q, %v", cipher, err)
 		}
 	}
@@ -182,7 +183,7 @@ func TestBeforeConnectReplacesTLS(t *testing.T) {
 	if after.Opaque != before.Opaque+1 || after.Panics != before.Panics || after.Untracked != before.Untracked {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	c.none(t)
+	c.None(t)
 }
 
 // The configuration's own key log is still written, beside ours.
@@ -190,7 +191,7 @@ func TestKeyLogIsKept(t *testing.T) {
 	server := mysqltest.Shared(t, "mysql9")
 	var log strings.Builder
 	before := seqguard.Stats()
-	db, c := open(t, server.DSN(""), func(cfg *mysql.Config) {
+	db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
 		cfg.TLS = &tls.Config{InsecureSkipVerify: true, KeyLogWriter: &log} // #nosec G402 -- a server of the test
 	})
 	works(t, db)
@@ -200,26 +201,26 @@ func TestKeyLogIsKept(t *testing.T) {
 	if seqguard.Stats().Opaque != before.Opaque {
 		t.Error("the connection is opaque")
 	}
-	c.none(t)
+	c.None(t)
 }
 
 // tls=preferred on a server without TLS goes on in plaintext, and is seen.
 func TestPreferredFallsBack(t *testing.T) {
 	server := mysqltest.Serve(t, answersOK()...)
 	before := seqguard.Stats()
-	db, c := open(t, server.DSN("tls=preferred"), nil)
+	db, c := kit.Open(t, server.DSN("tls=preferred"), nil)
 	works(t, db)
 	works(t, db)
 	_ = db.Close()
 	if after := seqguard.Stats(); after.Opaque != before.Opaque || after.Untracked != before.Untracked {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	c.none(t)
+	c.None(t)
 	// tls=true does not.
 	server = mysqltest.Serve(t, mysqltest.Greeting(mysqltest.GreetingOptions{}), mysqltest.ExpectClose())
-	db, c = open(t, server.DSN("tls=true"), nil)
-	if err := db.PingContext(timeout(t, 20*time.Second)); !errors.Is(err, mysql.ErrNoTLS) {
+	db, c = kit.Open(t, server.DSN("tls=true"), nil)
+	if err := db.PingContext(kit.Timeout(t, 20*time.Second)); !errors.Is(err, mysql.ErrNoTLS) {
 		t.Errorf("%v", err)
 	}
-	c.none(t)
+	c.None(t)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
@@ -88,7 +89,7 @@ func interfacesOf(v any) []string {
 // them.
 func values(t *testing.T, db *sql.DB) map[string]any {
 	t.Helper()
-	ctx := timeout(t, 20*time.Second)
+	ctx := kit.Timeout(t, 20*time.Second)
 	out := map[string]any{"driver": db.Driver()}
 	check := func(err error) {
 		t.Helper()
@@ -144,7 +145,7 @@ func TestInterfaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer plain.Close()
-		guarded, c := open(t, server.DSN(""), nil)
+		guarded, c := kit.Open(t, server.DSN(""), nil)
 		want, got := values(t, plain), values(t, guarded)
 
 		cfg, err := mysql.ParseDSN(server.DSN(""))
@@ -174,7 +175,7 @@ func TestInterfaces(t *testing.T) {
 				}
 			}
 		}
-		c.none(t)
+		c.None(t)
 	})
 }
 
@@ -186,7 +187,7 @@ func TestMySQLResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer plain.Close()
-		guarded, c := open(t, server.DSN("multiStatements=true"), nil)
+		guarded, c := kit.Open(t, server.DSN("multiStatements=true"), nil)
 		want, got := results(t, plain), results(t, guarded)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
@@ -194,7 +195,7 @@ func TestMySQLResult(t *testing.T) {
 		if want := [][]int64{{0, 2, 1, 3}, {0, 1, 3, 0}, {2}, {1}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
-		c.none(t)
+		c.None(t)
 	})
 }
 

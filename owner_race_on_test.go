@@ -1,5 +1,0 @@
-//go:build race
-
-package seqguard_test
-
-const raceEnabled = true

@@ -1,0 +1,205 @@
+package causes_test
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// crossing answers the first command with an ERR that was said before it was read.
+func (r *causeRun) crossing(seq int, code uint16, words string) error {
+	return r.exec(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendERR(seq, code, "HY000", words), mysqltest.Close()), "DO 1")
+}
+
+// behindLogin sends steps while nothing is outstanding, and then tries a command. Sent at once, what they send might be read
+// together with the end of the login.
+func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
+	wait := make(chan struct{})
+	c := kit.Pin(r.T, r.serve("", append([]mysqltest.Step{mysqltest.WaitFor(wait)}, steps...)...))
+	close(wait)
+	time.Sleep(200 * time.Millisecond)
+	_, err := c.ExecContext(r.ctx(), "DO 1")
+	return err
+}
+
+// farewellCases are about a server that ends the connection of its own accord.
+var farewellCases = []causeCase{
+	{slug: "idle_timeout", by: byServer, on: onMySQL, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "SetConnMaxIdleTime", "wait_timeout"},
+		run: idleTooLong},
+	{slug: "idle_timeout", by: byServer, on: onMariaDB, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"idle for ", "SetConnMaxIdleTime", "wait_timeout"},
+		run: idleTooLong},
+	{slug: "idle_timeout", name: "in a transaction", by: byServer, on: onMySQL, modes: []causeMode{plain},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
+		run: func(r *causeRun) error {
+			c := kit.Pin(r.T, r.direct("", nil))
+			r.must(c, "SET SESSION wait_timeout = 1")
+			tx, err := c.BeginTx(r.ctx(), nil)
+			if err != nil {
+				r.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback() }()
+			time.Sleep(2500 * time.Millisecond)
+			_, err = tx.ExecContext(r.ctx(), "DO 1")
+			return err
+		}},
+	{slug: "idle_timeout", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
+		run: func(r *causeRun) error {
+			c := kit.Pin(r.T, r.direct("", nil))
+			r.must(c, "SET SESSION idle_transaction_timeout = 1")
+			r.must(c, "START TRANSACTION")
+			time.Sleep(2500 * time.Millisecond)
+			_, err := c.ExecContext(r.ctx(), "DO 1")
+			return err
+		}},
+	{slug: "idle_timeout", name: "crossing a command", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "crossed the command"},
+		run: func(r *causeRun) error { return r.crossing(0, 4031, "The client was disconnected by the server") }},
+	{slug: "idle_timeout", name: "with number 2, as of MySQL Router", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "crossed the command"},
+		run: func(r *causeRun) error { return r.crossing(2, 4031, "The client was disconnected by the server") }},
+	{slug: "server_shutdown", name: "killed under four commands", by: byServer, on: onBoth, modes: everyMode, alone: true, many: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"to the same server, within a second", "OOM killer"},
+		run: func(r *causeRun) error { return r.crash(4) }},
+	{slug: "server_shutdown", name: "crossing a command", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
+		run: func(r *causeRun) error { return r.crossing(0, 1053, "Server shutdown in progress") }},
+	{slug: "server_shutdown", name: "while idle", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
+		run: func(r *causeRun) error {
+			return r.behindLogin(mysqltest.SendERR(0, 1053, "08S01", "Server shutdown in progress"), mysqltest.Close())
+		}},
+	{slug: "connection_killed", name: "while idle", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"3169", "ran KILL"},
+		run: func(r *causeRun) error {
+			return r.behindLogin(mysqltest.SendERR(0, 3169, "HY000", "The session was killed"), mysqltest.Close())
+		}},
+	{slug: "connection_killed", name: "crossing a command", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1927", "ran KILL"},
+		run: func(r *causeRun) error { return r.crossing(0, 1927, "Connection was killed") }},
+	{slug: "server_farewell", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"9001", "no backend left", "server's words"},
+		run: func(r *causeRun) error {
+			return r.behindLogin(mysqltest.SendERR(0, 9001, "HY000", "no backend left"), mysqltest.Close())
+		}},
+	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "SetConnMaxIdleTime"},
+		run: func(r *causeRun) error {
+			c := kit.Pin(r.T, r.direct("", nil))
+			var id int
+			if err := c.QueryRowContext(r.ctx(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+				r.Fatal(err)
+			}
+			kit.Kill(r.T, r.server, id)
+			_, err := c.ExecContext(r.ctx(), "DO 1")
+			return err
+		}},
+	{slug: "closed_while_idle", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent"},
+		run: func(r *causeRun) error { return r.behindLogin(mysqltest.Close()) }},
+}
+
+func idleTooLong(r *causeRun) error {
+	c := kit.Pin(r.T, r.direct("", nil))
+	r.must(c, "SET SESSION wait_timeout = 1")
+	time.Sleep(2500 * time.Millisecond)
+	_, err := c.ExecContext(r.ctx(), "DO 1")
+	return err
+}
+
+// crash kills the server's process under n commands, starts it again, and returns the error of one of them.
+func (r *causeRun) crash(n int) error {
+	db := r.direct("", nil)
+	errs := make(chan error, n)
+	for range n {
+		c := kit.Pin(r.T, db)
+		go func() {
+			_, err := c.ExecContext(r.ctx(), kit.LongStatement)
+			errs <- err
+		}()
+	}
+	time.Sleep(300 * time.Millisecond)
+	r.server.Kill()
+	var err error
+	for range n {
+		if err = <-errs; err == nil || err == driver.ErrBadConn {
+			r.Errorf("a command that was out ended with %v", err)
+		}
+	}
+	r.server.Restart(r.T)
+	return err
+}
+
+// misuseCases are about who uses the connection.
+var misuseCases = []causeCase{
+	{slug: "concurrent_use", by: byServer, on: onBoth, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "causes/farewell_test.go:", "Share *sql.DB"},
+		run: func(r *causeRun) error { return r.both(r.direct("", nil), "DO SLEEP(2)") }},
+	{slug: "concurrent_use", by: byScript, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "Share *sql.DB"},
+		run: func(r *causeRun) error {
+			return r.both(r.serve("", mysqltest.ExpectPacket(), mysqltest.Delay(1500*time.Millisecond), mysqltest.SendOK(mysqltest.Next)), "DO 1")
+		}},
+	{slug: "more_results_unread", by: byServer, on: onBoth, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"SERVER_MORE_RESULTS_EXISTS", "NextResultSet", "query at "},
+		run: func(r *causeRun) error {
+			return r.during(r.direct("multiStatements=true", nil), "SELECT 1; SELECT 2", true)
+		}},
+	{slug: "more_results_unread", by: byScript, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"SERVER_MORE_RESULTS_EXISTS", "NextResultSet"},
+		run: func(r *causeRun) error {
+			one := []mysqltest.Column{{Name: "one"}}
+			return r.during(r.serve("multiStatements=true", mysqltest.ExpectPacket(), mysqltest.SendResultSetMore(mysqltest.Next, one, []any{1}),
+				mysqltest.SendResultSet(mysqltest.Next, one, []any{2})), "SELECT 1; SELECT 2", true)
+		}},
+	{slug: "result_still_open", by: byServer, on: onBoth, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "query at ", "rows.Close()"},
+		run: func(r *causeRun) error { return r.during(r.direct("", nil), "SELECT 1 UNION SELECT 2", false) }},
+	{slug: "result_still_open", by: byScript, modes: everyMode,
+		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "query at ", "rows.Close()"},
+		run: func(r *causeRun) error {
+			return r.during(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendResultSet(mysqltest.Next, []mysqltest.Column{{Name: "one"}}, []any{1}, []any{2})), "SELECT 1", false)
+		}},
+}
+
+// both pings a connection while a statement runs on it, and returns the ping's error.
+func (r *causeRun) both(db *sql.DB, statement string) (err error) {
+	kit.Raw(r.T, kit.Pin(r.T, db), func(dc kit.RawConn) {
+		first := make(chan error)
+		go func() {
+			_, err := dc.ExecContext(r.ctx(), statement, nil)
+			first <- err
+		}()
+		time.Sleep(500 * time.Millisecond)
+		err = dc.Ping(r.ctx())
+		if e := <-first; e != nil {
+			r.Errorf("the first user was hurt: %v", e)
+		}
+	})
+	return err
+}
+
+// during runs a statement while the rows of a query are open, and returns its error; to the first result's end if firstOnly.
+func (r *causeRun) during(db *sql.DB, query string, firstOnly bool) error {
+	c := kit.Pin(r.T, db)
+	rows, err := c.QueryContext(r.ctx(), query)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for rows.Next() && firstOnly {
+	}
+	_, refused := c.ExecContext(r.ctx(), "DO 1")
+	for rows.NextResultSet() {
+	}
+	if err := fmt.Sprint(rows.Err(), rows.Close()); err != "<nil> <nil>" {
+		r.Errorf("the open rows were hurt: %v", err)
+	}
+	return refused
+}

@@ -1,0 +1,239 @@
+package wire_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// TestNoSecretLeaves looks for the secrets of TLS connections, and for the keys
+// that are derived from them, in everything that leaves the package.
+func TestNoSecretLeaves(t *testing.T) {
+	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Shared(t, "mysql9")
+			log := &keyLog{}
+			var out bytes.Buffer
+			spans, logs := tracetest.NewInMemoryExporter(), &logDump{}
+			opts := []seqguard.Option{
+				seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
+				seqguard.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewSimpleProcessor(logs)))),
+				seqguard.WithLogger(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))),
+			}
+			errs := violations(t, server, func(m *mysql.Config) {
+				m.TLS = &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, KeyLogWriter: log,
+					ClientSessionCache: tls.NewLRUClientSessionCache(4), ServerName: "server.seqguard.test"}
+			}, &out, opts)
+			for _, err := range errs {
+				fmt.Fprintf(&out, "%v\n%+v\n%#v\n", err, err, err)
+			}
+			fmt.Fprintf(&out, "%+v\n", seqguard.Stats())
+			for _, s := range spans.GetSpans() {
+				fmt.Fprintf(&out, "%+v\n", s)
+			}
+			if len(spans.GetSpans()) == 0 || logs.n == 0 {
+				t.Errorf("%d spans, %d log records: the test is wrong", len(spans.GetSpans()), logs.n)
+			}
+			out.Write(logs.b.Bytes())
+			secrets := derived(t, log.bytes(), version)
+			t.Logf("%d bytes left, %d secrets", out.Len(), len(secrets))
+			if len(secrets) == 0 {
+				t.Fatal("no secrets: the test is wrong")
+			}
+			for name, secret := range secrets {
+				// The search must be able to find one.
+				if printed := fmt.Sprintf("%+v", struct{ key []byte }{secret}); !strings.Contains(printed, forms(secret)["%v"]) {
+					t.Fatalf("a printed secret is not recognised: %s", name)
+				}
+				for how, text := range forms(secret) {
+					if bytes.Contains(out.Bytes(), []byte(text)) {
+						t.Errorf("%s left, as %s", name, how)
+					}
+				}
+			}
+		})
+	}
+}
+
+// violations provokes some on connections of their own, dumps the reports and
+// what they hold, and returns the errors.
+func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Config), out *bytes.Buffer, opts []seqguard.Option) (errs []error) {
+	t.Helper()
+	ctx := kit.Timeout(t, 30*time.Second)
+	db, c := kit.Open(t, server.DSN("multiStatements=true"), change, opts...)
+	db.SetMaxIdleConns(-1) // sessions are resumed
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provoke(t, ctx, conn)
+	var id int
+	if err := conn.QueryRowContext(ctx, "SELECT connection_id()").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Raw(func(raw any) error {
+		fmt.Fprintf(out, "%v\n%+v\n%#v\n", raw, raw, raw) // the connection in use
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	kit.KillSoon(t, server, id)
+	_, err = conn.ExecContext(ctx, kit.LongStatement)
+	errs = append(errs, err, conn.Close())
+
+	idle, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	_, err = idle.ExecContext(ctx, "DO 1")
+	errs = append(errs, err, idle.Close())
+
+	all := c.All()
+	if len(all) < 3 {
+		t.Errorf("%d reports, want 3", len(all))
+	}
+	for _, r := range all {
+		fmt.Fprintf(out, "%s\n%s\n%v\n%+v\n%#v\n%#v\n", r, r.Timeline(), *r, *r, *r, r.Evidence)
+		if b, err := json.Marshal(r.History); err == nil {
+			out.Write(b)
+		}
+		dump(out, reflect.ValueOf(r), map[uintptr]bool{})
+	}
+	return errs
+}
+
+// dump writes every string and every byte that can be reached from v, in
+// unexported fields too.
+func dump(out *bytes.Buffer, v reflect.Value, seen map[uintptr]bool) {
+	switch v.Kind() {
+	case reflect.String:
+		out.WriteString(v.String() + "\n")
+	case reflect.Pointer:
+		if !v.IsNil() && !seen[v.Pointer()] {
+			seen[v.Pointer()] = true
+			dump(out, v.Elem(), seen)
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			dump(out, v.Elem(), seen)
+		}
+	case reflect.Struct:
+		if strings.HasPrefix(v.Type().String(), "testing.") || strings.HasPrefix(v.Type().String(), "sync") {
+			return
+		}
+		for i := range v.NumField() {
+			dump(out, v.Field(i), seen)
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			dump(out, it.Key(), seen)
+			dump(out, it.Value(), seen)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if e := v.Index(i); e.Kind() == reflect.Uint8 {
+				out.WriteByte(byte(e.Uint()))
+			} else {
+				dump(out, e, seen)
+			}
+		}
+	}
+}
+
+// derived reads a key log and adds what TLS 1.3 derives from each secret.
+func derived(t *testing.T, log []byte, version uint16) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for n, sc := 0, bufio.NewScanner(bytes.NewReader(log)); sc.Scan(); n++ {
+		f := strings.Fields(sc.Text())
+		if len(f) != 3 {
+			t.Fatalf("a key log line of %d words", len(f))
+		}
+		secret, err := hex.DecodeString(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("%s %d", f[0], n)
+		out[name] = secret
+		if version == tls.VersionTLS13 {
+			h := func() hash.Hash { return sha256.New() }
+			if len(secret) == sha512.Size384 {
+				h = sha512.New384
+			}
+			for label, size := range map[string]int{"key": 16, "iv": 12} {
+				if label == "key" && len(secret) == sha512.Size384 {
+					size = 32
+				}
+				out[name+" "+label] = expandLabel(t, h, secret, label, size)
+			}
+		}
+	}
+	return out
+}
+
+// expandLabel is HKDF-Expand-Label, RFC 8446 section 7.1.
+func expandLabel(t *testing.T, h func() hash.Hash, secret []byte, label string, size int) []byte {
+	t.Helper()
+	info := append([]byte{0, byte(size), byte(6 + len(label))}, "tls13 "+label+"\x00"...)
+	b, err := hkdf.Expand(h, secret, string(info), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// forms are the ways in which bytes are printed.
+func forms(b []byte) map[string]string {
+	b = b[:min(len(b), 12)] // a part is bad enough
+	trim := func(s string) string { return strings.Trim(s, "[]{}") }
+	sharp := fmt.Sprintf("%#v", b)
+	return map[string]string{
+		"bytes": string(b), "hex": hex.EncodeToString(b), "HEX": fmt.Sprintf("%X", b), "base64": base64.StdEncoding.EncodeToString(b),
+		"%v": trim(fmt.Sprint(b)), "%#v": sharp[strings.Index(sharp, "{")+1 : len(sharp)-1], "%q": strings.Trim(fmt.Sprintf("%q", b), `"`),
+		"% x": fmt.Sprintf("% x", b),
+	}
+}
+
+// logDump is an exporter of log records.
+type logDump struct {
+	b bytes.Buffer
+	n int
+}
+
+func (l *logDump) Export(_ context.Context, records []sdklog.Record) error {
+	for i := range records {
+		l.n++
+		fmt.Fprintf(&l.b, "%+v\n", records[i])
+	}
+	return nil
+}
+
+func (l *logDump) Shutdown(context.Context) error   { return nil }
+func (l *logDump) ForceFlush(context.Context) error { return nil }
