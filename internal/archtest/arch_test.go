@@ -27,13 +27,14 @@ const (
 // rules names what a package may import besides the standard library: a path, or a path and all below it ("path/...").
 // They are about the code that users compile; tests may import more.
 var rules = map[string][]string{
-	"wrapconn/wire":    {"golang.org/x/crypto/..."},
-	"wrapconn/session": {},
-	"wrapconn/cause":   {module + "/wrapconn/session"},
-	"wrapconn":         {module + "/wrapconn/...", "golang.org/x/sys/..."},
-	"debug":            {module + "/wrapconn", module + "/wrapconn/..."},
-	"trace":            {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
-	"":                 {module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
+	"wrapconn/wire":         {"golang.org/x/crypto/..."},
+	"wrapconn/session":      {},
+	"wrapconn/cause":        {module + "/wrapconn/session"},
+	"wrapconn/conversation": {module + "/wrapconn/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
+	"wrapconn":              {module + "/wrapconn/...", "golang.org/x/sys/..."},
+	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},
+	"trace":                 {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
+	"":                      {module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
 }
 
 // sqlmwFiles are the files of the root package that may know how operations are intercepted.

@@ -155,6 +155,11 @@ func (t *Tracker) column(p Packet, ev *Event) {
 		}
 		return
 	}
+	if t.unsure && t.learn(p) {
+		t.phase = PhaseRows
+		t.row(p, ev)
+		return
+	}
 	if !t.terminator(p) {
 		t.unexpected(p, ev)
 		return
@@ -236,6 +241,14 @@ func (t *Tracker) prepared(p Packet, ev *Event) {
 		t.number(p, ev)
 		if t.left == 0 && t.caps&clientDeprecateEOF != 0 {
 			t.nextBlock(ev)
+		}
+		return
+	}
+	if t.unsure && t.learn(p) {
+		if t.nextBlock(ev); t.phase == PhasePrepare {
+			t.prepared(p, ev)
+		} else {
+			t.unexpected(p, ev)
 		}
 		return
 	}

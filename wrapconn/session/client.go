@@ -36,6 +36,13 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		}
 		t.command(p, ev)
 	default: // an answer is outstanding
+		if t.unsure && t.phase == PhasePrepare && t.left == 0 && t.columns == 0 {
+			// No EOF packet came behind the last definition: none was due.
+			t.unsure, t.caps = false, t.caps|clientDeprecateEOF
+			t.ready()
+			t.command(p, ev)
+			return
+		}
 		t.early(p, ev)
 	}
 }

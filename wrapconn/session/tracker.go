@@ -32,6 +32,7 @@ type Tracker struct {
 	ext      extended
 	tls      bool // SSLRequest was seen
 	foreign  bool // a dialect that is not followed
+	unsure   bool // the login was not seen: see learn
 	lenient  bool // inner ids of a compressed conversation: informative only
 
 	cmd     Command // of the answer on the wire, or the last one

@@ -28,6 +28,7 @@ type TLS struct {
 
 	suite     *tlsSuite // set by the ServerHello if it is one that we know
 	helloSeen bool
+	late      bool        // the client's records wait for secrets, too
 	secrets   *tlsSecrets // nil when they are not needed any more
 
 	scratch tlsScratch
@@ -40,6 +41,25 @@ func NewTLS(client, server Sink, ev TLSEvents) *TLS {
 	t.client = tlsHalf{t: t, side: TLSClient, sink: client}
 	t.server = tlsHalf{t: t, side: TLSServer, sink: server}
 	return t
+}
+
+// Late says that secrets may come after the bytes they are for, from both sides:
+// records wait for them then, up to a bound. Without it, those of the client
+// must be there when it uses them, as they are from crypto/tls.
+func (t *TLS) Late() { t.late = true }
+
+// Waiting reports whether records wait for secrets. What is fed meanwhile waits
+// behind them; what the other side says after that is better not fed before the
+// secrets have come, or it is seen out of order.
+func (t *TLS) Waiting() bool { return t.client.waiting || t.server.waiting }
+
+// ClientRandom returns the number that names the connection in a key log. It is
+// known from the ClientHello until the secrets are not needed any more.
+func (t *TLS) ClientRandom() (random [32]byte, known bool) {
+	if t.secrets == nil || !t.secrets.hello {
+		return random, false
+	}
+	return t.secrets.clientRandom, true
 }
 
 // SetSink chooses who gets the plaintext of a side from now on. Called from

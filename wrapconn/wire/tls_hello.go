@@ -27,6 +27,7 @@ func (t *TLS) clientHello(body []byte) {
 		return
 	}
 	copy(t.secrets.clientRandom[:], body[2:])
+	t.secrets.hello = true
 }
 
 // serverHello takes the version and the cipher suite. RFC 8446 section 4.1.3.

@@ -38,6 +38,7 @@ func (l tlsLabel) String() string {
 // tlsSecrets holds the secrets of one connection until the traffic keys are
 // derived.
 type tlsSecrets struct {
+	hello        bool // clientRandom is known
 	clientRandom [tlsRandomLen]byte
 	serverRandom [tlsRandomLen]byte
 
@@ -85,6 +86,7 @@ func (t *TLS) WriteKeyLog(lines []byte) {
 		}
 	}
 	t.server.retry()
+	t.client.retry() // see Late
 }
 
 func (t *TLS) keyLogLine(line []byte) {

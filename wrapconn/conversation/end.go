@@ -1,0 +1,155 @@
+package conversation
+
+import (
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// ending is how the bytes of a side ended.
+type ending struct {
+	how     cause.StreamEnd
+	err     error
+	awaited bool
+}
+
+// End says that the bytes of a side are over, and how: it closed its half of the
+// connection, reset it, or (StreamTimeout) the client gave up waiting. err is
+// the error of the socket, if there is one.
+func (c *Conversation) End(dir session.Direction, how cause.StreamEnd, err error, now time.Duration) {
+	c.end(dir, ending{how: how, err: err}, now)
+}
+
+// EndAwaited is End of the server for a client that was waiting for its bytes,
+// which is not known from the packets if they cannot be seen.
+func (c *Conversation) EndAwaited(how cause.StreamEnd, err error, now time.Duration) {
+	c.end(session.FromServer, ending{how: how, err: err, awaited: true}, now)
+}
+
+func (c *Conversation) end(dir session.Direction, e ending, now time.Duration) {
+	c.now = now
+	defer c.rescue()
+	if c.x != nil {
+		c.x.ended(dir, e.how, now)
+	}
+	if dir == session.FromClient {
+		c.clientEnd(e)
+		return
+	}
+	before := c.tracker.Phase()
+	if c.listening {
+		before, c.listening = c.cut, false
+		if c.ended {
+			return // what the server said was the finding
+		}
+	}
+	if !c.left {
+		c.serverEnd(before, e)
+	}
+}
+
+// serverEnd takes the end of the server's bytes in the phase before.
+func (c *Conversation) serverEnd(before session.Phase, e ending) {
+	inside := c.server.frames.missing() > 0
+	if e.how == cause.StreamTimeout {
+		if inside || before.Connecting() || before.Answering() || before == session.PhaseOpaque {
+			c.find(finding{
+				violation: session.Truncated, phase: before, dir: session.FromServer, stream: e.how, inside: inside,
+				err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(),
+			})
+		}
+		return
+	}
+	inside = inside || c.comp != nil && c.comp.server.Missing() > 0
+	v := c.tracker.EndOfStream(inside)
+	if before == session.PhaseOpaque && e.awaited {
+		v = session.Truncated // somebody was waiting, for what cannot be seen
+	}
+	if v == session.None && before != session.PhaseQuit && before != session.PhaseClosed && c.marks.unsent > 0 {
+		v = session.Truncated
+	}
+	if v == session.None {
+		return
+	}
+	c.find(finding{
+		violation: v, phase: before, dir: session.FromServer, stream: e.how, inside: inside,
+		err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(), server: c.words,
+	})
+}
+
+// clientEnd takes the end of the client's bytes. What the server does after it
+// is its consequence.
+func (c *Conversation) clientEnd(e ending) {
+	if c.left {
+		return
+	}
+	c.left = true
+	phase := c.tracker.Phase()
+	inside := c.client.frames.missing() > 0 || c.comp != nil && c.comp.client.Missing() > 0
+	if e.how == cause.StreamTimeout || c.ended ||
+		phase == session.PhaseQuit || phase == session.PhaseClosed || phase == session.PhaseUntracked || phase == session.PhaseOpaque ||
+		!inside && !phase.Connecting() && !phase.Answering() {
+		return
+	}
+	c.find(finding{
+		violation: session.Truncated, phase: phase, dir: session.FromClient, stream: e.how, inside: inside,
+		err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(),
+	})
+}
+
+// WriteFailed says that the server took only a part of the last bytes of the
+// client: unsent are left. What the server said before it hung up may still
+// come, by Bytes; then End is due.
+func (c *Conversation) WriteFailed(unsent int) {
+	c.marks.unsent = unsent
+	c.cut = c.tracker.Phase() // what the server says may be well numbered, and end the answer
+	c.listening = true
+}
+
+// Resumed ends what WriteFailed began without an End: the connection lives.
+func (c *Conversation) Resumed() { c.listening = false }
+
+// Malformed says that the client could not read the server's answer.
+func (c *Conversation) Malformed(err error, now time.Duration) {
+	c.now = now
+	defer c.rescue()
+	c.find(finding{
+		violation: session.Malformed, phase: c.tracker.Phase(), dir: session.FromServer,
+		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err,
+	})
+}
+
+// LoginGivenUp says that the client ended the login because it does not have,
+// or may not use, the authentication plugin that the server wants.
+func (c *Conversation) LoginGivenUp(err error, now time.Duration) {
+	c.now = now
+	defer c.rescue()
+	kind := session.KindGreeting
+	if c.tracker.AuthSwitch() != "" {
+		kind = session.KindAuthSwitch
+	}
+	if phase := c.tracker.Phase(); phase == session.PhaseLogin || phase == session.PhaseTLS || phase == session.PhaseAuth {
+		c.find(finding{phase: phase, dir: session.FromServer, kind: kind, expected: c.tracker.Expected(), err: err})
+	}
+}
+
+// Failed says that the operation of the client which began at since failed with
+// err. If it was a LOAD DATA LOCAL whose file broke off on the client's side,
+// the server took what it got for the whole file: that is a finding, and the
+// connection stays in order.
+func (c *Conversation) Failed(err error, since, now time.Duration) {
+	c.now = now
+	defer c.rescue()
+	_, refused := c.tracker.AnswerFailed()
+	if c.tracker.Infile() > 0 && !refused && c.tracker.Phase() == session.PhaseReady && c.marks.command >= since {
+		c.find(finding{
+			phase: session.PhaseLocalInfile, dir: session.FromClient, kind: session.KindInfileEnd,
+			command: c.tracker.Command(), infile: true, survived: true, err: err,
+		})
+	}
+}
+
+// FirstRead says that the client begins to read: until then the server waited
+// for nothing else.
+func (c *Conversation) FirstRead(now time.Duration) { c.marks.ownPause = now }

@@ -1,0 +1,133 @@
+package conversation
+
+import (
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
+)
+
+// frames is one direction's reader of packets and what it tells the
+// conversation.
+type frames struct {
+	c   *Conversation
+	dir session.Direction
+	r   wire.Reader
+	now time.Duration // of the bytes
+}
+
+func (f *frames) init(c *Conversation, dir session.Direction) {
+	f.c, f.dir = c, dir
+	f.r = wire.Reader{}
+	f.r.Init(f)
+	if dir == session.FromServer && c.tracker.Phase() == session.PhaseGreeting {
+		f.r.SetPrefix(wire.LongPrefix)
+	}
+}
+
+func (f *frames) missing() int { return f.r.Missing() }
+
+// Packet implements wire.Handler.
+func (f *frames) Packet(h wire.Header, prefix []byte) {
+	c := f.c
+	before := c.tracker.Phase()
+	lost := c.tracker.Lost()
+	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
+	c.passed(entry{
+		at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq, last: h.Seq,
+		direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
+	})
+	if ev.Kind == session.KindCommand {
+		c.marks.idle = f.now - c.marks.last()
+	}
+	c.marks.packet(f.now, f.dir, ev)
+	if lost != c.tracker.Lost() {
+		c.counts.Untracked++
+	}
+	if c.comp != nil && c.comp.wrong && f.dir == session.FromServer {
+		c.outerSequence(ev, before)
+	}
+	if c.listening && ev.Kind == session.KindERR {
+		if e, ok := session.ParseError(prefix); ok {
+			c.words = &e
+		}
+	}
+	if ev.Violation != session.None {
+		c.violation(f.dir, before, ev, h, prefix)
+	}
+	if after := c.tracker.Phase(); after != before || after == session.PhaseRows {
+		c.phaseChanged(before, after)
+	}
+}
+
+// Run implements wire.Handler.
+func (f *frames) Run(r wire.Run) {
+	if f.c.comp != nil && f.c.comp.wrong {
+		f.c.outerSequence(session.Event{Kind: session.KindRow}, session.PhaseRows)
+	}
+	f.c.tracker.Rows(r.Count, r.Last)
+	f.c.passed(entry{
+		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First, last: r.Last,
+		direction: f.dir, kind: session.KindRow,
+	})
+}
+
+// passed remembers a packet.
+func (c *Conversation) passed(e entry) {
+	c.history.add(e)
+	if c.x != nil && c.x.onPacket != nil {
+		c.x.onPacket(e.packet(c.start))
+	}
+}
+
+// phaseChanged sets the readers up for what may come now.
+func (c *Conversation) phaseChanged(before, after session.Phase) {
+	server, client := &c.server.frames.r, &c.client.frames.r
+	// What continues a row of 16 MiB looks like a row of its own.
+	run := after == session.PhaseRows && !c.tracker.Continued(session.FromServer)
+	server.SetRun(run && (c.x == nil || !c.x.eachRow), c.tracker.Expected())
+	if before == after {
+		return
+	}
+	switch before {
+	case session.PhaseGreeting:
+		server.SetPrefix(wire.ShortPrefix)
+	case session.PhaseAuth:
+		client.SetPrefix(wire.ShortPrefix)
+	}
+	switch after {
+	case session.PhaseAuth:
+		client.SetPrefix(wire.NoPrefix) // what the client sends now are credentials
+	case session.PhaseTLS:
+		client.Stop()
+		c.startTLS()
+	case session.PhaseReady:
+		if before == session.PhaseAuth && c.comp == nil {
+			c.startCompression()
+		}
+	}
+}
+
+// violation takes a packet that breaks the protocol.
+func (c *Conversation) violation(dir session.Direction, before session.Phase, ev session.Event, h wire.Header, prefix []byte) {
+	f := finding{
+		violation: ev.Violation, phase: before, dir: dir, kind: ev.Kind, expected: ev.Expected,
+		actual: h.Seq, length: h.Length, command: c.tracker.Command(),
+	}
+	if ev.Kind == session.KindCommand {
+		f.command = ev.Command
+	}
+	if ev.Kind == session.KindERR {
+		if e, ok := session.ParseError(prefix); ok {
+			f.server = &e
+		}
+	}
+	if ev.Violation == session.NotMySQL {
+		head := [wire.HeaderLen]byte{byte(h.Length), byte(h.Length >> 8), byte(h.Length >> 16), h.Seq}
+		f.first = append(head[:], prefix[:min(len(prefix), maxFirstBytes-len(head))]...)
+	}
+	c.find(f)
+}
+
+// maxFirstBytes is how much of a peer that is not MySQL is shown.
+const maxFirstBytes = 16

@@ -1,0 +1,128 @@
+package conversation
+
+import (
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
+)
+
+// Gap says that n bytes of a side are lost: a capture does not have them. If
+// they were of a payload that is not looked at, nothing else is. Otherwise the
+// conversation is followed again from the next command that can be recognised;
+// inside TLS it cannot be.
+func (c *Conversation) Gap(dir session.Direction, n int64, now time.Duration) {
+	if n <= 0 {
+		return
+	}
+	c.now = now
+	defer c.rescue()
+	x := c.extra()
+	x.gaps++
+	x.lost += uint64(n)
+	switch {
+	case c.hidden:
+		c.dropTLS() // its records cannot be told from each other any more
+	case c.tls != nil || c.tracker.Phase() == session.PhaseTLS:
+		c.hide("a part of the TLS is not in the capture")
+		c.drain()
+		c.dropTLS()
+	case c.skip(dir, n):
+	default:
+		c.lose()
+	}
+}
+
+// Middle says that the conversation began before the first byte that will be
+// told. What was agreed in its login is not known.
+func (c *Conversation) Middle(now time.Duration) {
+	c.now = now
+	c.extra()
+	c.lose()
+}
+
+// extra returns the extras of a conversation that needs them after all.
+func (c *Conversation) extra() *extras {
+	if c.x == nil {
+		c.x = &extras{}
+		c.x.tap.init(c, false)
+	}
+	return c.x
+}
+
+// skip passes over bytes that would not have been looked at.
+func (c *Conversation) skip(dir session.Direction, n int64) bool {
+	var s wire.Sink = &c.of(dir).frames.r
+	if c.comp != nil {
+		s = c.comp.of(dir)
+	}
+	if c.x.searching {
+		return true // everything is passed over
+	}
+	if skip, _ := s.Wants(); int64(skip) < n {
+		return false
+	}
+	s.Skip(int(n))
+	return true
+}
+
+// lose gives up following until search finds a command.
+func (c *Conversation) lose() {
+	c.x.searching = true
+	c.x.tap.drop() // a login that is not whole says nothing
+	c.tracker.Join()
+	c.marks.unsent, c.listening = 0, false
+}
+
+// search looks for the beginning of a command in bytes that nobody can make
+// sense of: at the beginning of a piece (a segment), which is where clients
+// begin one, and the packet ends where the piece does, or is longer. It returns
+// the bytes from there on.
+func (c *Conversation) search(dir session.Direction, p []byte) []byte {
+	if dir == session.FromServer || len(p) < wire.HeaderLen+1 {
+		return nil
+	}
+	compressed := c.comp != nil
+	switch {
+	case c.tracker.Unsure() && isTLS(p):
+		c.hide("it began before the first byte that was seen")
+		return nil
+	case !compressed && isCommand(p):
+	case isCompressedCommand(p) && (compressed || c.tracker.Unsure()):
+		compressed = true
+	default:
+		return nil
+	}
+	c.x.searching = false
+	c.server.frames.init(c, session.FromServer)
+	c.client.frames.init(c, session.FromClient)
+	if compressed {
+		c.compress()
+	}
+	return p
+}
+
+// isCommand reports whether p begins with the header of a command and ends with
+// its end, or before.
+func isCommand(p []byte) bool {
+	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+	return p[3] == 0 && n > 0 && len(p) <= wire.HeaderLen+n && session.Command(p[wire.HeaderLen]).Known()
+}
+
+const frameHeaderLen = wire.HeaderLen + 3
+
+func isCompressedCommand(p []byte) bool {
+	if len(p) < frameHeaderLen+wire.HeaderLen+1 {
+		return false
+	}
+	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+	stored := p[4] == 0 && p[5] == 0 && p[6] == 0
+	body := p[frameHeaderLen:]
+	return p[3] == 0 && n > 0 && len(p) <= frameHeaderLen+n &&
+		(stored && isCommand(body) || !stored && body[0]&0x0F == 8) // zlib
+}
+
+// isTLS reports whether p begins like a record of TLS.
+func isTLS(p []byte) bool {
+	return p[0] >= 20 && p[0] <= 23 && p[1] == 3 && p[2] >= 1 && p[2] <= 4
+}

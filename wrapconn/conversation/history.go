@@ -1,0 +1,121 @@
+package conversation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// entry is one packet, or a run of rows, as a conversation remembers it: never
+// its content.
+type entry struct {
+	at        time.Duration
+	bytes     uint32 // payload; of a run, of all rows, saturating
+	count     uint32 // 1, or the length of a run
+	code      uint16 // of an ERR
+	first     uint8  // sequence ids
+	last      uint8
+	direction session.Direction
+	kind      session.Kind
+	command   session.Command
+	violation session.Violation
+}
+
+// history is a ring of the last entries.
+type history struct {
+	ring []entry
+	n    uint64 // entries ever added
+}
+
+func (h *history) init(size int) { h.ring = make([]entry, size) }
+
+func (h *history) add(e entry) {
+	// Rows that came one by one (split over reads) join the run before them.
+	if e.kind == session.KindRow && e.violation == session.None && h.n > 0 {
+		p := &h.ring[(h.n-1)%uint64(len(h.ring))]
+		if p.kind == session.KindRow && p.last+1 == e.first && p.violation == session.None && p.direction == e.direction {
+			p.last = e.last
+			p.count += e.count
+			if p.bytes+e.bytes >= p.bytes {
+				p.bytes += e.bytes
+			} else {
+				p.bytes = 1<<32 - 1
+			}
+			return
+		}
+	}
+	h.ring[h.n%uint64(len(h.ring))] = e
+	h.n++
+}
+
+// Packet is one packet, or a run of rows, without its content.
+type Packet struct {
+	Time      time.Time
+	Direction session.Direction
+	Kind      session.Kind
+	Command   session.Command // of KindCommand
+	First     uint8           // sequence id; of a run, of its first packet
+	Last      uint8           // of a run, of its last packet
+	Count     int             // packets: 1, or the length of a run
+	Bytes     int             // payload bytes; of a run, of all its packets (at most 4 GiB)
+	ErrorCode uint16          // of KindERR
+	Violation session.Violation
+}
+
+func (e *entry) packet(start time.Time) Packet {
+	return Packet{
+		Time: start.Add(e.at), Direction: e.direction, Kind: e.kind, Command: e.command,
+		First: e.first, Last: e.last, Count: int(e.count), Bytes: int(e.bytes),
+		ErrorCode: e.code, Violation: e.violation,
+	}
+}
+
+// export copies the entries, oldest first, and says how many older ones have
+// been overwritten.
+func (h *history) export(start time.Time) (out []Packet, dropped uint64) {
+	size := uint64(len(h.ring))
+	from := uint64(0)
+	if h.n > size {
+		from = h.n - size
+	}
+	out = make([]Packet, 0, h.n-from)
+	for i := from; i < h.n; i++ {
+		out = append(out, h.ring[i%size].packet(start))
+	}
+	return out, from
+}
+
+// History returns the last packets, oldest first, and how many older ones there
+// were.
+func (c *Conversation) History() (packets []Packet, forgotten uint64) {
+	return c.history.export(c.start)
+}
+
+// Label names the packet in a few words: "COM_QUERY", "ERR 1159", "rows × 4096".
+func (e Packet) Label() string {
+	switch {
+	case e.Violation == session.NotMySQL:
+		return "bytes that are not a MySQL packet"
+	case e.Kind == session.KindCommand:
+		return e.Command.String()
+	case e.Kind == session.KindERR && e.ErrorCode != 0:
+		return fmt.Sprintf("ERR %d", e.ErrorCode)
+	case e.Count > 1:
+		return fmt.Sprintf("%ss × %d", e.Kind, e.Count)
+	}
+	return e.Kind.String()
+}
+
+// IDs prints the sequence id, or the first and last one of a run. It is empty
+// for what is not MySQL: what looks like a header is something else's first
+// letters, so there is no number, and no length either.
+func (e Packet) IDs() string {
+	if e.Violation == session.NotMySQL {
+		return ""
+	}
+	if e.Count > 1 {
+		return fmt.Sprintf("%d…%d", e.First, e.Last)
+	}
+	return fmt.Sprint(e.First)
+}

@@ -1,0 +1,40 @@
+package session
+
+// Join says that what came before is not known, or that a part of it is lost:
+// the tracker waits for the next command. What the login agreed on stays; if it
+// was lost, it is learned from what comes.
+func (t *Tracker) Join() {
+	if t.phase == PhaseOpaque {
+		return
+	}
+	if t.phase.Connecting() && !t.changingUser() {
+		t.unsure = true
+	}
+	t.phase, t.queued = PhaseUntracked, 0
+	t.last = FromServer // so that the next packet may be a command
+	t.continued = [2]bool{}
+	t.draining = false
+}
+
+// Unsure reports whether the login was not seen, and nothing since has shown
+// what it agreed on.
+func (t *Tracker) Unsure() bool { return t.unsure }
+
+// learn takes the packet behind a block of definitions of a conversation whose
+// login was not seen. It is an EOF packet, or there are none at all
+// (DEPRECATE_EOF), and p belongs to what follows.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+func (t *Tracker) learn(p Packet) (deprecated bool) {
+	t.unsure = false
+	if len(p.Prefix) > 0 && p.Prefix[0] == headEOF && p.Length == 5 {
+		return false
+	}
+	t.caps |= clientDeprecateEOF
+	return true
+}
+
+// Known reports whether c is a command of the manual, or of MariaDB's.
+func (c Command) Known() bool {
+	_, ok := commandNames[c]
+	return ok
+}
