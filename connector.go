@@ -74,7 +74,7 @@ func (c *connector) Close() error { return c.tell.recorder.Close() }
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	c.tell.begin()
 	cfg := c.cfg.Clone()
-	d := &dialer{ctx: ctx, dial: cfg.DialFunc, opt: wrapconn.Options{
+	d := &dialer{ctx: ctx, dial: cfg.DialFunc, logger: cfg.Logger, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true,
 		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.tell.report,
 	}}

@@ -2,39 +2,35 @@ package seqguard
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"sync"
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/seqguard/mysql-seqguard/internal/mysqldial"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
-// networks are those of RegisterDialContext.
-var networks sync.Map // string → mysql.DialContextFunc
-
-// RegisterDialContext registers a custom network, here and with go-sql-driver:
-// the driver keeps its own registry private, so a network that only
-// mysql.RegisterDialContext knows cannot be guarded.
+// RegisterDialContext is mysql.RegisterDialContext.
+//
+// Deprecated: networks that are registered with the driver are guarded. Use
+// mysql.RegisterDialContext.
 func RegisterDialContext(network string, dial mysql.DialContextFunc) {
-	networks.Store(network, dial)
 	mysql.RegisterDialContext(network, dial)
 }
 
-// DeregisterDialContext removes a network of RegisterDialContext.
-func DeregisterDialContext(network string) {
-	networks.Delete(network)
-	mysql.DeregisterDialContext(network)
-}
+// DeregisterDialContext is mysql.DeregisterDialContext.
+//
+// Deprecated: use mysql.DeregisterDialContext.
+func DeregisterDialContext(network string) { mysql.DeregisterDialContext(network) }
 
 // dialer dials one connection and guards it.
 type dialer struct {
-	ctx  context.Context // of Connect: the one that the driver hands on may be derived
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	opt  wrapconn.Options
-	link *wrapconn.TLSLink // nil without TLS, or if it is not looked into
-	conn *wrapconn.Conn    // after the dial
+	ctx    context.Context // of Connect: the one that the driver hands on may be derived
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	opt    wrapconn.Options
+	logger mysql.Logger      // the driver's; nil in tests
+	link   *wrapconn.TLSLink // nil without TLS, or if it is not looked into
+	conn   *wrapconn.Conn    // after the dial
 }
 
 // dialContext is the mysql.Config.DialFunc of one connection.
@@ -44,10 +40,10 @@ func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, err
 	}
 	if tc, ok := inner.(*net.TCPConn); ok {
-		// The driver does this for a *net.TCPConn; what it gets is ours.
-		if err := tc.SetKeepAlive(true); err != nil {
-			_ = inner.Close()
-			return nil, fmt.Errorf("seqguard: enabling TCP keep-alive: %w", err)
+		// The driver does this for a *net.TCPConn, and only logs an error; what it
+		// gets is ours.
+		if err := tc.SetKeepAlive(true); err != nil && d.logger != nil {
+			d.logger.Print(err)
 		}
 	}
 	d.opt.Network, d.opt.Server = network, addr
@@ -68,14 +64,15 @@ func (d *dialer) dialInner(ctx context.Context, network, addr string) (net.Conn,
 	if d.dial != nil {
 		return d.dial(ctx, network, addr)
 	}
-	if f, ok := networks.Load(network); ok {
-		return f.(mysql.DialContextFunc)(ctx, addr)
+	// As in the driver: what is registered wins, also for a network that package
+	// net knows.
+	registered, err := mysqldial.Lookup(network)
+	if err != nil {
+		return nil, err
 	}
-	switch network {
-	case "tcp", "tcp4", "tcp6", "unix":
-		var nd net.Dialer
-		return nd.DialContext(ctx, network, addr)
+	if registered != nil {
+		return registered(ctx, addr)
 	}
-	return nil, fmt.Errorf("seqguard: network %q is known neither to package net nor here; if it was registered with "+
-		"mysql.RegisterDialContext, whose registry is private, register it with seqguard.RegisterDialContext instead, or set Config.DialFunc", network)
+	var nd net.Dialer
+	return nd.DialContext(ctx, network, addr)
 }

@@ -78,60 +78,6 @@ func TestDialError(t *testing.T) {
 	c.None(t)
 }
 
-func TestRegisterDialContext(t *testing.T) {
-	server := mysqltest.ServeConns(t, answersOK(), answersOK())
-	var dialled []string
-	seqguard.RegisterDialContext("seqguardtest", func(ctx context.Context, addr string) (net.Conn, error) {
-		dialled = append(dialled, addr)
-		var nd net.Dialer
-		return nd.DialContext(ctx, server.Net, server.Addr)
-	})
-	const dsn = "user:password@seqguardtest(somewhere)/"
-	db, c := kit.Open(t, dsn, nil)
-	works(t, db)
-	_ = db.Close()
-	c.None(t)
-	// The plain driver knows it as well.
-	plain, err := sql.Open("mysql", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	works(t, plain)
-	_ = plain.Close()
-	if len(dialled) != 2 || dialled[0] != "somewhere" {
-		t.Errorf("dialled %q", dialled)
-	}
-
-	seqguard.DeregisterDialContext("seqguardtest")
-	db, _ = kit.Open(t, dsn, nil)
-	wantUnknownNetwork(t, db, "seqguardtest")
-}
-
-func wantUnknownNetwork(t *testing.T, db *sql.DB, network string) {
-	t.Helper()
-	err := db.PingContext(kit.Timeout(t, 20*time.Second))
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{`"` + network + `"`, "mysql.RegisterDialContext", "seqguard.RegisterDialContext", "Config.DialFunc"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %q", want, err)
-		}
-	}
-}
-
-// A network that only the driver knows cannot be guarded, and that is said.
-func TestNetworkOfTheDriverOnly(t *testing.T) {
-	mysql.RegisterDialContext("driveronly", func(context.Context, string) (net.Conn, error) {
-		t.Error("dialled")
-		return nil, net.ErrClosed
-	})
-	defer mysql.DeregisterDialContext("driveronly")
-	db, c := kit.Open(t, "user@driveronly(somewhere)/", nil)
-	wantUnknownNetwork(t, db, "driveronly")
-	c.None(t)
-}
-
 // A token for a password, made for each connection.
 func TestBeforeConnectChangesThePassword(t *testing.T) {
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {

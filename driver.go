@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"slices"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -14,22 +15,35 @@ const DriverName = "mysql-seqguard"
 func init() { sql.Register(DriverName, &Driver{}) }
 
 // Driver is the guarded driver. The zero value is usable and has the default
-// options. It is safe for concurrent use.
+// options, so seqguard.Driver{} can stand where mysql.MySQLDriver{} does. It is
+// safe for concurrent use.
 type Driver struct {
 	opts []Option
 }
 
 var (
-	_ driver.Driver        = (*Driver)(nil)
-	_ driver.DriverContext = (*Driver)(nil)
+	_ driver.Driver        = Driver{}
+	_ driver.DriverContext = Driver{}
 )
 
 // Register registers a guarded driver with other options under another name.
 // Like sql.Register, it panics if the name is taken.
-func Register(name string, opts ...Option) { sql.Register(name, &Driver{opts: opts}) }
+//
+// The name "mysql" is free if the program was linked with
+//
+//	-ldflags "-X github.com/go-sql-driver/mysql.driverName=mysql-plain"
+//
+// and package asmysql takes it without a flag.
+func Register(name string, opts ...Option) {
+	if name == "mysql" && slices.Contains(sql.Drivers(), name) {
+		panic(`seqguard: the name "mysql" is taken; to take it from go-sql-driver, link with ` +
+			`-ldflags "-X github.com/go-sql-driver/mysql.driverName=mysql-plain" (this program was not), or import seqguard/asmysql instead of calling Register`)
+	}
+	sql.Register(name, &Driver{opts: opts})
+}
 
 // Open implements driver.Driver.
-func (d *Driver) Open(dsn string) (driver.Conn, error) {
+func (d Driver) Open(dsn string) (driver.Conn, error) {
 	c, err := d.OpenConnector(dsn)
 	if err != nil {
 		return nil, err
@@ -40,7 +54,7 @@ func (d *Driver) Open(dsn string) (driver.Conn, error) {
 // OpenConnector implements driver.DriverContext: sql.Open calls it. dsn is one
 // of go-sql-driver/mysql, with our own parameters besides (see the package
 // documentation). Errors are about the DSN; nothing is connected yet.
-func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
+func (d Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	o := newConfig(d.opts)
 	dsn, err := cutDSN(dsn, &o)
 	if err != nil {
@@ -50,7 +64,7 @@ func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConnector(cfg, o, d)
+	return newConnector(cfg, o, &d)
 }
 
 // NewConnector returns a connector for sql.OpenDB, as mysql.NewConnector does.

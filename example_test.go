@@ -43,9 +43,9 @@ func ExampleRegister() {
 	defer db.Close()
 }
 
-func ExampleRegisterDialContext() {
-	// In place of mysql.RegisterDialContext, whose registry is private.
-	seqguard.RegisterDialContext("bastion", func(ctx context.Context, addr string) (net.Conn, error) {
+// Networks that are registered with go-sql-driver are guarded.
+func Example_customNetwork() {
+	mysql.RegisterDialContext("bastion", func(ctx context.Context, addr string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", addr)
 	})

@@ -1,9 +1,8 @@
 // Command dialer reaches its database through an HTTP proxy, by a network of its
 // own: tcp in the DSN becomes proxy.
 //
-// The function is registered with seqguard and not with the driver, whose
-// registry is private. A function for one pool only goes into
-// mysql.Config.DialFunc.
+// The function is registered with the driver, as it would be without seqguard.
+// A function for one pool only goes into mysql.Config.DialFunc.
 package main
 
 import (
@@ -83,7 +82,7 @@ func main() {
 }
 
 func run(proxy, dsn string) error {
-	seqguard.RegisterDialContext("proxy", through(proxy))
+	mysql.RegisterDialContext("proxy", through(proxy))
 	db, err := sql.Open(seqguard.DriverName, dsn)
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	seqguard "github.com/seqguard/mysql-seqguard"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
@@ -77,8 +79,8 @@ func TestThroughProxy(t *testing.T) {
 	for name, late := range map[string]bool{"proxy": false, "proxy-late": true} {
 		t.Run(name, func(t *testing.T) {
 			var count atomic.Int32
-			seqguard.RegisterDialContext(name, through(proxy(t, late, &count)))
-			defer seqguard.DeregisterDialContext(name)
+			mysql.RegisterDialContext(name, through(proxy(t, late, &count)))
+			defer mysql.DeregisterDialContext(name)
 			dsn := strings.Replace(server.DSN("app", ""), "@tcp(", "@"+name+"(", 1)
 			db, err := sql.Open(seqguard.DriverName, dsn)
 			if err != nil {

@@ -34,7 +34,11 @@ var rules = map[string][]string{
 	"wrapconn":              {module + "/wrapconn/...", "golang.org/x/sys/..."},
 	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},
 	"trace":                 {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
-	"":                      {module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
+	// It reads two variables of the driver: nothing else of ours may lean on that.
+	"internal/mysqldial":      {driver},
+	"asmysql":                 {module, module + "/asmysql/internal/rename"},
+	"asmysql/internal/rename": {}, // not even the standard library: a test of asmysql
+	"":                        {module + "/internal/mysqldial", module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
 }
 
 // sqlmwFiles are the files of the root package that may know how operations are intercepted.
