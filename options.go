@@ -99,7 +99,8 @@ func WithHistory(n int) Option {
 func WithTLSView(on bool) Option { return optionFunc(func(c *config) { c.opaqueTLS = !on }) }
 
 // WithCallSites says whether to record where each operation was started, which
-// is the default and costs about a microsecond an operation.
+// is the default and costs some ten nanoseconds an operation on amd64 and arm64,
+// some microseconds on other architectures and with the build tag purego.
 // DSN: seqguardCallSites=false.
 func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callSites = on }) }
 

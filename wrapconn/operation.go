@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 )
 
 // OpKind is what a user of the connection does with it.
@@ -58,8 +59,8 @@ func (k OpKind) answers() bool {
 	return false
 }
 
-// maxCallers is how many frames of a call site are kept. Between the wrapper
-// and the user's function lie about ten frames of database/sql.
+// maxCallers is how many frames of a call site are kept. Between the owner and
+// the user's function lie about a dozen, of this module and database/sql.
 const maxCallers = 24
 
 // operation is one use of the connection, as the owner keeps it.
@@ -150,21 +151,14 @@ func isLibrary(function string) bool {
 	return false
 }
 
-func symbolize(pcs []uintptr) []Frame {
-	if len(pcs) == 0 {
-		return nil
-	}
-	var out []Frame
-	frames := runtime.CallersFrames(pcs)
-	for {
-		f, more := frames.Next()
-		if f.Function != "" && !isLibrary(f.Function) {
+func symbolize(pcs []uintptr) (out []Frame) {
+	callers.Frames(pcs, func(f runtime.Frame) bool {
+		if !isLibrary(f.Function) {
 			out = append(out, Frame{Function: f.Function, File: f.File, Line: f.Line})
 		}
-		if !more {
-			return out
-		}
-	}
+		return true
+	})
+	return out
 }
 
 // goroutineID reads the number of the running goroutine from its stack's

@@ -35,8 +35,9 @@ type Options struct {
 	Mode Mode
 	// History is how many entries to keep; 0 means DefaultHistory.
 	History int
-	// CallSites records where each operation was started (0.4 µs each on a shallow stack, 1.2 µs
-	// under database/sql).
+	// CallSites records where each operation was started: some ten nanoseconds
+	// on amd64 and arm64, where it walks along the frame pointers, and some
+	// microseconds on other architectures and with the build tag purego.
 	CallSites bool
 	// Operations says that all use of the connection goes through Begin and
 	// End, so that a Read or Write outside any operation is a violation.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 )
 
 // owner says who may use a connection: one operation at a time.
@@ -68,8 +70,7 @@ func (o *owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (
 	}
 	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
 	if sites {
-		// Skip Callers, begin and Conn.Begin.
-		o.op.ncaller = runtime.Callers(3, o.op.callers[:])
+		o.op.ncaller = callers.Record(o.op.callers[:])
 	}
 	o.state.Store(ownerHeld)
 	return NoConflict, nil
