@@ -223,7 +223,7 @@ func TestStdout(t *testing.T) {
 	if time.Since(start) > 10*time.Second {
 		t.Error("it took too long")
 	}
-	for _, want := range []string{`"Name": "demo refused"`, `"Name": "seqguard.violation"`, "mysql-seqguard-example", "trace "} {
+	for _, want := range []string{`"Name": "demo refused"`, `"Name": "seqguard.violation `, "mysql-seqguard-example", "trace "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())
 		}

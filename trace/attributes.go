@@ -6,6 +6,11 @@ import "go.opentelemetry.io/otel/attribute"
 // holds and when it is there. None of them is the namespace of another, so that
 // a backend that nests keys at their dots can keep them all.
 
+// KeyAbout is one line for people, on the span and on each of its events. It is
+// not below "seqguard." because Jaeger and others show keys in alphabetical order:
+// in front of "code.", "db." and "event" it is what is read first.
+const KeyAbout = attribute.Key("about.seqguard")
+
 // The cause.
 const (
 	KeyCause         = attribute.Key("seqguard.cause")

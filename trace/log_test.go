@@ -53,9 +53,9 @@ func TestLogRecord(t *testing.T) {
 	}
 	lines, _ := get(kv, trace.KeyHistoryPackets)
 	want := []string{
-		"+0.001000s ◀ greeting, seq 0, 75 bytes",
-		"+3.000000s ▶ login, seq 1, 191 bytes",
-		"+3.001000s ◀ ERR 1159, seq 1, 50 bytes: misnumbered ERR, 2 was due",
+		"+0.001000s ◀ 0 greeting, 75 bytes",
+		"+3.000000s ▶ 1 login, 191 bytes",
+		"+3.001000s ◀ 1 ERR 1159, 50 bytes: misnumbered ERR, 2 was due",
 	}
 	if got := lines.AsStringSlice(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("packets\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

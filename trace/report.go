@@ -27,7 +27,7 @@ func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) 
 	a.timing(&r.Evidence)
 	a.positive(KeyRelatedFailures, int64(r.Evidence.RelatedFailures))
 	a.positive(KeyDroppedReports, int64(dropped))
-	_, forgotten := lastPackets(r, maxEvents)
+	_, forgotten := lastPackets(r, maxPackets(r))
 	a.positive(KeyHistoryForgotten, forgotten)
 	return a
 }

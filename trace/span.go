@@ -15,10 +15,15 @@ import (
 )
 
 const (
-	// SpanName is the name of the span.
+	// SpanName is the beginning of the span's name; behind a space follows the
+	// slug of the cause, so that a list of spans tells them apart. There are some
+	// forty causes.
 	SpanName = "seqguard.violation"
 	// PacketEvent is the name of the span's events, one a packet.
 	PacketEvent = "packet"
+	// EndEvent is the name of the event for the end of the stream, or for the time
+	// limit that ran out.
+	EndEvent = "end"
 )
 
 // span emits the span and returns a context with it, for the log records.
@@ -37,14 +42,17 @@ func (r *Recorder) span(ctx context.Context, rep *wrapconn.Report, kv []attribut
 		end = least
 	}
 	// All that a sampler may want to see is there at the start.
-	ctx, span := tracer.Start(ctx, SpanName,
+	ctx, span := tracer.Start(ctx, SpanName+" "+string(rep.Cause.Slug),
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(start),
 		trace.WithAttributes(kv...), trace.WithLinks(links(ctx, rep)...))
 	if span.IsRecording() {
-		packets, _ := lastPackets(rep, maxEvents)
+		packets, _ := lastPackets(rep, maxPackets(rep))
 		for i := range packets {
 			e := &packets[i]
 			span.AddEvent(PacketEvent, trace.WithTimestamp(e.Time), trace.WithAttributes(packetAttributes(rep, e)...))
+		}
+		if rep.Evidence.Stream != cause.StreamOpen {
+			span.AddEvent(EndEvent, trace.WithTimestamp(rep.Time), trace.WithAttributes(endAttributes(rep)...))
 		}
 		if rep.Cause.Severity != cause.Notice {
 			span.SetStatus(codes.Error, text(rep.Cause.Explanation))

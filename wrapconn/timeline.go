@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -59,6 +60,13 @@ func (r *Report) Timeline() string {
 			}
 		}
 		b.WriteByte('\n')
+	}
+	switch end := r.Evidence.Stream; end {
+	case cause.StreamOpen:
+	case cause.StreamTimeout:
+		fmt.Fprintf(&b, "%+12.6f       a time limit of this side ran out\n", r.Time.Sub(r.Connected).Seconds())
+	default:
+		fmt.Fprintf(&b, "%+12.6f  ◀──  connection %s\n", r.Time.Sub(r.Connected).Seconds(), end)
 	}
 	return b.String()
 }

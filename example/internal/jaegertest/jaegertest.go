@@ -12,6 +12,13 @@ import (
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
+// Event is an event of a span.
+type Event struct {
+	Name       string
+	Time       Time `json:"timeUnixNano"`
+	Attributes []Attribute
+}
+
 // Span is one of a trace, in the form of OTLP, which has everything that was
 // sent: types, the names of events, the attributes of links.
 type Span struct {
@@ -26,12 +33,8 @@ type Span struct {
 		Message string
 	}
 	Attributes []Attribute
-	Events     []struct {
-		Name       string
-		Time       Time `json:"timeUnixNano"`
-		Attributes []Attribute
-	}
-	Links []struct {
+	Events     []Event
+	Links      []struct {
 		SpanID     string
 		Attributes []Attribute
 	}
