@@ -1,0 +1,173 @@
+package cause
+
+import (
+	"fmt"
+	"time"
+)
+
+// Stall is what the kernel and the runtime counted of this process over the time
+// in which it kept a server waiting. Its zero value is that of a process of which
+// nothing is known. All durations lie within Window, and are at most as long.
+type Stall struct {
+	Known  bool
+	Window time.Duration // over which was counted
+
+	// ThrottleKnown: the control group tells how long its CPU quota was used up.
+	ThrottleKnown bool
+	Throttled     time.Duration
+	Periods       uint64  // of the quota, in which it was used up
+	CPULimit      float64 // CPUs that the quota allows; 0 if there is none
+
+	// WaitKnown: the kernel tells how long threads were ready to run and had no
+	// CPU. Waited includes Throttled where the kernel counts it so.
+	WaitKnown bool
+	Waited    time.Duration
+	Pressure  time.Duration // somebody on this machine, or in this container, waited for a CPU (PSI)
+
+	Ran          time.Duration // CPU time of all threads together: the only one that may exceed Window
+	LongestGC    time.Duration // the longest time that the garbage collector stopped the program
+	SchedLatency time.Duration // the longest time that a goroutine was ready and not run, by the Go scheduler
+
+	// Beats counts the times that this process looked at its clock, once a
+	// second while somebody waits; Late is the longest time that such a look was
+	// overdue.
+	Beats int
+	Late  time.Duration
+
+	// Stack is where the goroutine of the operation was during the stall,
+	// innermost function first; empty if nobody looked.
+	Stack string
+}
+
+// StallCause is what kept a process from running.
+type StallCause uint8
+
+const (
+	// StallUnknown: nothing is proved.
+	StallUnknown StallCause = iota
+	// StallThrottled: the CPU quota of its control group was used up.
+	StallThrottled
+	// StallNoCPU: it was ready to run and had no CPU; others had them.
+	StallNoCPU
+	// StallGC: the garbage collector had stopped the program.
+	StallGC
+	// StallStopped: it did not run and did not wait for a CPU. It was stopped
+	// (SIGSTOP, a debugger, the freezer of its control group) or its machine was.
+	StallStopped
+	// StallScheduler: it ran, but goroutines that were ready did not: something
+	// held all that the Go scheduler may use (GOMAXPROCS).
+	StallScheduler
+	// StallOwn: it could run all the time. What kept the server waiting is in
+	// the program.
+	StallOwn
+)
+
+var stallNames = [...]string{"unknown", "throttled", "no_cpu", "garbage_collection", "stopped", "scheduler", "own_code"}
+
+func (s StallCause) String() string {
+	if int(s) < len(stallNames) {
+		return stallNames[s]
+	}
+	return "invalid stall cause"
+}
+
+// Cause says what explains a pause: what took at least half of it. Of what
+// includes another, the more exact one is named: time without quota is time
+// without a CPU, and either delays the garbage collector.
+func (s *Stall) Cause(pause time.Duration) StallCause {
+	half := pause / 2
+	switch {
+	case !s.Known || pause <= 0 || s.Window < half:
+		return StallUnknown
+	case s.ThrottleKnown && s.Throttled >= half:
+		return StallThrottled
+	case s.WaitKnown && s.Waited >= half:
+		return StallNoCPU
+	case s.LongestGC >= half:
+		return StallGC
+	case s.Late >= half && s.Ran < half:
+		// It did not even look at its clock, and used no CPU. Nobody who is not
+		// told of quota and waiting may say that it was stopped.
+		if s.WaitKnown {
+			return StallStopped
+		}
+		return StallUnknown
+	case s.Late >= half || s.SchedLatency >= half:
+		return StallScheduler
+	case s.Beats > 0 && s.WaitKnown:
+		return StallOwn
+	}
+	return StallUnknown
+}
+
+// Sentence says what a pause was, to follow a sentence about it; empty if
+// nothing is known.
+func (s *Stall) Sentence(pause time.Duration) string {
+	if !s.Known {
+		return ""
+	}
+	of := "of these " + dur(s.Window)
+	switch s.Cause(pause) {
+	case StallThrottled:
+		return fmt.Sprintf(" Its container was throttled for %s %s%s.", dur(s.Throttled), of, s.limit())
+	case StallNoCPU:
+		return fmt.Sprintf(" It was ready to run and waited for a CPU for %s %s: others on this machine had them.", dur(s.Waited), of)
+	case StallGC:
+		return fmt.Sprintf(" The garbage collector had stopped the program for %s.", dur(s.LongestGC))
+	case StallStopped:
+		return fmt.Sprintf(" It did not run for %s and did not wait for a CPU: the process was stopped (SIGSTOP, a debugger, a frozen container), or its machine was.", dur(s.Late))
+	case StallScheduler:
+		return fmt.Sprintf(" The process ran (%s of CPU time), but goroutines that were ready to run were not, for up to %s: something held all CPUs that the Go scheduler may use.", dur(s.Ran), dur(max(s.Late, s.SchedLatency)))
+	case StallOwn:
+		where := "look at your own code"
+		if s.Stack != "" {
+			where += ": the goroutine was in " + s.Stack
+		}
+		return fmt.Sprintf(" The process could run all the time: %s.", where)
+	}
+	return ""
+}
+
+func (s *Stall) limit() string {
+	if s.CPULimit <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (CPU limit %.3g)", s.CPULimit)
+}
+
+// Advice says what to do about a pause, empty if nothing is known.
+func (s *Stall) Advice(pause time.Duration) string {
+	switch s.Cause(pause) {
+	case StallThrottled:
+		return "Raise the CPU limit of the container, or make GOMAXPROCS no higher than it; do less at once (SetMaxOpenConns, fewer workers)."
+	case StallNoCPU:
+		return "The machine has too few CPUs for what runs on it: move something away, or reserve CPUs for this process (requests, cpu.weight, nice)."
+	case StallGC:
+		return "Look for what keeps the garbage collector from stopping the program (a tight loop in assembly or with asyncpreemptoff=1), and at the size of the heap: GODEBUG=gctrace=1."
+	case StallStopped:
+		return "Look for who stopped it: job control, a debugger, docker pause, the freezer of the control group, live migration or a snapshot of the virtual machine."
+	case StallScheduler:
+		return "Look for goroutines that compute for long or that are in C, and at GOMAXPROCS: go tool trace shows them."
+	case StallOwn:
+		return "Look for what waits between two steps of one operation: a lock, a channel, a TLS or BeforeConnect callback, work between two rows."
+	}
+	return ""
+}
+
+// String is the testimony in one line, empty if there is none.
+func (s *Stall) String() string {
+	if !s.Known {
+		return ""
+	}
+	out := fmt.Sprintf("of %s: %s of CPU time", dur(s.Window), dur(s.Ran))
+	if s.ThrottleKnown {
+		out += fmt.Sprintf(", throttled for %s%s", ago(s.Throttled), s.limit())
+	}
+	if s.WaitKnown {
+		out += fmt.Sprintf(", waited for a CPU for %s", ago(s.Waited))
+	}
+	if s.Pressure > 0 {
+		out += fmt.Sprintf(", CPU pressure for %s", ago(s.Pressure))
+	}
+	return out + fmt.Sprintf(", longest garbage collection %s, longest wait in the Go scheduler %s, clock late by %s at most", ago(s.LongestGC), ago(s.SchedLatency), ago(s.Late))
+}

@@ -1,0 +1,114 @@
+package testimony
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+const s = time.Second
+
+func at(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
+
+func TestBetween(t *testing.T) {
+	before := sample{at: at(0), ran: 10 * s, quota: quota{known: true, throttled: 5 * s, periods: 50, limit: 0.5},
+		tasks: map[int]time.Duration{1: s, 2: 2 * s, 3: 9 * s}, pressure: 7 * s,
+		runtime: runtimeSample{gc: &histogram{[]uint64{5, 0, 0}, []float64{0, 0.1, 1, 10}}, latency: &histogram{[]uint64{5, 0, 0}, []float64{0, 0.1, 1, 10}}}}
+	after := sample{at: at(3 * s), ran: 10*s + 300*time.Millisecond, quota: quota{known: true, throttled: 5*s + 2700*time.Millisecond, periods: 77, limit: 0.5},
+		// Thread 3 ended, and its number is another's now; 4 is new.
+		tasks: map[int]time.Duration{1: s + 2*s, 2: 2 * s, 3: 0, 4: 500 * time.Millisecond}, pressure: 9 * s,
+		runtime: runtimeSample{gc: &histogram{[]uint64{9, 0, 1}, []float64{0, 0.1, 1, 10}}, latency: &histogram{[]uint64{9, 3, 0}, []float64{0, 0.1, 1, 10}}}}
+	want := cause.Stall{Known: true, Window: 3 * s, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,
+		WaitKnown: true, Waited: 2500 * time.Millisecond, Pressure: 2 * s, Ran: 300 * time.Millisecond, LongestGC: s, SchedLatency: 100 * time.Millisecond}
+	if got := between(&before, &after); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := between(&after, &before); got.Known {
+		t.Errorf("time runs backwards: %+v", got)
+	}
+	if got := between(&sample{}, &after); got.Known {
+		t.Errorf("since no moment: %+v", got)
+	}
+	if got := between(&sample{at: at(0)}, &sample{at: at(s)}); got != (cause.Stall{Known: true, Window: s}) {
+		t.Errorf("a system that says nothing: %+v", got)
+	}
+}
+
+// Two CPUs that were throttled for 90 of 100 ms each were so at the same time;
+// sixty-four that lost 3 ms each, while they ran for 97, were held up for 3.
+func TestWall(t *testing.T) {
+	for _, c := range []struct{ window, ran, lost, want time.Duration }{
+		{3 * s, 150 * time.Millisecond, 2850 * time.Millisecond, 2850 * time.Millisecond},
+		{3 * s, 300 * time.Millisecond, 5700 * time.Millisecond, 2850 * time.Millisecond},
+		{100 * time.Millisecond, 64 * 97 * time.Millisecond, 64 * 3 * time.Millisecond, 3 * time.Millisecond},
+		{3 * s, 0, 0, 0},
+		{3 * s, s, -s, 0},
+	} {
+		if got := wall(c.window, c.ran, c.lost); got.Round(time.Microsecond) != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+// TestTake: the counters of this process are read, and do not fall.
+func TestTake(t *testing.T) {
+	a := take()
+	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
+	}
+	runtime.GC()
+	b := take()
+	got := between(&a, &b)
+	if !got.Known || got.Window < 50*time.Millisecond {
+		t.Errorf("%+v", got)
+	}
+	if runtime.GOOS == "linux" && (!got.WaitKnown || got.Ran <= 0) {
+		t.Errorf("on Linux: %+v", got)
+	}
+	if a.runtime.gc == nil || a.runtime.latency == nil {
+		t.Error("the runtime does not count pauses any more: has a metric got another name?")
+	}
+}
+
+func TestWatch(t *testing.T) {
+	var w Watch
+	if got := w.Since(s); got.Known {
+		t.Errorf("before it has looked: %+v", got)
+	}
+	waits := true
+	w.Start(func() bool { return waits })
+	w.Start(func() bool { return waits })
+	time.Sleep(1200 * time.Millisecond)
+	got := w.Since(s)
+	if !got.Known || got.Beats == 0 || got.Window < s {
+		t.Errorf("%+v", got)
+	}
+	if c := got.Cause(s); c != cause.StallOwn && c != cause.StallUnknown && runtime.GOOS == "linux" {
+		t.Logf("busy here: %s, %s", c, got.String()) // the machine's, if so
+	}
+	w.mu.Lock()
+	waits = false
+	w.mu.Unlock()
+	for end := time.Now().Add(5 * s); ; time.Sleep(50 * time.Millisecond) {
+		w.mu.Lock()
+		over, n := w.timer == nil, w.n
+		w.mu.Unlock()
+		if over {
+			if n > 3 {
+				t.Errorf("%d samples in about two seconds", n)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("it goes on although nobody waits")
+		}
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		take()
+	}
+}

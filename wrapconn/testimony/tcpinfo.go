@@ -1,0 +1,64 @@
+package testimony
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// Where the members of Linux's struct tcp_info lie (include/uapi/linux/tcp.h).
+// It only ever grows at its end; an older kernel returns less of it.
+const (
+	offState         = 0
+	offRetransmits   = 2 // timeouts in a row
+	offProbes        = 3
+	offLastDataRecv  = 52
+	offLastAckRecv   = 56
+	offRTT           = 68
+	offTotalRetrans  = 100
+	offBytesAcked    = 120 // since Linux 4.1
+	offNotSent       = 144 // since Linux 4.6
+	offMinRTT        = 148
+	offBytesSent     = 200 // since Linux 4.19
+	offBytesRetrans  = 208
+	offSendWindow    = 228 // since Linux 5.4
+	tcpInfoNeeded    = 216
+	tcpInfoSize      = 256 // what is asked for
+	tcpMinRTTUnknown = 1<<32 - 1
+)
+
+// parseTCPInfo reads what the kernel returned. Less than the members that are
+// needed is not known.
+func parseTCPInfo(b []byte) cause.Transport {
+	if len(b) < tcpInfoNeeded {
+		return cause.Transport{}
+	}
+	u32 := func(off int) uint32 { return binary.NativeEndian.Uint32(b[off:]) }
+	u64 := func(off int) uint64 { return binary.NativeEndian.Uint64(b[off:]) }
+	us := func(off int) time.Duration { return time.Duration(u32(off)) * time.Microsecond }
+	ms := func(off int) time.Duration { return time.Duration(u32(off)) * time.Millisecond }
+	t := cause.Transport{
+		Known: true, State: cause.TCPState(b[offState]), NotSent: uint64(u32(offNotSent)),
+		Unanswered: uint32(b[offRetransmits]), Retransmitted: u32(offTotalRetrans),
+		RTT: us(offRTT), SinceData: ms(offLastDataRecv), SinceAck: ms(offLastAckRecv),
+	}
+	if u32(offMinRTT) != tcpMinRTTUnknown {
+		t.LeastRTT = us(offMinRTT)
+	}
+	// The SYN of the one who connects is acknowledged as one byte and is none.
+	if acked := u64(offBytesAcked); acked > 0 {
+		t.Acked = acked - 1
+	}
+	// What was sent again counts twice in the first. The kernel's own count also
+	// has what others wrote to the socket, such as the request to a SOCKS proxy.
+	if sent, again := u64(offBytesSent), u64(offBytesRetrans); sent >= again {
+		t.Written = sent - again + t.NotSent
+	}
+	t.Acked = min(t.Acked, t.Written)
+	// The count of probes starts anew with each answer to one, and an answer
+	// says that there is still no room.
+	noWindow := len(b) >= offSendWindow+4 && u32(offSendWindow) == 0
+	t.Full = t.NotSent > 0 && (noWindow || b[offProbes] > 0)
+	return t
+}

@@ -1,0 +1,54 @@
+package testimony
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// info is what Linux 6.18 would return.
+func info(set map[int]uint64) []byte {
+	b := make([]byte, 248)
+	for off, v := range set {
+		switch off {
+		case offState, offRetransmits, offProbes:
+			b[off] = byte(v)
+		case offBytesAcked, offBytesSent, offBytesRetrans:
+			binary.NativeEndian.PutUint64(b[off:], v)
+		default:
+			binary.NativeEndian.PutUint32(b[off:], uint32(v))
+		}
+	}
+	return b
+}
+
+func TestParseTCPInfo(t *testing.T) {
+	whole := info(map[int]uint64{
+		offState: 1, offBytesAcked: 101, offBytesSent: 150, offBytesRetrans: 50, offNotSent: 7, offRTT: 1500, offMinRTT: 900,
+		offSendWindow: 65536, offLastDataRecv: 12000, offLastAckRecv: 11000, offTotalRetrans: 3, offRetransmits: 2,
+	})
+	want := cause.Transport{
+		Known: true, State: cause.TCPEstablished, Written: 107, Acked: 100, NotSent: 7, Retransmitted: 3, Unanswered: 2,
+		RTT: 1500 * time.Microsecond, LeastRTT: 900 * time.Microsecond, SinceData: 12 * time.Second, SinceAck: 11 * time.Second,
+	}
+	if got := parseTCPInfo(whole); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	// The FIN of this side is acknowledged as a byte too.
+	if got := parseTCPInfo(info(map[int]uint64{offBytesAcked: 102, offBytesSent: 100})); got.Acked != 100 || got.Written != 100 {
+		t.Errorf("with a FIN: %d of %d", got.Acked, got.Written)
+	}
+	if got := parseTCPInfo(info(map[int]uint64{offMinRTT: tcpMinRTTUnknown})); got.LeastRTT != 0 || got.Acked != 0 {
+		t.Errorf("nothing measured: %+v", got)
+	}
+	if got := parseTCPInfo(info(map[int]uint64{offNotSent: 5, offSendWindow: 0})); !got.Full {
+		t.Errorf("no window: %+v", got)
+	}
+	for n := range tcpInfoNeeded { // an older kernel
+		if got := parseTCPInfo(whole[:n]); got.Known {
+			t.Fatalf("known from %d bytes", n)
+		}
+	}
+}
