@@ -86,10 +86,41 @@ const (
 	KeyTimingOwnPause = attribute.Key("seqguard.timing.own_pause_ms")
 	KeyTimingCommand  = attribute.Key("seqguard.timing.since_command_ms")
 	KeyTimingReadGap  = attribute.Key("seqguard.timing.longest_read_gap_ms")
+	KeyTimingAnswer   = attribute.Key("seqguard.timing.answer_after_ms")
 
 	KeyRelatedFailures  = attribute.Key("seqguard.related_failures")
 	KeyDroppedReports   = attribute.Key("seqguard.dropped_reports")
 	KeyHistoryForgotten = attribute.Key("seqguard.history.forgotten")
+)
+
+// What the kernel says of the connection.
+const (
+	KeyTCPDelivery      = attribute.Key("seqguard.tcp.delivery")
+	KeyTCPState         = attribute.Key("seqguard.tcp.state")
+	KeyTCPWritten       = attribute.Key("seqguard.tcp.written_bytes")
+	KeyTCPAcked         = attribute.Key("seqguard.tcp.acknowledged_bytes")
+	KeyTCPNotSent       = attribute.Key("seqguard.tcp.not_sent_bytes")
+	KeyTCPRetransmitted = attribute.Key("seqguard.tcp.retransmitted_segments")
+	KeyTCPUnanswered    = attribute.Key("seqguard.tcp.unanswered_retransmissions")
+	KeyTCPRTT           = attribute.Key("seqguard.tcp.rtt_ms")
+	KeyTCPLeastRTT      = attribute.Key("seqguard.tcp.least_rtt_ms")
+	KeyTCPSinceData     = attribute.Key("seqguard.tcp.since_data_ms")
+	KeyTCPSinceAck      = attribute.Key("seqguard.tcp.since_ack_ms")
+)
+
+// What kernel and runtime say of this process.
+const (
+	KeyStallCause     = attribute.Key("seqguard.stall.cause")
+	KeyStallWindow    = attribute.Key("seqguard.stall.window_ms")
+	KeyStallThrottled = attribute.Key("seqguard.stall.throttled_ms")
+	KeyStallPeriods   = attribute.Key("seqguard.stall.throttled_periods")
+	KeyStallLimit     = attribute.Key("seqguard.stall.cpu_limit")
+	KeyStallWaited    = attribute.Key("seqguard.stall.cpu_wait_ms")
+	KeyStallPressure  = attribute.Key("seqguard.stall.cpu_pressure_ms")
+	KeyStallRan       = attribute.Key("seqguard.stall.cpu_time_ms")
+	KeyStallGC        = attribute.Key("seqguard.stall.longest_gc_ms")
+	KeyStallScheduler = attribute.Key("seqguard.stall.longest_scheduler_wait_ms")
+	KeyStallLate      = attribute.Key("seqguard.stall.clock_late_ms")
 )
 
 // Of the span's events, of its links, and of the log records.

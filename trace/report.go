@@ -16,7 +16,7 @@ import (
 // attributes are those of the span and of the log records. Report.Err is not
 // among them: an error of the driver may quote the statement.
 func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) []attribute.KeyValue {
-	a := make(attrs, 0, 88)
+	a := make(attrs, 0, 110)
 	a.add(extra...)
 	a.database(r)
 	a.network(r)
@@ -25,6 +25,8 @@ func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) 
 	a.connection(r)
 	a.operations(r)
 	a.timing(&r.Evidence)
+	a.tcp(&r.Evidence.Transport)
+	a.stall(&r.Evidence)
 	a.positive(KeyRelatedFailures, int64(r.Evidence.RelatedFailures))
 	a.positive(KeyDroppedReports, int64(dropped))
 	_, forgotten := lastPackets(r, maxPackets(r))
@@ -200,6 +202,7 @@ func (a *attrs) timing(e *cause.Evidence) {
 		{KeyTimingOwnPause, e.OwnPause},
 		{KeyTimingCommand, e.SinceCommand},
 		{KeyTimingReadGap, e.LongestReadGap},
+		{KeyTimingAnswer, e.AnswerAfter},
 	} {
 		a.ms(t.key, t.d)
 	}

@@ -20,6 +20,9 @@ func stalled(ctx context.Context) *wrapconn.Report {
 		ServerError:   &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
 		ServerVersion: "9.7.4", Network: "tcp", Age: 3001 * time.Millisecond, GreetingAfter: time.Millisecond,
 		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second,
+		Stall: cause.Stall{Known: true, Window: 3500 * time.Millisecond, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,
+			WaitKnown: true, Waited: 2900 * time.Millisecond, Pressure: 2800 * time.Millisecond, Ran: 310 * time.Millisecond,
+			LongestGC: 2 * time.Millisecond, SchedLatency: 20 * time.Millisecond, Beats: 3, Late: 80 * time.Millisecond},
 	}
 	op := &wrapconn.Operation{
 		Kind: wrapconn.OpConnect, Started: epoch, Age: 3001 * time.Millisecond, Context: ctx,
@@ -106,7 +109,9 @@ func lost(ctx context.Context) *wrapconn.Report {
 		Violation: session.Truncated, Phase: session.PhaseRows, Command: session.ComStmtExecute, Stream: cause.StreamReset, InsidePacket: true,
 		Pending: 1, AnswerStarted: true, Unsent: 17, TLS: cause.TLSOpaque, TLSAlert: "internal_error", Compressed: true, Compression: "bad checksum",
 		AuthPlugin: "caching_sha2_password", ServerVersion: "9.7.4", Network: "cloud", Commands: 3, Age: time.Minute, Idle: 5 * time.Millisecond,
-		SinceCommand: 40 * time.Millisecond, LongestReadGap: 2 * time.Millisecond, RelatedFailures: 30,
+		SinceCommand: 40 * time.Millisecond, LongestReadGap: 2 * time.Millisecond, AnswerAfter: 3 * time.Millisecond, RelatedFailures: 30,
+		Transport: cause.Transport{Known: true, State: cause.TCPClosed, Written: 417, Acked: 400, NotSent: 17, Retransmitted: 3, Unanswered: 2,
+			RTT: 1500 * time.Microsecond, LeastRTT: 900 * time.Microsecond, SinceData: 12 * time.Millisecond, SinceAck: 11 * time.Millisecond},
 	}
 	return &wrapconn.Report{
 		Time: epoch.Add(time.Minute), Cause: cause.Diagnose(&e), Evidence: e, Server: "project:region:instance", Network: "cloud", OpaqueReason: "the cipher suite is not an AEAD",

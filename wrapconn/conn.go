@@ -49,17 +49,18 @@ type Conn struct {
 	listening bool
 	words     *session.ServerError
 
-	alert   string    // the peer's TLS alert
-	goodbye bool      // the peer ended TLS politely, while nothing was outstanding
-	found   []finding // violations met by the call that holds mu
-	fatal   *Report   // the first violation that ends the connection
-	pending *Report   // the last violation that no error has told yet
-	hidden  bool      // the packets are not seen, reported once
-	lostTLS string    // why
-	peeker  peeker
-	checked int64   // when Check was called last; 0 after the next write
-	pooled  int64   // when it came from the pool, or was connected; 0 after the next write
-	one     [1]byte // for the peek: an array on the stack would escape
+	alert    string    // the peer's TLS alert
+	goodbye  bool      // the peer ended TLS politely, while nothing was outstanding
+	found    []finding // violations met by the call that holds mu
+	fatal    *Report   // the first violation that ends the connection
+	pending  *Report   // the last violation that no error has told yet
+	hidden   bool      // the packets are not seen, reported once
+	lostTLS  string    // why
+	peeker   peeker
+	leastRTT time.Duration // when the connection was made; 0 if it is not known
+	checked  int64         // when Check was called last; 0 after the next write
+	pooled   int64         // when it came from the pool, or was connected; 0 after the next write
+	one      [1]byte       // for the peek: an array on the stack would escape
 }
 
 // half is one direction: the layers and the reader of its packets.
@@ -87,6 +88,7 @@ func New(inner net.Conn, opts Options) *Conn {
 	}
 	counters.connections.Add(1)
 	register(c)
+	c.greet()
 	return c
 }
 

@@ -76,6 +76,7 @@ func (c *Conn) find(f finding) {
 		owner, ctx = c.export(&op, now), op.ctx
 		e.Owner = owner.party()
 	}
+	c.testify(&e)
 	f.report = c.report(&e, now)
 	f.report.Owner, f.report.Context = owner, ctx
 	f.report.Err = f.err

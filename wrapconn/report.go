@@ -102,5 +102,11 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "; during %s", o)
 	}
 	b.WriteByte('\n')
+	if t := r.Evidence.Transport.String(); t != "" {
+		b.WriteString("tcp: " + t + "\n")
+	}
+	if p := r.Evidence.Stall.String(); p != "" {
+		b.WriteString("this process, " + p + "\n")
+	}
 	return b.String()
 }

@@ -32,6 +32,7 @@ var rules = map[string][]string{
 	"wrapconn/wire":         {"golang.org/x/crypto/..."},
 	"wrapconn/session":      {},
 	"wrapconn/cause":        {module + "/wrapconn/session"},
+	"wrapconn/testimony":    {module + "/wrapconn/cause"}, // for the words of what it returns
 	"wrapconn/conversation": {module + "/wrapconn/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
 	"wrapconn":              {module + "/wrapconn/...", "golang.org/x/sys/..."},
 	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},

@@ -26,6 +26,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	if r.others != nil {
 		d.Alternatives = r.others(e)
 	}
+	e.prove(&d)
 	// An operation that was refused at the door leaves the connection, and a
 	// transaction on it, as they were. One that nobody knew until it wrote has
 	// broken it.

@@ -94,11 +94,19 @@ type Evidence struct {
 	// for this process: connected → first Read begun, or a Read returned →
 	// next Write begun. Unlike LoginAfter it leaves out the time of a TLS
 	// handshake on the network and covers a login that was never written.
-	OwnPause        time.Duration
-	Idle            time.Duration // last byte in either direction → now (→ the command, if one is out)
-	SinceCommand    time.Duration // command written → now
-	LongestReadGap  time.Duration // longest pause between two Reads within this answer
-	RelatedFailures int           // other connections to this server that failed within a second
+	OwnPause       time.Duration
+	Idle           time.Duration // last byte in either direction → now (→ the command, if one is out)
+	SinceCommand   time.Duration // command written → now
+	LongestReadGap time.Duration // longest pause between two Reads within this answer
+	// AnswerAfter is the time from the last command to the first packet behind
+	// it, whosever answer that was.
+	AnswerAfter     time.Duration
+	RelatedFailures int // other connections to this server that failed within a second
+
+	// Transport is what the kernel says of the connection, Stall what it and the
+	// runtime say of this process, if it kept the server waiting.
+	Transport Transport
+	Stall     Stall
 }
 
 // Party is one of two operations that met on a connection. Its zero value is

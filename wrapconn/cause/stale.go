@@ -26,6 +26,7 @@ var staleRules = []rule{
 		title:    "The answer to an earlier command was still unread",
 		signs: []sign{
 			{unasked, notSaid(transportCodes...), fact{is: "an earlier command never got the end of its answer", holds: earlier}},
+			{unasked, notSaid(transportCodes...), fact{is: "what was taken for the last answer had begun sooner than half of the least round trip after its command", holds: (*Evidence).tooEarly}},
 			{violation(session.CommandDuringAnswer), fact{is: "the operation that sent the earlier command was over", holds: func(e *Evidence) bool {
 				return e.Watched && e.Ownership == OwnershipNone
 			}}},
@@ -34,6 +35,9 @@ var staleRules = []rule{
 		explain: func(e *Evidence) string {
 			if e.Violation == session.CommandDuringAnswer {
 				return fmt.Sprintf("When %s was to be written, an earlier command of this connection had not got the end of its answer, although its operation was over. The next command would have taken what is left for its own.%s", e.Command, refused(e))
+			}
+			if unasked.holds(e) && !earlier(e) {
+				return fmt.Sprintf("%s is left over, although every command seemed to have got its whole answer: the answers of this connection are shifted, and what %s returned belongs to an earlier question.", packet(e), what(e))
 			}
 			if e.BeforeCommand {
 				return fmt.Sprintf("Before the next command was written, %s was waiting to be read, and an earlier command of this connection never got the end of its answer. The next command would have taken it for its own.", packet(e))

@@ -115,6 +115,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.TLS = c.visibility()
 	e.CommandBytes = c.client.taken - c.marks.before
 	c.marks.evidence(e, c.now)
+	e.AnswerAfter = c.history.answerAfter()
 	if c.x != nil {
 		e.Client, e.Vantage = c.x.client, c.x.vantage
 	}

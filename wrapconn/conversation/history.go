@@ -119,3 +119,21 @@ func (e Packet) IDs() string {
 	}
 	return fmt.Sprint(e.First)
 }
+
+// answerAfter is the time from the last command to the first packet behind it; 0
+// if nothing has come, or if it is forgotten.
+func (h *history) answerAfter() time.Duration {
+	size := uint64(len(h.ring))
+	var answer time.Duration
+	for i := h.n; i > 0 && h.n-i < size; i-- {
+		switch e := &h.ring[(i-1)%size]; {
+		case e.direction == session.FromServer:
+			answer = e.at
+		case e.kind == session.KindCommand && answer > 0:
+			return answer - e.at
+		case e.kind == session.KindCommand:
+			return 0
+		}
+	}
+	return 0
+}

@@ -2,6 +2,7 @@ package testimony
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,9 +77,10 @@ func TestWatch(t *testing.T) {
 	if got := w.Since(s); got.Known {
 		t.Errorf("before it has looked: %+v", got)
 	}
-	waits := true
-	w.Start(func() bool { return waits })
-	w.Start(func() bool { return waits })
+	var waits atomic.Bool
+	waits.Store(true)
+	w.Start(func() (bool, bool) { return waits.Load(), waits.Load() })
+	w.Start(func() (bool, bool) { return waits.Load(), waits.Load() })
 	time.Sleep(1200 * time.Millisecond)
 	got := w.Since(s)
 	if !got.Known || got.Beats == 0 || got.Window < s {
@@ -87,9 +89,7 @@ func TestWatch(t *testing.T) {
 	if c := got.Cause(s); c != cause.StallOwn && c != cause.StallUnknown && runtime.GOOS == "linux" {
 		t.Logf("busy here: %s, %s", c, got.String()) // the machine's, if so
 	}
-	w.mu.Lock()
-	waits = false
-	w.mu.Unlock()
+	waits.Store(false)
 	for end := time.Now().Add(5 * s); ; time.Sleep(50 * time.Millisecond) {
 		w.mu.Lock()
 		over, n := w.timer == nil, w.n

@@ -23,15 +23,14 @@ const freshEnough = 50 * time.Millisecond
 // goroutine; only Look and Since read files, and neither waits for long: for
 // some hundred microseconds.
 type Watch struct {
-	mu      sync.Mutex
-	ring    [kept]sample
-	n       int       // samples ever kept
-	beat    time.Time // when the next look is due; zero while nobody waits
-	late    [kept]lateness
-	lates   int
-	looking bool
-	timer   *time.Timer
-	waits   func() bool
+	mu    sync.Mutex
+	ring  [kept]sample
+	n     int       // samples ever kept
+	beat  time.Time // when the next look is due; zero while nothing is open
+	late  [kept]lateness
+	lates int
+	timer *time.Timer
+	waits func() (open, waits bool)
 }
 
 type lateness struct {
@@ -39,11 +38,11 @@ type lateness struct {
 	by time.Duration
 }
 
-// Start begins to look once a second for as long as waits says that somebody
-// waits, unless it does so already, and remembers the counters of now if what is
-// remembered is older than a second. It does not read them itself: it is called
-// on the way of a connection.
-func (w *Watch) Start(waits func() bool) {
+// Start begins to look at the clock once a second, now for the first time, for
+// as long as waits says that there is anything open, unless it does so already.
+// The counters are read only while it says that somebody waits. Start reads none
+// itself: it is called on the way of a connection.
+func (w *Watch) Start(waits func() (open, waits bool)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -65,13 +64,13 @@ func (w *Watch) look() {
 	w.lates++
 	waits := w.waits
 	w.mu.Unlock()
-	goOn := waits()
-	if goOn {
+	open, waiting := waits()
+	if waiting {
 		w.keep(take())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !goOn {
+	if !open {
 		w.timer, w.beat = nil, time.Time{}
 		return
 	}

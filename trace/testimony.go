@@ -1,0 +1,48 @@
+package trace
+
+import (
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// tcp is what the kernel said of the connection.
+func (a *attrs) tcp(t *cause.Transport) {
+	if !t.Known {
+		return
+	}
+	a.str(KeyTCPDelivery, t.Delivery().String())
+	a.str(KeyTCPState, t.State.String())
+	a.num(KeyTCPWritten, int64(t.Written))
+	a.num(KeyTCPAcked, int64(t.Acked))
+	a.positive(KeyTCPNotSent, int64(t.NotSent))
+	a.num(KeyTCPRetransmitted, int64(t.Retransmitted))
+	a.positive(KeyTCPUnanswered, int64(t.Unanswered))
+	a.ms(KeyTCPRTT, t.RTT)
+	a.ms(KeyTCPLeastRTT, t.LeastRTT)
+	a.duration(KeyTCPSinceData, t.SinceData)
+	a.duration(KeyTCPSinceAck, t.SinceAck)
+}
+
+// stall is what kept this process from running.
+func (a *attrs) stall(e *cause.Evidence) {
+	s := &e.Stall
+	if !s.Known {
+		return
+	}
+	a.str(KeyStallCause, s.Cause(e.Pause()).String())
+	a.duration(KeyStallWindow, s.Window)
+	if s.ThrottleKnown {
+		a.duration(KeyStallThrottled, s.Throttled)
+		a.num(KeyStallPeriods, int64(s.Periods))
+		if s.CPULimit > 0 {
+			a.add(KeyStallLimit.Float64(s.CPULimit))
+		}
+	}
+	if s.WaitKnown {
+		a.duration(KeyStallWaited, s.Waited)
+	}
+	a.ms(KeyStallPressure, s.Pressure)
+	a.ms(KeyStallRan, s.Ran)
+	a.ms(KeyStallGC, s.LongestGC)
+	a.ms(KeyStallScheduler, s.SchedLatency)
+	a.ms(KeyStallLate, s.Late)
+}

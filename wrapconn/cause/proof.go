@@ -1,0 +1,144 @@
+package cause
+
+import (
+	"fmt"
+	"time"
+)
+
+// prove adds to a diagnosis what the kernel and the runtime testify. It splits
+// what looks the same on the wire, and never changes what the cause is called or
+// whether the statement ran: a peer that reads a command and resets the
+// connection at once leaves it unacknowledged (measured), so that "not
+// acknowledged" does not mean "not executed".
+func (e *Evidence) prove(d *Diagnosis) {
+	switch d.Slug {
+	case "peer_unresponsive", "closed_before_answer", "login_unanswered":
+		e.proveDelivery(d)
+	case "login_delayed_on_the_way":
+		e.proveDelay(d)
+	case "login_stalled_locally", "slow_reader":
+		e.proveStall(d)
+	case "stale_answer", "unsolicited_packet", "mismatched_answer":
+		if e.tooEarly() {
+			d.Explanation += fmt.Sprintf(" What was taken for the answer to %s began %s after the command was written, sooner than half of the least round trip of this connection (%s): it was under way before the command was.",
+				what(e), micro(e.AnswerAfter), micro(e.Transport.LeastRTT))
+		}
+	}
+}
+
+// proveDelivery says whether the other side has what was sent.
+func (e *Evidence) proveDelivery(d *Diagnosis) {
+	t := &e.Transport
+	subject := what(e)
+	if connecting.holds(e) {
+		subject = "the login"
+	}
+	if e.Unsent > 0 {
+		subject = "what was sent of it"
+	}
+	behind := "Behind a proxy this is the proxy: look there too."
+	proved := t.Delivery()
+	if proved == Undelivered && (e.Stream == StreamEOF || e.Stream == StreamReset) {
+		proved = DeliveryUnknown // the end did come from there
+	}
+	switch proved {
+	case Delivered:
+		if e.Stream != StreamTimeout {
+			d.Explanation += fmt.Sprintf(" The kernel of the other side had acknowledged %s before the end, all %s: it was not lost on the way there.", subject, octets(t.Written))
+			return
+		}
+		has := "it has " + subject + " and does not answer"
+		if answering.holds(e) {
+			has = "nothing is lost on the way there"
+		}
+		d.Explanation += fmt.Sprintf(" The kernel of the other side has acknowledged all %s that were written: %s. The path there is alive.", octets(t.Written), has)
+		if !answering.holds(e) && e.Unsent == 0 && !connecting.holds(e) {
+			d.Advice = "Look for the statement in SHOW PROCESSLIST: it waits for a lock, or takes longer than the limit (readTimeout in the DSN, the context's deadline), or the server hangs. It may still run there. " + behind
+		} else if connecting.holds(e) {
+			d.Advice += " " + behind
+		}
+	case Undelivered:
+		// The kernel counts the acknowledgement of the SYN too.
+		silent := min(t.SinceAck, t.SinceData)
+		d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged %s of the %s that were written, although they were retransmitted %s, and nothing has come from there for %s: the path is dead.",
+			count(int(t.outstanding()), "byte", "bytes"), octets(t.Written), times(t.Unanswered), ago(silent))
+		if !answering.holds(e) {
+			d.Advice = "Look between this process and the server: a firewall or NAT that forgot an idle connection drops silently (set SetConnMaxIdleTime below its limit, or let TCP keep-alive run more often), or the other machine or the network in between is gone. Raising the time limit does not help."
+			if d.Executed == ExecutedUnknown {
+				d.Advice += " That nothing was acknowledged does not prove that nothing arrived: check before you run the statement again."
+			}
+		}
+	case NoRoom:
+		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: whoever should read there does not, and %s wait here.", octets(t.NotSent))
+		d.Advice = "The path is alive. Look for what keeps the server from reading: a thread that hangs or waits, a machine out of CPU or memory. " + behind
+	default:
+		if !t.Known || t.outstanding() == 0 {
+			return
+		}
+		n := count(int(t.outstanding()), "byte", "bytes")
+		if e.Stream == StreamTimeout {
+			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet, and they were not sent again yet: the time was too short to tell a dead path from a slow one.", n)
+			return
+		}
+		d.Explanation += fmt.Sprintf(" The kernel of the other side never acknowledged the last %s. That does not prove that nobody read them: who ends a connection at once does not acknowledge what was read.", n)
+	}
+}
+
+// proveDelay says who delayed a login that left in time.
+func (e *Evidence) proveDelay(d *Diagnosis) {
+	t := &e.Transport
+	if !t.Known || t.Written == 0 || e.far() {
+		return
+	}
+	if t.Retransmitted > 0 {
+		d.Explanation += fmt.Sprintf(" %s had to be sent again on this connection: packets are lost on the way.", capital(count(int(t.Retransmitted), "segment", "segments")))
+		return
+	}
+	if t.Delivery() != Delivered || t.RTT <= 0 || e.SinceLogin < 4*t.RTT {
+		return
+	}
+	d.Explanation += fmt.Sprintf(" Nothing was sent twice, all of it is acknowledged, and a round trip takes %s: the network lost and delayed nothing between this process and what ends the TCP connection. That, a proxy or the server itself, kept the login.", micro(t.RTT))
+	d.Advice = "Look at what ends the TCP connection: a proxy or load balancer that queues connections or greets before it has a backend, or a server that was stopped or had no thread for the connection. Connect once without the proxy and compare. Raising the server's connect_timeout (10 s by default) only hides it."
+}
+
+// proveStall says what kept this process from running.
+func (e *Evidence) proveStall(d *Diagnosis) {
+	if !e.ours() {
+		return
+	}
+	pause := e.LongestReadGap
+	if d.Slug == "login_stalled_locally" {
+		pause = e.pause()
+	}
+	d.Explanation += e.Stall.Sentence(pause)
+	if a := e.Stall.Advice(pause); a != "" {
+		d.Advice = a + " " + d.Advice
+		if d.Slug == "login_stalled_locally" {
+			d.Advice = a + " Raising the server's connect_timeout (10 s by default) only hides it."
+		}
+	}
+}
+
+// tooEarly: what came first after the last command cannot be an answer to it.
+func (e *Evidence) tooEarly() bool {
+	return e.ours() && e.Transport.tooEarly(e.AnswerAfter)
+}
+
+func octets(n uint64) string { return count(int(n), "byte", "bytes") }
+
+// minStall is the least pause about which a process is asked.
+const minStall = time.Second
+
+// Pause is how long this process kept the server waiting, as far as that can
+// have mattered: in the login, or between two reads of an answer. It is 0 if
+// nobody is accused of it.
+func (e *Evidence) Pause() time.Duration {
+	p := e.LongestReadGap
+	if connecting.holds(e) {
+		p = e.pause()
+	}
+	if p < minStall {
+		return 0
+	}
+	return p
+}

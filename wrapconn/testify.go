@@ -1,0 +1,50 @@
+package wrapconn
+
+import (
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/testimony"
+)
+
+// process is watched while there are guarded connections: what kept it from
+// running when a server was kept waiting.
+var process testimony.Watch
+
+// testify adds to the evidence of a finding what kernel and runtime know. It
+// must come before the socket is closed. It waits for nobody; if this process is
+// accused of a pause, it reads a few files of /proc, once for all that fail
+// within the same moment.
+func (c *Conn) testify(e *cause.Evidence) {
+	t := testimony.Transport(c.raw)
+	if t.Known && c.leastRTT > 0 && (t.LeastRTT == 0 || c.leastRTT < t.LeastRTT) {
+		// The kernel forgets what is older than five minutes, and a sample of
+		// later may have the time of a statement in it.
+		t.LeastRTT = c.leastRTT
+	}
+	e.Transport = t
+	if pause := e.Pause(); pause > 0 {
+		e.Stall = process.Since(pause + max(0, e.SinceLogin))
+	}
+}
+
+// greet asks for the round-trip time of the handshake of TCP, and has this
+// process watched.
+func (c *Conn) greet() {
+	c.leastRTT = testimony.Transport(c.raw).LeastRTT
+	process.Start(anybodyWaits)
+}
+
+// anybodyWaits reports whether there are connections, and whether an operation
+// is under way, or a result out, on any of them. It costs a few nanoseconds a
+// connection, once a second.
+func anybodyWaits() (open, waits bool) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	for w := range registry.conns {
+		if c := w.Value(); c != nil {
+			if c.owner.active() || c.reading.Load() {
+				return true, true
+			}
+		}
+	}
+	return len(registry.conns) > 0, false
+}
