@@ -3,6 +3,7 @@ package seqguard
 import (
 	"context"
 	"database/sql/driver"
+	"sync/atomic"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
@@ -27,6 +28,9 @@ type conn struct {
 	preparer driver.ConnPrepareContext
 	execer   driver.ExecerContext
 	queryer  driver.QueryerContext
+
+	closed  atomic.Bool
+	release func() // called once, by Close
 }
 
 var (
@@ -45,8 +49,8 @@ var (
 	_ driver.Validator       = (*conn)(nil)
 )
 
-func newConn(mw driver.Conn, it *interceptor) *conn {
-	c := &conn{mw: mw.(routed), it: it}
+func newConn(mw driver.Conn, it *interceptor, release func()) *conn {
+	c := &conn{mw: mw.(routed), it: it, release: release}
 	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
 	c.execer, _ = it.inner.(driver.ExecerContext)
 	c.queryer, _ = it.inner.(driver.QueryerContext)
@@ -173,6 +177,9 @@ func (c *conn) IsValid() bool {
 
 // Close implements driver.Conn. It is lawful at any time.
 func (c *conn) Close() error {
+	if !c.closed.Swap(true) {
+		defer c.release()
+	}
 	if c.it.wire.TryBegin(context.Background(), wrapconn.OpClose) {
 		defer c.it.wire.End(false)
 	}

@@ -18,6 +18,8 @@ type connector struct {
 	opt    config
 	driver *Driver
 	tell   *telemetry
+	single bool // it makes one connection, and nobody closes it
+	active bool // guarded by tell.mu: it has a share in the registration of metrics
 }
 
 var (
@@ -30,7 +32,7 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connector{cfg: cfg, opt: o, driver: d, tell: newTelemetry(&o)}, nil
+	return &connector{cfg: cfg, opt: o, driver: d, tell: d.shared().tell}, nil
 }
 
 // errProbe ends the connect of normalise before it dials.
@@ -64,19 +66,28 @@ func normalise(cfg *mysql.Config) (*mysql.Config, error) {
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.driver }
 
-// Close implements io.Closer: sql.DB.Close calls it. It ends the registration of
-// metrics.
-func (c *connector) Close() error { return c.tell.recorder.Close() }
+// Close implements io.Closer: sql.DB.Close calls it. It delivers what is queued,
+// for a bounded time. The registration of metrics ends with the last connection,
+// as another pool may have the same connector.
+func (c *connector) Close() error {
+	c.tell.retire(c)
+	return nil
+}
 
 // Connect implements driver.Connector. Each connection gets a configuration, a
 // dialer and an interceptor of its own, so that the three know of each other
 // without any shared state.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	c.tell.begin()
+func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
+	c.tell.hold(c)
+	defer func() {
+		if err != nil {
+			c.tell.release()
+		}
+	}()
 	cfg := c.cfg.Clone()
 	d := &dialer{ctx: ctx, dial: cfg.DialFunc, logger: cfg.Logger, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true,
-		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.tell.report,
+		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
 	cfg.DialFunc = d.dialContext
 	if cfg.TLS != nil && !c.opt.opaqueTLS {
@@ -95,10 +106,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	conn, err := mw.Connect(ctx)
+	d.ctx = nil // the driver keeps the dialer; the request that needed a connection first must not live as long
 	if err != nil {
 		return nil, err
 	}
-	return newConn(conn, it), nil
+	d.conn.Forget()
+	return newConn(conn, it, c.tell.release), nil
 }
 
 // fixed is a driver that has one connector: the form in which sqlmw takes one.

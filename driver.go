@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"slices"
+	"sync"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -18,7 +19,29 @@ func init() { sql.Register(DriverName, &Driver{}) }
 // options, so seqguard.Driver{} can stand where mysql.MySQLDriver{} does. It is
 // safe for concurrent use.
 type Driver struct {
+	state *driverState // nil: that of the default options
+}
+
+// driverState is what the connectors of a driver share, made once, although some
+// wrappers ask Open for each connection.
+type driverState struct {
 	opts []Option
+	once sync.Once
+	tell *telemetry
+}
+
+var defaultState driverState
+
+func (d Driver) shared() *driverState {
+	s := d.state
+	if s == nil {
+		s = &defaultState
+	}
+	s.once.Do(func() {
+		o := newConfig(s.opts)
+		s.tell = newTelemetry(&o)
+	})
+	return s
 }
 
 var (
@@ -39,15 +62,16 @@ func Register(name string, opts ...Option) {
 		panic(`seqguard: the name "mysql" is taken; to take it from go-sql-driver, link with ` +
 			`-ldflags "-X github.com/go-sql-driver/mysql.driverName=mysql-plain" (this program was not), or import seqguard/asmysql instead of calling Register`)
 	}
-	sql.Register(name, &Driver{opts: opts})
+	sql.Register(name, &Driver{&driverState{opts: opts}})
 }
 
 // Open implements driver.Driver.
 func (d Driver) Open(dsn string) (driver.Conn, error) {
-	c, err := d.OpenConnector(dsn)
+	c, err := d.connector(dsn)
 	if err != nil {
 		return nil, err
 	}
+	c.single = true
 	return c.Connect(context.Background())
 }
 
@@ -55,7 +79,15 @@ func (d Driver) Open(dsn string) (driver.Conn, error) {
 // of go-sql-driver/mysql, with our own parameters besides (see the package
 // documentation). Errors are about the DSN; nothing is connected yet.
 func (d Driver) OpenConnector(dsn string) (driver.Connector, error) {
-	o := newConfig(d.opts)
+	c, err := d.connector(dsn)
+	if err != nil {
+		return nil, err // not c: a nil pointer would be a connector
+	}
+	return c, nil
+}
+
+func (d Driver) connector(dsn string) (*connector, error) {
+	o := newConfig(d.shared().opts)
 	dsn, err := cutDSN(dsn, &o)
 	if err != nil {
 		return nil, err
@@ -78,5 +110,9 @@ func NewConnector(cfg *mysql.Config, opts ...Option) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConnector(cfg, o, &Driver{opts: opts})
+	c, err := newConnector(cfg, o, &Driver{&driverState{opts: opts}})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }

@@ -111,8 +111,12 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 }
 
 // WithOnReport calls fn for every report, also for those that the rate limit
-// keeps from telemetry. It runs on the goroutine that met the
-// violation and must not use the connection.
+// keeps from telemetry. Calls come one at a time, in the order of the reports, from a
+// goroutine that nobody waits for: fn may use the pool, block and panic. What it
+// is too slow for is counted (Stats().Undelivered) and told with the next report
+// (Report.Lost). What it causes itself is counted (Stats().Nested) and not
+// reported to it. The values of ctx are those of the operation's context; it does
+// not end with it. See Flush for how to wait until fn has been called.
 func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
 	return optionFunc(func(c *config) { c.onReport = fn })
 }

@@ -90,6 +90,7 @@ const (
 
 	KeyRelatedFailures  = attribute.Key("seqguard.related_failures")
 	KeyDroppedReports   = attribute.Key("seqguard.dropped_reports")
+	KeyLostReports      = attribute.Key("seqguard.lost_reports")
 	KeyHistoryForgotten = attribute.Key("seqguard.history.forgotten")
 )
 

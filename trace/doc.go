@@ -3,7 +3,8 @@
 // It uses the API only, never the SDK.
 //
 //	rec := trace.New(trace.Config{})
-//	conn := wrapconn.New(socket, wrapconn.Options{OnReport: rec.Report})
+//	reports := wrapconn.NewDelivery(wrapconn.Receiver{Report: rec.Report, Lost: rec.Lost})
+//	conn := wrapconn.New(socket, wrapconn.Options{OnReport: reports.Report})
 //
 // Healthy traffic emits nothing, except that a meter provider can see the open
 // connections and the totals of the process between [Recorder.Start] and

@@ -23,7 +23,8 @@ func ExampleRecorder() {
 	defer rec.Close()
 	socket, server := net.Pipe()
 	defer server.Close()
-	conn := wrapconn.New(socket, wrapconn.Options{Server: "db.internal:3306", OnReport: rec.Report})
+	reports := wrapconn.NewDelivery(wrapconn.Receiver{Report: rec.Report, Lost: rec.Lost})
+	conn := wrapconn.New(socket, wrapconn.Options{Server: "db.internal:3306", OnReport: reports.Report})
 	defer conn.Close()
 	// Output:
 }

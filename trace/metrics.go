@@ -53,12 +53,7 @@ func (m *metrics) of(p metric.MeterProvider) *counters {
 // count adds the report to the metrics, whether it is emitted or not.
 func (r *Recorder) count(ctx context.Context, rep *wrapconn.Report, passed bool) {
 	c := r.metrics.of(meterProvider(r.cfg.MeterProvider))
-	a := make(attrs, 0, 4+len(r.cfg.Attributes))
-	a.add(r.cfg.Attributes...)
-	a.str(KeyCause, string(rep.Cause.Slug))
-	a.str(KeySeverity, rep.Cause.Severity.String())
-	a.server(rep)
-	set := metric.WithAttributes(a...)
+	set := metric.WithAttributes(r.countAttributes(countKey{string(rep.Cause.Slug), rep.Cause.Severity.String(), rep.Server})...)
 	c.violations.Add(ctx, 1, set)
 	if !passed {
 		c.dropped.Add(ctx, 1, set)

@@ -14,13 +14,13 @@ import (
 
 // server adds the address as the user wrote it: also to metrics, whose
 // attributes must be few.
-func (a *attrs) server(r *wrapconn.Report) {
-	if host, port, ok := hostPort(r.Server); ok {
+func (a *attrs) server(address string) {
+	if host, port, ok := hostPort(address); ok {
 		a.str(semconv.ServerAddressKey, host)
 		a.num(semconv.ServerPortKey, port)
 		return
 	}
-	a.str(semconv.ServerAddressKey, r.Server) // the path of a socket, or a name that only a dialer understands
+	a.str(semconv.ServerAddressKey, address) // the path of a socket, or a name that only a dialer understands
 }
 
 // hostPort splits an address that has a port.
@@ -34,7 +34,7 @@ func hostPort(s string) (host string, port int64, ok bool) {
 }
 
 func (a *attrs) network(r *wrapconn.Report) {
-	a.server(r)
+	a.server(r.Server)
 	a.transport(r)
 	a.endpoint(r.Peer, semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey)
 	a.endpoint(r.Local, semconv.NetworkLocalAddressKey, semconv.NetworkLocalPortKey)

@@ -31,6 +31,7 @@ type Recorder struct {
 	cfg     Config
 	now     func() time.Time // the clock of the rate limit
 	limit   limiter
+	lost    losses
 	metrics metrics
 	totals  totals
 }
@@ -44,17 +45,43 @@ func New(cfg Config) *Recorder {
 // Report emits rep: as a span under the one in ctx, as a log record, and as a
 // count. Beyond a rate for each server and cause only the count is emitted, and
 // the next report says how many were left out. It keeps nothing of rep.
+//
+// It takes as long as the providers' processors and the logger do, so it is
+// not for the goroutine that uses the connection: see [wrapconn.Delivery]. If one
+// of them panics, the others are served all the same, and the panic goes on.
 func (r *Recorder) Report(ctx context.Context, rep *wrapconn.Report) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	var all steps
+	defer all.end()
+	all.do(r.countLost)
 	dropped, pass := r.limit.allow(rep.Server, rep.Cause.Slug, r.now())
-	r.count(ctx, rep, pass)
+	all.do(func() { r.count(ctx, rep, pass) })
 	if !pass {
 		return
 	}
 	kv := attributes(rep, dropped, r.cfg.Attributes)
-	ctx = r.span(ctx, rep, kv)
-	r.log(ctx, rep, kv)
-	r.slog(ctx, rep, kv)
+	all.do(func() { ctx = r.span(ctx, rep, kv) })
+	all.do(func() { r.log(ctx, rep, kv) })
+	all.do(func() { r.slog(ctx, rep, kv) })
+}
+
+// steps are calls of which none keeps the others from being made.
+type steps struct{ panicked any }
+
+func (s *steps) do(f func()) {
+	defer func() {
+		if p := recover(); p != nil && s.panicked == nil {
+			s.panicked = p
+		}
+	}()
+	f()
+}
+
+// end lets the first panic go on.
+func (s *steps) end() {
+	if s.panicked != nil {
+		panic(s.panicked)
+	}
 }

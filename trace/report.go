@@ -29,6 +29,7 @@ func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) 
 	a.stall(&r.Evidence)
 	a.positive(KeyRelatedFailures, int64(r.Evidence.RelatedFailures))
 	a.positive(KeyDroppedReports, int64(dropped))
+	a.positive(KeyLostReports, int64(r.Lost))
 	_, forgotten := lastPackets(r, maxPackets(r))
 	a.positive(KeyHistoryForgotten, forgotten)
 	return a

@@ -115,7 +115,7 @@ func lost(ctx context.Context) *wrapconn.Report {
 	}
 	return &wrapconn.Report{
 		Time: epoch.Add(time.Minute), Cause: cause.Diagnose(&e), Evidence: e, Server: "project:region:instance", Network: "cloud", OpaqueReason: "the cipher suite is not an AEAD",
-		Connection: 4294967295, Connected: epoch, Context: ctx, Goroutine: "31", Err: errors.New("near 'SELECT card_number FROM customers'"),
+		Connection: 4294967295, Connected: epoch, Context: ctx, Goroutine: "31", Lost: 12, Err: errors.New("near 'SELECT card_number FROM customers'"),
 		Owner: &wrapconn.Operation{Kind: wrapconn.OpRowsNext, Started: epoch.Add(59 * time.Second), Age: time.Second, Context: ctx},
 	}
 }

@@ -49,9 +49,11 @@ type Options struct {
 	Server, Network string
 	// Database is the schema asked for at login, for reports.
 	Database string
-	// OnReport is told about each violation, from the goroutine that met it,
-	// with no lock held. ctx is the one of the operation under way, or
-	// context.Background(). It must not use the connection. A panic
-	// of it is recovered and counted.
+	// OnReport is told about each violation, on the goroutine that met it, with
+	// no lock held: somebody waits for the connection meanwhile, and database/sql
+	// may hold a lock of its own. So it must return at once and not use the
+	// connection; Delivery.Report is such a function, for all that may take
+	// longer. ctx is the one of the operation under way, or
+	// context.Background(). A panic of it is recovered and counted.
 	OnReport func(ctx context.Context, r *Report)
 }

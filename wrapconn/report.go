@@ -43,6 +43,10 @@ type Report struct {
 	History   []HistoryEntry
 	Forgotten uint64
 
+	// Lost is how many reports before this one its receiver did not get, because
+	// there were too many. Only a Delivery sets it.
+	Lost uint64
+
 	// Err is the error of the socket or the driver, if there is one.
 	Err error
 	// Context is that of the operation under way, never nil.

@@ -34,14 +34,15 @@ var rules = map[string][]string{
 	"wrapconn/cause":        {module + "/wrapconn/session"},
 	"wrapconn/testimony":    {module + "/wrapconn/cause"}, // for the words of what it returns
 	"wrapconn/conversation": {module + "/wrapconn/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
-	"wrapconn":              {module + "/wrapconn/...", "golang.org/x/sys/..."},
+	"internal/delivery":     {},
+	"wrapconn":              {module + "/wrapconn/...", module + "/internal/delivery", "golang.org/x/sys/..."},
 	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},
 	"trace":                 {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
 	// It reads two variables of the driver: nothing else of ours may lean on that.
 	"internal/mysqldial":      {driver},
 	"asmysql":                 {module, module + "/asmysql/internal/rename"},
 	"asmysql/internal/rename": {}, // not even the standard library: a test of asmysql
-	"":                        {module + "/internal/mysqldial", module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
+	"":                        {module + "/internal/delivery", module + "/internal/mysqldial", module + "/wrapconn", module + "/wrapconn/...", module + "/trace", driver, sqlmw, otel + "/..."},
 }
 
 // sqlmwFiles are the files of the root package that may know how operations are intercepted.

@@ -26,8 +26,10 @@ func (c *Collector) Add(_ context.Context, r *seqguard.Report) {
 	c.reports = append(c.reports, r)
 }
 
-// All returns the reports so far, oldest first.
+// All returns the reports so far, oldest first, when all that have been made are
+// delivered.
 func (c *Collector) All() []*seqguard.Report {
+	_ = seqguard.Flush(context.Background())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*seqguard.Report(nil), c.reports...)

@@ -75,7 +75,7 @@ func TestStorm(t *testing.T) {
 	work.SetMaxOpenConns(1)
 	calm := median(t, work, time.After(500*time.Millisecond))
 
-	before := seqguard.Stats().Reports
+	before, undelivered := seqguard.Stats().Reports, seqguard.Stats().Undelivered
 	over := make(chan time.Time)
 	var took time.Duration
 	go func() {
@@ -99,8 +99,13 @@ func TestStorm(t *testing.T) {
 	}()
 	busy := median(t, work, over)
 
-	if n := told.Load(); n != failures {
-		t.Errorf("%d reports, want %d", n, failures)
+	if err := seqguard.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Of a receiver that was too slow for a while, the rest is counted.
+	lost := int64(seqguard.Stats().Undelivered - undelivered)
+	if n := told.Load(); n > failures || n+lost < failures {
+		t.Errorf("%d reports told and %d counted as lost, want %d", n, lost, failures)
 	}
 	if n := seqguard.Stats().Reports - before; n < failures {
 		t.Errorf("%d counted, want %d", n, failures)
@@ -114,6 +119,7 @@ func TestStorm(t *testing.T) {
 	if violations != failures || dropped != failures-made {
 		t.Errorf("the metrics have %d violations, %d of them not told; want %d, %d", violations, dropped, failures, failures-made)
 	}
+	t.Logf("%d not delivered", lost)
 	t.Logf("%d failures in %v: %d spans, %d left out; a query took %v before and %v beside it (median)", failures, took.Round(time.Millisecond), made, dropped, calm, busy)
 	if took > 10*time.Second || busy > 20*time.Millisecond {
 		t.Errorf("the storm took %v, a query beside it %v", took, busy)

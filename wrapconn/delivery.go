@@ -1,0 +1,225 @@
+package wrapconn
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+	"weak"
+
+	"github.com/seqguard/mysql-seqguard/internal/delivery"
+)
+
+// Delivery hands reports on to code that is not the guard's: exporters, loggers,
+// callbacks. Its method Report is meant for Options.OnReport and never waits,
+// so nobody who uses a connection waits for that code either, and no lock is
+// held while it runs. It may use the same connections and pools, block, and
+// panic. All methods may be called from any goroutine.
+//
+// Each receiver gets the reports in their order, one at a time, on a goroutine of
+// its own, which exists only while there is something to tell: a receiver that
+// blocks holds up itself and no other. What it is too slow for is counted
+// (Counters.Undelivered, Receiver.Lost) and told with the next report
+// (Report.Lost).
+//
+// What a receiver causes while it is told of a report is counted
+// (Counters.Nested) and not delivered, because it might go on without end. It is
+// recognised by the goroutine, and by the context that the receiver was given.
+// What a receiver starts on another goroutine with another context is not
+// recognised, and delivered as anything else, one report at a time.
+type Delivery struct {
+	// A report waits here for the evidence that may still come.
+	verdicts *delivery.Queue[pending]
+	lanes    []lane
+}
+
+// Receiver is told of reports by a Delivery.
+type Receiver struct {
+	// Report is called with each report. The values of ctx are those of the
+	// context of the operation that met the violation; it does not end with it.
+	Report func(ctx context.Context, r *Report)
+	// Lost is called, if it is not nil, for a report that Report will not be
+	// called with, because there are too many. It is called on the goroutine
+	// that met the violation and must return at once.
+	Lost func(r *Report)
+}
+
+// pending is a report on its way.
+type pending struct {
+	ctx    context.Context
+	report *Report
+}
+
+type lane struct {
+	queue *delivery.Queue[pending]
+	lost  func(*Report)
+}
+
+// What a Delivery holds for each receiver, and as much again while verdicts
+// wait. A report of 64 packets weighs about 8 KiB.
+const (
+	maxQueued      = 1024
+	maxQueuedBytes = 8 << 20
+)
+
+// NewDelivery returns a Delivery to the receivers.
+func NewDelivery(receivers ...Receiver) *Delivery {
+	d := &Delivery{}
+	limit := delivery.Limit{Items: maxQueued, Weight: maxQueuedBytes}
+	d.verdicts = delivery.New(limit, d.settle, countPanic)
+	for _, r := range receivers {
+		d.lanes = append(d.lanes, lane{
+			queue: delivery.New(limit, func(p pending, lost uint64) {
+				told := *p.report
+				told.Lost = lost
+				r.Report(context.WithValue(p.ctx, insideKey{}, d), &told) // d: it lives as long as it has something to do
+			}, countPanic),
+			lost: r.Lost,
+		})
+	}
+	deliveries.add(d)
+	return d
+}
+
+var errInside = errors.New("seqguard: Flush: " + delivery.ErrInside.Error())
+
+func countPanic(any) { counters.panics.Add(1) }
+
+// insideKey marks the contexts that receivers are called with.
+type insideKey struct{}
+
+// Report queues a report, or counts it as lost.
+func (d *Delivery) Report(ctx context.Context, r *Report) {
+	if delivery.Inside(r.Goroutine) {
+		counters.nested.Add(1)
+		return
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	// Who waits for the operation is gone by the time of the delivery, and
+	// exporters do nothing for a context that has ended.
+	p := pending{context.WithoutCancel(ctx), r}
+	if d.verdicts.Put(p, weight(r), due(r, time.Now())) {
+		return
+	}
+	for _, l := range d.lanes {
+		l.queue.Lose()
+		l.lose(r)
+	}
+}
+
+func (l *lane) lose(r *Report) {
+	counters.undelivered.Add(1)
+	if l.lost != nil {
+		l.lost(r)
+	}
+}
+
+// due is when the verdict over r stands. The clock of a report may not be ours.
+func due(r *Report, now time.Time) time.Time {
+	hold := holdFor(r)
+	if hold <= 0 {
+		return time.Time{}
+	}
+	at := r.Time.Add(hold)
+	if latest := now.Add(hold); at.After(latest) {
+		return latest
+	}
+	return at
+}
+
+// settle passes a report on to the receivers. A loss on the way here has been
+// counted for each of them.
+func (d *Delivery) settle(p pending, _ uint64) {
+	if fromReceiver(p.ctx) {
+		counters.nested.Add(1)
+		return
+	}
+	p.report = settled(p.report)
+	for _, l := range d.lanes {
+		if !l.queue.Put(p, weight(p.report), time.Time{}) {
+			l.lose(p.report)
+		}
+	}
+}
+
+// fromReceiver reports whether ctx comes from a context that a receiver got.
+func fromReceiver(ctx context.Context) (is bool) {
+	defer func() {
+		if p := recover(); p != nil { // of a context that is the application's own
+			countPanic(p)
+		}
+	}()
+	return ctx.Value(insideKey{}) != nil
+}
+
+// weight is about how much memory a report keeps.
+func weight(r *Report) int {
+	n := 2<<10 + len(r.History)*int(unsafe.Sizeof(HistoryEntry{}))
+	for _, o := range [...]*Operation{r.Owner, r.Intruder} {
+		if o != nil {
+			n += len(o.Stack) * int(unsafe.Sizeof(Frame{}))
+		}
+	}
+	return n
+}
+
+// Flush waits until the receivers have been told of all reports of before, or
+// until ctx ends, whose error it returns then. Inside a receiver it returns an
+// error at once, as it would wait for itself.
+func (d *Delivery) Flush(ctx context.Context) error {
+	if delivery.Inside(delivery.Goroutine()) {
+		return errInside
+	}
+	err := d.verdicts.Flush(ctx)
+	for _, l := range d.lanes {
+		err = errors.Join(err, l.queue.Flush(ctx))
+	}
+	return err
+}
+
+// deliveries are those of this process. It holds nobody: one that has nothing to
+// do is collected when nobody else holds it.
+var deliveries = deliverySet{all: map[weak.Pointer[Delivery]]struct{}{}}
+
+type deliverySet struct {
+	mu  sync.Mutex
+	all map[weak.Pointer[Delivery]]struct{}
+}
+
+func (s *deliverySet) add(d *Delivery) {
+	w := weak.Make(d)
+	s.mu.Lock()
+	s.all[w] = struct{}{}
+	s.mu.Unlock()
+	runtime.AddCleanup(d, s.remove, w)
+}
+
+func (s *deliverySet) remove(w weak.Pointer[Delivery]) {
+	s.mu.Lock()
+	delete(s.all, w)
+	s.mu.Unlock()
+}
+
+func (s *deliverySet) alive() (out []*Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.all {
+		if d := w.Value(); d != nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Flush is Delivery.Flush for all of this process.
+func Flush(ctx context.Context) error {
+	var err error
+	for _, d := range deliveries.alive() {
+		err = errors.Join(err, d.Flush(ctx))
+	}
+	return err
+}
