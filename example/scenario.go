@@ -164,6 +164,9 @@ func (s *scenario) through(ctx context.Context, t *target, driver string) (out o
 		defer func() { out.panicked = recover() }()
 		out.err = s.run(ctx, u)
 	}()
+	if err := seqguard.Flush(ctx); err != nil { // reports are delivered in the background
+		return outcome{}, err
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	out.notes, out.log, out.reports = u.notes, u.log, u.reports

@@ -102,7 +102,7 @@ func (d *Delivery) Report(ctx context.Context, r *Report) {
 	// Who waits for the operation is gone by the time of the delivery, and
 	// exporters do nothing for a context that has ended.
 	p := pending{context.WithoutCancel(ctx), r}
-	if d.verdicts.Put(p, weight(r), due(r, time.Now())) {
+	if d.verdicts.Put(p, weight(r), dueAfter(r.Time, time.Now(), holdFor(r))) {
 		return
 	}
 	for _, l := range d.lanes {
@@ -118,13 +118,13 @@ func (l *lane) lose(r *Report) {
 	}
 }
 
-// due is when the verdict over r stands. The clock of a report may not be ours.
-func due(r *Report, now time.Time) time.Time {
-	hold := holdFor(r)
+// dueAfter is when the verdict over a report of that time stands. Its clock may
+// not be ours.
+func dueAfter(met, now time.Time, hold time.Duration) time.Time {
 	if hold <= 0 {
 		return time.Time{}
 	}
-	at := r.Time.Add(hold)
+	at := met.Add(hold)
 	if latest := now.Add(hold); at.After(latest) {
 		return latest
 	}

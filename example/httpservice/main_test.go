@@ -16,6 +16,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
 )
 
@@ -105,6 +106,9 @@ func TestServiceWithoutDatabase(t *testing.T) {
 	defer log.SetOutput(os.Stderr)
 	if status, answer := do(t, "GET", service.URL+"/stock/apple", ""); status != http.StatusServiceUnavailable || answer != "try again\n" {
 		t.Errorf("%d %q", status, answer)
+	}
+	if err := seqguard.Flush(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	handler, connect := find(spans.Ended(), "GET /stock/{item}"), find(spans.Ended(), "sql.connector.connect")
 	violation := find(spans.Ended(), "seqguard.violation")

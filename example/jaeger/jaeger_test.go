@@ -61,6 +61,9 @@ func TestSpanArrivesInJaeger(t *testing.T) {
 				t.Error("the ping succeeded")
 			}
 			request.End()
+			if err := seqguard.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
 			if err := provider.Shutdown(context.Background()); err != nil {
 				t.Fatal(err)
 			}

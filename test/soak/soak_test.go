@@ -235,6 +235,9 @@ func (s *soak) note(name string, began time.Time, ended bool, err error) {
 }
 
 func (s *soak) conclude() {
+	if err := seqguard.Flush(s.t.Context()); err != nil {
+		s.t.Error(err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	restarts := map[string]int{}

@@ -47,6 +47,9 @@ func TestNoSecretLeaves(t *testing.T) {
 				m.TLS = &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, KeyLogWriter: log,
 					ClientSessionCache: tls.NewLRUClientSessionCache(4), ServerName: "server.seqguard.test"}
 			}, &out, opts)
+			if err := seqguard.Flush(t.Context()); err != nil { // the logger writes to out as well
+				t.Fatal(err)
+			}
 			for _, err := range errs {
 				fmt.Fprintf(&out, "%v\n%+v\n%#v\n", err, err, err)
 			}
