@@ -1,0 +1,312 @@
+package delivery_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/trace"
+)
+
+const (
+	loadWorkers  = 40 // whose operations are healthy
+	loadFailing  = 10 // who provoke failures in the same pool
+	loadDeadline = time.Second
+	loadLate     = 50 * time.Millisecond
+)
+
+// TestFailuresUnderLoad lets a thousand operations fail in a pool of 50 connections while the callback takes 10 s for each report and the
+// exporter 3 s, and compares the healthy operations beside them with those of the plain driver under the same failures.
+func TestFailuresUnderLoad(t *testing.T) {
+	failures, length := 1000, 10*time.Second
+	if testing.Short() {
+		failures, length = 100, time.Second
+	}
+	for _, name := range []string{"mysql9", "mariadb118"} {
+		// What was cut ends on the server only when it wants to answer.
+		server := mysqltest.Start(t, name, "--max-connections=300")
+		for _, params := range []string{"", "tls=skip-verify"} {
+			t.Run(name+" "+params, func(t *testing.T) {
+				l := newLoad(t, server.DSN(params), failures, length)
+				plain := l.through(t, func(cfg *mysql.Config) (driver.Connector, error) { return mysql.NewConnector(cfg) })
+				guarded := l.guarded(t)
+				t.Logf("plain   %v", plain)
+				t.Logf("guarded %v", guarded)
+				t.Logf("ratio: operations %.3f, median %.3f, 99%% %.3f", guarded.rate()/plain.rate(),
+					float64(guarded.median)/float64(plain.median), float64(guarded.p99)/float64(plain.p99))
+				// A machine that stands still for a moment makes operations late with any driver.
+				if slack := plain.n / 1000; guarded.late > plain.late+slack {
+					t.Errorf("%d operations passed their deadline by more than %v, with the plain driver %d", guarded.late, loadLate, plain.late)
+				}
+				if guarded.median > 2*plain.median+5*time.Millisecond || guarded.rate() < plain.rate()/2 {
+					t.Error("the healthy operations suffer")
+				}
+				if guarded.unexpected > plain.unexpected+plain.n/1000 {
+					t.Errorf("%d healthy operations failed, with the plain driver %d", guarded.unexpected, plain.unexpected)
+				}
+			})
+		}
+	}
+}
+
+// load is what both drivers are put to.
+type load struct {
+	dsn      string
+	failures int
+	length   time.Duration
+
+	mu    sync.Mutex
+	conns map[string]*cutConn // by their own port, as the server's list has it
+}
+
+func newLoad(t *testing.T, dsn string, failures int, length time.Duration) *load {
+	return &load{dsn: dsn, failures: failures, length: length, conns: map[string]*cutConn{}}
+}
+
+// outcome is what came of the healthy operations.
+type outcome struct {
+	n, late, unexpected int
+	failed              int
+	median, p99         time.Duration
+	took                time.Duration
+}
+
+// rate is operations a second.
+func (o outcome) rate() float64 { return float64(o.n) / o.took.Seconds() }
+
+func (o outcome) String() string {
+	return fmt.Sprintf("%d operations in %v (%.0f/s), median %v, 99%% %v, %d late, %d failed unexpectedly; %d failures provoked",
+		o.n, o.took.Round(time.Millisecond), o.rate(), o.median.Round(time.Microsecond), o.p99.Round(time.Microsecond), o.late, o.unexpected, o.failed)
+}
+
+// cutConn is a connection that a test can end as a peer would.
+type cutConn struct {
+	*net.TCPConn
+	cut atomic.Bool
+}
+
+func (c *cutConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if c.cut.Load() {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	return n, err
+}
+
+func (c *cutConn) reset() {
+	c.cut.Store(true)
+	_ = c.TCPConn.CloseRead()
+}
+
+func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Connector, error)) outcome {
+	t.Helper()
+	cfg := parse(t, l.dsn)
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		cut := &cutConn{TCPConn: c.(*net.TCPConn)}
+		_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+		l.mu.Lock()
+		l.conns[port] = cut
+		l.mu.Unlock()
+		return cut, nil
+	}
+	c, err := connector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(c)
+	defer db.Close()
+	db.SetMaxOpenConns(loadWorkers + loadFailing)
+	db.SetMaxIdleConns(loadWorkers + loadFailing)
+
+	var mu sync.Mutex
+	var all []time.Duration
+	var o outcome
+	done := make(chan struct{})
+	var healthy, failing sync.WaitGroup
+	for range loadWorkers {
+		healthy.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				d, err := operation(db)
+				mu.Lock()
+				all = append(all, d)
+				if d > loadDeadline+loadLate {
+					o.late++
+				}
+				if err != nil {
+					o.unexpected++
+					if o.unexpected < 5 {
+						t.Log(err)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	start := time.Now()
+	var next, failed atomic.Int64
+	for range loadFailing {
+		failing.Go(func() {
+			for {
+				i := int(next.Add(1) - 1)
+				if i >= l.failures {
+					return
+				}
+				time.Sleep(time.Until(start.Add(l.length * time.Duration(i) / time.Duration(l.failures))))
+				began := time.Now()
+				if err := l.provoke(db, i); err != nil {
+					t.Error(err)
+					continue
+				}
+				failed.Add(1)
+				if time.Since(began) > loadDeadline+loadLate {
+					mu.Lock()
+					o.late++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	failing.Wait()
+	close(done)
+	healthy.Wait()
+	o.took, o.failed, o.n = time.Since(start), int(failed.Load()), len(all)
+	slices.Sort(all)
+	o.median, o.p99 = all[len(all)/2], all[len(all)*99/100]
+	return o
+}
+
+// operation is a healthy one.
+func operation(db *sql.DB) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadDeadline)
+	defer cancel()
+	start := time.Now()
+	var n int
+	err := db.QueryRowContext(ctx, "SELECT ?", 7).Scan(&n)
+	if err == nil && n != 7 {
+		err = fmt.Errorf("the answer is %d", n)
+	}
+	return time.Since(start), err
+}
+
+// provoke makes one operation fail: a call while rows are open, or the loss of the connection during an answer.
+func (l *load) provoke(db *sql.DB, i int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), loadDeadline)
+	defer cancel()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if i%10 == 0 { // the plain driver waits for its deadline
+		rows, err := c.QueryContext(ctx, "SELECT 1 UNION SELECT 2")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if _, err := c.ExecContext(ctx, "DO 1"); err == nil {
+			return errors.New("a call while rows are open succeeded")
+		}
+		return nil
+	}
+	var host string
+	if err := c.QueryRowContext(ctx, "SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()").Scan(&host); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	conn := l.conns[port]
+	l.mu.Unlock()
+	time.AfterFunc(10*time.Millisecond, conn.reset)
+	if _, err := c.ExecContext(ctx, "DO SLEEP(0.05)"); err == nil {
+		return errors.New("an operation succeeded on a connection that was cut")
+	}
+	return nil
+}
+
+// guarded is through for the guarded driver, with receivers that take their time, and holds the counts against each other.
+func (l *load) guarded(t *testing.T) outcome {
+	t.Helper()
+	over := make(chan struct{})
+	wait := func(d time.Duration) {
+		select {
+		case <-over: // the rest of a test need not take hours
+		case <-time.After(d):
+		}
+	}
+	var told, toldLost atomic.Int64
+	exporter := &patientExporter{wait: func() { wait(3 * time.Second) }}
+	reader := sdkmetric.NewManualReader()
+	before := seqguard.Stats()
+	o := l.through(t, func(cfg *mysql.Config) (driver.Connector, error) {
+		return seqguard.NewConnector(cfg,
+			seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))),
+			seqguard.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+			seqguard.WithOnReport(func(_ context.Context, r *seqguard.Report) {
+				wait(10 * time.Second)
+				told.Add(1)
+				toldLost.Add(int64(r.Lost))
+			}))
+	})
+	close(over)
+	flush(t)
+	after := seqguard.Stats()
+	undelivered := int64(after.Undelivered - before.Undelivered)
+	violations, _ := total(t, reader, trace.MetricViolations)
+	dropped, _ := total(t, reader, trace.MetricDropped)
+	spans := exporter.spans.Load()
+	t.Logf("%d violations; told to the callback %d; spans %d, beyond the rate %d; undelivered %d", violations, told.Load(), spans, dropped, undelivered)
+	if n := after.Reports - before.Reports; int(n) != o.failed {
+		t.Errorf("%d failures provoked, %d counted", o.failed, n)
+	}
+	if int(violations) != o.failed {
+		t.Errorf("%d failures provoked, %d in the metrics", o.failed, violations)
+	}
+	// Of each failure a span was made, or it was dropped and counted as that.
+	if spans+dropped != violations {
+		t.Errorf("%d spans and %d dropped of %d violations", spans, dropped, violations)
+	}
+	if lost := int64(o.failed) - told.Load(); lost < 0 || lost > undelivered || toldLost.Load() > lost {
+		t.Errorf("%d of %d told, %d undelivered, %d of them told", told.Load(), o.failed, undelivered, toldLost.Load())
+	}
+	return o
+}
+
+// patientExporter is slow until its wait is over.
+type patientExporter struct {
+	wait  func()
+	spans atomic.Int64
+}
+
+func (e *patientExporter) ExportSpans(_ context.Context, s []sdktrace.ReadOnlySpan) error {
+	e.wait()
+	e.spans.Add(int64(len(s)))
+	return nil
+}
+func (e *patientExporter) Shutdown(context.Context) error { return nil }
