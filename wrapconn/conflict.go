@@ -60,16 +60,14 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 // owner goes on.
 func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict, o cause.Ownership) *Report {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	now := c.now()
 	if intruder.started == 0 {
 		intruder.started = now
 	}
-	e := cause.Evidence{
-		Phase: c.tracker.Phase(), Command: c.tracker.Command(), Pending: c.tracker.Pending(),
-		Expected: c.tracker.Expected(), Ownership: o,
-	}
-	c.evidence(&e, now)
+	e := c.talk.Evidence(now)
+	c.evidence(&e)
+	e.Ownership = o
 	e.NothingWritten = c.opts.Mode == Enforce
 	in := c.export(&intruder, now)
 	e.Intruder = in.party()
@@ -78,7 +76,9 @@ func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict
 		owner = c.export(holder, now)
 		e.Owner = owner.party()
 	}
-	r := c.report(&e, now)
+	r := c.newReport(&e, c.start.Add(now))
 	r.Conflict, r.Context, r.Intruder, r.Owner = conflict, intruder.ctx, in, owner
+	r.OpaqueReason = c.talk.State().OpaqueReason
+	r.History, r.Forgotten = c.talk.History()
 	return r
 }

@@ -1,14 +1,15 @@
 package wrapconn
 
 import (
-	"context"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"weak"
 
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -16,7 +17,7 @@ import (
 // client.
 type Conn struct {
 	inner net.Conn
-	raw   syscall.RawConn // nil if inner has none: no peek
+	raw   syscall.RawConn // nil if the inner connection is no socket of package net: no peek
 	opts  Options
 	start time.Time // when the connection was made; carries the monotonic clock
 
@@ -28,45 +29,23 @@ type Conn struct {
 	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
-	broken   atomic.Bool // fatal is set: cheap to ask
+	broken   atomic.Bool // there is a report: cheap to ask
 	cut      atomic.Bool // a command was written in part, then the write failed
 	more     atomic.Bool // the lease is for a further result, which nobody has asked for yet
+	pid      int         // the process that made the connection: a fork that uses it is a cause
 
-	// mu guards what follows. It is taken once for each Read and Write, and
-	// never held during I/O or a callback.
-	mu      sync.Mutex
-	tracker session.Tracker
-	server  half
-	client  half
-	tls     *tlsView
-	comp    *compView
-	history history
-	marks   marks
-	pid     int
-
-	// listening for the last words of a server that hung up on a write; words
-	// are they.
-	listening bool
-	words     *session.ServerError
-
-	alert    string    // the peer's TLS alert
-	goodbye  bool      // the peer ended TLS politely, while nothing was outstanding
-	found    []finding // violations met by the call that holds mu
-	fatal    *Report   // the first violation that ends the connection
-	pending  *Report   // the last violation that no error has told yet
-	hidden   bool      // the packets are not seen, reported once
-	lostTLS  string    // why
+	// mu guards what follows. It is taken once for each Read, twice for a Write,
+	// and never held during I/O or a callback: see locked.go.
+	mu       sync.Mutex
+	talk     conversation.Conversation
+	counted  conversation.Counts // of talk, as far as they are in the totals of the process
+	fatal    *Report             // the first violation that ends the connection
+	pending  *Report             // the last violation that no error has told yet
 	peeker   peeker
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
-	checked  int64         // when Check was called last; 0 after the next write
-	pooled   int64         // when it came from the pool, or was connected; 0 after the next write
+	checked  time.Duration // when Check was called last; 0 after the next write
+	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape
-}
-
-// half is one direction: the layers and the reader of its packets.
-type half struct {
-	frames frames
-	taken  int64 // bytes
 }
 
 // New guards inner, which must be freshly connected: nothing read, nothing
@@ -75,11 +54,11 @@ func New(inner net.Conn, opts Options) *Conn {
 	if opts.History <= 0 {
 		opts.History = DefaultHistory
 	}
-	c := &Conn{inner: inner, opts: opts, start: time.Now(), pid: pid()}
+	c := &Conn{inner: inner, opts: opts, start: time.Now(), pid: os.Getpid()}
 	c.disowned.Store(!opts.Operations)
-	c.history.init(min(opts.History, MaxHistory))
-	c.server.frames.init(c, session.FromServer)
-	c.client.frames.init(c, session.FromClient)
+	c.talk.Init(conversation.Config{
+		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,
+	})
 	if sc, ok := inner.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
@@ -119,8 +98,8 @@ var (
 	_ syscall.Conn = (*sysConn)(nil)
 )
 
-// now is the connection's clock: nanoseconds since it was made.
-func (c *Conn) now() int64 { return int64(time.Since(c.start)) }
+// now is the connection's clock: the time since it was made.
+func (c *Conn) now() time.Duration { return time.Since(c.start) }
 
 // Read reads from the inner connection and looks at what came. What it returns
 // is what the inner connection returned, except when the bytes cannot be a
@@ -140,12 +119,12 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	if !c.hasRead {
 		c.hasRead = true
-		c.mu.Lock()
-		c.marks.ownPause = c.now()
-		c.mu.Unlock()
+		c.firstRead()
 	}
 	n, err := c.inner.Read(p)
-	if refuse := c.sawRead(p[:n], err); refuse != nil {
+	met, refuse := c.sawRead(p[:n], err)
+	c.deliver(met)
+	if refuse != nil {
 		return 0, refuse
 	}
 	return n, err
@@ -169,16 +148,17 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	// Before the write, not after: a client that reads and writes from two
 	// goroutines may have the answer before Write returns.
-	middle, err := c.beforeWrite(p)
-	if err != nil {
-		return 0, err
+	middle, met, refuse := c.beforeWrite(p)
+	c.deliver(met)
+	if refuse != nil {
+		return 0, refuse
 	}
 	n, err := c.inner.Write(p)
 	if err != nil {
 		if middle || n > 0 {
 			c.cut.Store(true)
 		}
-		c.failedWrite(len(p)-n, err)
+		c.deliver(c.failedWrite(len(p)-n, err))
 	}
 	return n, err
 }
@@ -190,11 +170,7 @@ func (c *Conn) Close() error {
 	c.closed.Store(true)
 	unregister(weak.Make(c))
 	err := c.inner.Close()
-	c.mu.Lock()
-	if c.tls != nil {
-		c.tls.view.Zero()
-	}
-	c.mu.Unlock()
+	c.forgetSecrets()
 	return err
 }
 
@@ -212,103 +188,3 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadli
 
 // SetWriteDeadline sets the inner connection's.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDeadline(t) }
-
-// Begin takes the connection for an operation. A conflict is returned as an
-// *OwnershipError; in Observe mode it is reported only, and taken is false:
-// End must not be called then.
-func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
-	conflict, holder := c.owner.begin(kind, ctx, c.now(), c.opts.CallSites)
-	if conflict == NoConflict {
-		return true, nil
-	}
-	return false, c.refuse(ctx, kind, conflict, holder)
-}
-
-// TryBegin is Begin without a report of a conflict, and without a call site: for
-// a Close, which is lawful at any time, and for what takes no longer than a look.
-func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
-	if kind == OpClose {
-		c.leaving.Store(true)
-	}
-	conflict, _ := c.owner.begin(kind, ctx, c.now(), false)
-	return conflict == NoConflict
-}
-
-// End releases the connection. With lease, the operation's result is still to
-// be read: only BeginLeased gets in until EndLeased gives the lease up.
-func (c *Conn) End(lease bool) { c.owner.end(lease) }
-
-// BeginLeased lets the holder of a lease in.
-func (c *Conn) BeginLeased(ctx context.Context, kind OpKind) (taken bool, err error) {
-	if conflict, holder := c.owner.beginInside(); conflict != NoConflict {
-		return false, c.refuse(ctx, kind, conflict, holder)
-	}
-	return true, nil
-}
-
-// EndLeased lets the holder of a lease out. done gives the lease up.
-func (c *Conn) EndLeased(done bool) {
-	c.forgetMore()
-	c.owner.endInside(done)
-}
-
-// MoreResults says that the holder of the lease has read a result to its end
-// and that the server has announced another one.
-func (c *Conn) MoreResults() { c.more.Store(true) }
-
-func (c *Conn) forgetMore() {
-	if c.more.Load() { // hardly ever: a load costs less than a store
-		c.more.Store(false)
-	}
-}
-
-// Forget drops what is kept of the last operation, such as its context. It is
-// for a connection that is put aside, and does nothing while one is under way.
-func (c *Conn) Forget() { c.owner.forget() }
-
-// Disown says that the connection may be used past its owner from now on: a
-// Read or Write outside any operation is no violation any more.
-func (c *Conn) Disown() { c.disowned.Store(true) }
-
-// Drop gives the lease up: its result has been read to the end.
-func (c *Conn) Drop() {
-	c.forgetMore()
-	c.owner.drop()
-}
-
-// Err returns the report of the violation that ended this connection, nil if it
-// is sound. A connection with one must not be used again.
-func (c *Conn) Err() *Report {
-	if !c.broken.Load() {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.fatal
-}
-
-// Take returns the last violation that no error has told yet, for the error of
-// the operation that met it, and forgets it.
-func (c *Conn) Take() *Report {
-	if !c.broken.Load() {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.pending
-	c.pending = nil
-	return r
-}
-
-// Idle reports whether nothing is outstanding on the connection: the login is
-// over, every answer is complete, and no byte of another one has come. It is
-// true of a connection whose packets are not seen.
-func (c *Conn) Idle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch c.tracker.Phase() {
-	case session.PhaseOpaque, session.PhaseUntracked:
-		return true
-	}
-	return c.tracker.Phase() == session.PhaseReady && c.server.frames.missing() == 0
-}

@@ -117,8 +117,8 @@ func loggedIn(t testing.TB, opts Options) (*Conn, *queueConn) {
 	m := &queueConn{}
 	c := New(m, opts)
 	pass(t, c, m, loginSegments(), whole)
-	if !c.Idle() || c.tracker.Phase() != session.PhaseReady {
-		t.Fatalf("after the login: %s", c.tracker.Phase())
+	if !c.Idle() || c.talk.Phase() != session.PhaseReady {
+		t.Fatalf("after the login: %s", c.talk.Phase())
 	}
 	return c, m
 }
@@ -250,8 +250,8 @@ func TestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(200, run); n != 0 {
 		t.Errorf("%v allocations for %d rows", n, rowsAtOnce)
 	}
-	if c.tracker.Phase() != session.PhaseRows || c.Err() != nil {
-		t.Errorf("then %s, %v", c.tracker.Phase(), c.Err())
+	if c.talk.Phase() != session.PhaseRows || c.Err() != nil {
+		t.Errorf("then %s, %v", c.talk.Phase(), c.Err())
 	}
 }
 

@@ -3,14 +3,16 @@ package wrapconn
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// conversation makes lawful exchanges at random.
-func conversation(r *rand.Rand) []segment {
+// exchanges makes lawful exchanges at random.
+func exchanges(r *rand.Rand) []segment {
 	all := loginSegments()
 	ok := mysqltest.OKPayload(0, 0, 2, 0)
 	col := mysqltest.ColumnPayload(mysqltest.Column{Name: "c"})
@@ -53,13 +55,24 @@ func conversation(r *rand.Rand) []segment {
 
 // seen is all that a connection knows of what has passed, but the times.
 func seen(c *Conn) string {
-	entries, forgotten := c.history.export(c.start)
+	entries, forgotten := c.talk.History()
 	s := fmt.Sprintln(forgotten)
 	for _, e := range entries {
 		e.Time = c.start
 		s += fmt.Sprintf("%s %s %s %s %d %d %d %s\n", e.Direction, e.Label(), e.IDs(), e.Command, e.Bytes, e.Count, e.ErrorCode, e.Violation)
 	}
-	return s + fmt.Sprintf("%+v %d %d", c.tracker, c.server.frames.missing(), c.client.frames.missing())
+	return s + fmt.Sprintf("%+v", inside(&c.talk))
+}
+
+// inside is the state of the tracker and of the two readers.
+func inside(c *conversation.Conversation) []any {
+	v := reflect.ValueOf(c).Elem()
+	out := []any{v.FieldByName("tracker")}
+	for _, half := range []string{"server", "client"} {
+		r := v.FieldByName(half).FieldByName("frames").FieldByName("r")
+		out = append(out, r.FieldByName("skip"), r.FieldByName("have"), r.FieldByName("need"))
+	}
+	return out
 }
 
 // anySplit passes a conversation whole and in pieces.
@@ -69,7 +82,7 @@ func anySplit(t *testing.T, all []segment, cut func(int) int) {
 	c := New(m, Options{})
 	pass(t, c, m, all, whole)
 	if c.Err() != nil || !c.Idle() {
-		t.Fatalf("a lawful conversation ends with %s, %v", c.tracker.Phase(), c.Err())
+		t.Fatalf("a lawful conversation ends with %s, %v", c.talk.Phase(), c.Err())
 	}
 	n := &queueConn{}
 	d := New(n, Options{})
@@ -85,7 +98,7 @@ func anySplit(t *testing.T, all []segment, cut func(int) int) {
 func TestAnySplit(t *testing.T) {
 	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(seed, 5))
-		all := conversation(r)
+		all := exchanges(r)
 		most := []int{1, 3, 7, 40, 500, 5000}[r.IntN(6)]
 		anySplit(t, all, func(int) int { return 1 + r.IntN(most) })
 	}
@@ -96,7 +109,7 @@ func FuzzAnySplit(f *testing.F) {
 	f.Add(uint64(2), []byte{4, 1, 255})
 	f.Fuzz(func(t *testing.T, seed uint64, sizes []byte) {
 		i := -1
-		anySplit(t, conversation(rand.New(rand.NewPCG(seed, 5))), func(n int) int {
+		anySplit(t, exchanges(rand.New(rand.NewPCG(seed, 5))), func(n int) int {
 			if len(sizes) == 0 {
 				return n
 			}
@@ -149,8 +162,8 @@ func anyBytes(t *testing.T, b []byte) {
 	if Stats().Panics != panics {
 		t.Fatal("the guard has panicked")
 	}
-	if c.tracker.Phase() > session.PhaseOpaque || c.tracker.Pending() < 0 {
-		t.Fatalf("phase %d, %d pending", c.tracker.Phase(), c.tracker.Pending())
+	if c.talk.Phase() > session.PhaseOpaque || c.talk.State().Pending < 0 {
+		t.Fatalf("phase %d, %d pending", c.talk.Phase(), c.talk.State().Pending)
 	}
 }
 

@@ -66,7 +66,7 @@ const maxCallers = 24
 // operation is one use of the connection, as the owner keeps it.
 type operation struct {
 	kind    OpKind
-	started int64 // on the connection's clock
+	started time.Duration // on the connection's clock
 	ctx     context.Context
 	callers [maxCallers]uintptr
 	ncaller int

@@ -1,6 +1,10 @@
 package wrapconn
 
-import "context"
+import (
+	"context"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+)
 
 // Mode says what happens when a connection is used as it must not be.
 type Mode uint8
@@ -24,10 +28,10 @@ func (m Mode) String() string {
 
 // DefaultHistory is how many entries of history a connection keeps. An entry
 // is a packet or a run of rows and takes 24 bytes.
-const DefaultHistory = 64
+const DefaultHistory = conversation.DefaultHistory
 
 // MaxHistory bounds Options.History.
-const MaxHistory = 4096
+const MaxHistory = conversation.MaxHistory
 
 // Options configure a Conn. The zero value is usable.
 type Options struct {

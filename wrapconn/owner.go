@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 )
@@ -58,7 +59,7 @@ func (c Conflict) String() string {
 
 // begin takes the owner for an operation. Of a conflict it returns the
 // operation that was there first too: a moment later it may be gone.
-func (o *owner) begin(kind OpKind, ctx context.Context, now int64, sites bool) (Conflict, *operation) {
+func (o *owner) begin(kind OpKind, ctx context.Context, now time.Duration, sites bool) (Conflict, *operation) {
 	for !o.state.CompareAndSwap(ownerFree, ownerLocked) {
 		switch state, holder := o.copy(); state {
 		case ownerFree: // by now
@@ -149,7 +150,7 @@ func (o *owner) copy() (uint32, operation) {
 }
 
 // started returns when the operation of the holder began.
-func (o *owner) started() int64 {
+func (o *owner) started() time.Duration {
 	_, op := o.copy()
 	return op.started
 }

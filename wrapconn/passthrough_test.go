@@ -89,7 +89,7 @@ func sameAsInner(t *testing.T, seed uint64, mode Mode, server, client []byte) {
 // traffic is the bytes of both sides, of a conversation that is spoilt in some
 // places.
 func traffic(r *rand.Rand, spoilt int) (server, client []byte) {
-	for _, s := range conversation(r) {
+	for _, s := range exchanges(r) {
 		if s.dir == session.FromServer {
 			server = append(server, s.bytes...)
 		} else {

@@ -5,10 +5,6 @@ import (
 	"io"
 	"syscall"
 	"time"
-
-	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
-	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // peeker looks into the socket's receive buffer without taking anything out.
@@ -60,18 +56,22 @@ const peekLen = 4096
 // one system call, and nothing on a connection that is not over a socket. It is
 // Pooled besides.
 func (c *Conn) Check() error {
+	met, refuse := c.checkNow()
+	c.deliver(met)
+	return refuse
+}
+
+func (c *Conn) checkNow() (met []*Report, refuse error) {
 	c.mu.Lock()
+	defer c.unlock()
 	now := c.now()
 	c.checked, c.pooled = now, now
-	c.check()
-	found := c.takeFound()
-	fatal := c.fatal
-	c.mu.Unlock()
-	c.deliver(found)
-	if fatal != nil {
-		return &ProtocolError{Report: fatal}
+	c.check(now)
+	met = c.report(now)
+	if c.fatal != nil {
+		refuse = &ProtocolError{Report: c.fatal}
 	}
-	return nil
+	return met, refuse
 }
 
 // Pooled says that database/sql has just got the connection, from its pool or
@@ -79,8 +79,8 @@ func (c *Conn) Check() error {
 // connection, and its user hears nothing.
 func (c *Conn) Pooled() {
 	c.mu.Lock()
+	defer c.unlock()
 	c.pooled = c.now()
-	c.mu.Unlock()
 }
 
 // pooledHolds is for how long Pooled is true. Who waits for longer holds the
@@ -88,8 +88,8 @@ func (c *Conn) Pooled() {
 const pooledHolds = 100 * time.Millisecond
 
 // pinned reports, before a write, whether who writes holds the connection.
-func (c *Conn) pinned(now int64) bool {
-	return c.opts.Operations && (c.pooled == 0 || time.Duration(now-c.pooled) > pooledHolds)
+func (c *Conn) pinned(now time.Duration) bool {
+	return c.opts.Operations && (c.pooled == 0 || now-c.pooled > pooledHolds)
 }
 
 // checkHolds is for how long a Check spares the command behind it another one:
@@ -97,38 +97,24 @@ func (c *Conn) pinned(now int64) bool {
 const checkHolds = 100 * time.Microsecond
 
 // justChecked reports, once, whether a Check was right before.
-func (c *Conn) justChecked(now int64) bool {
+func (c *Conn) justChecked(now time.Duration) bool {
 	at := c.checked
 	c.checked = 0
-	return at != 0 && time.Duration(now-at) < checkHolds
+	return at != 0 && now-at < checkHolds
 }
 
 // check is Check with mu held. It peeks one byte first, for the usual case.
-func (c *Conn) check() {
-	if c.fatal != nil || c.closed.Load() || c.tracker.Phase() != session.PhaseReady || c.client.frames.missing() > 0 {
+func (c *Conn) check(now time.Duration) {
+	if c.closed.Load() || !c.talk.BeforeCommand(now) {
 		return
 	}
-	if c.server.frames.missing() > 0 || c.comp != nil && c.comp.server.Missing() > 0 {
-		// The head of a packet that nobody asked for came together with the
-		// last answer. Its rest may not have come yet, so the peek would not do.
-		c.find(finding{
-			violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-			kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
-		})
-		return
-	}
-	n, err := c.peek(c.one[:])
-	if c.goodbye {
-		n, err = 0, io.EOF // it came with the end of the last answer
-	}
-	switch {
+	switch n, err := c.peek(c.one[:]); {
 	case err != nil:
-		c.find(finding{
-			violation: session.Truncated, phase: session.PhaseReady, dir: session.FromServer,
-			stream: streamEnd(err), command: c.tracker.Command(), waiting: true, err: err,
-		})
+		c.talk.GoneWaiting(streamEnd(err), err, now)
 	case n > 0:
-		c.waiting()
+		if b := c.peekAll(); len(b) > 0 {
+			c.talk.Waiting(b, now)
+		}
 	}
 }
 
@@ -141,72 +127,15 @@ func (c *Conn) peekAll() []byte {
 		if n == 0 || err != nil {
 			return nil
 		}
-		if c.tls == nil || n < size {
+		if n < size {
 			return buf[:n]
 		}
-		p := c.tls.view.PeekServer(buf)
-		if p.Kind != wire.TLSPeekIncomplete || p.Missing == 0 {
+		missing := c.talk.WaitingShort(buf)
+		if missing == 0 {
 			return buf
 		}
-		size += p.Missing
+		size += missing
 	}
-}
-
-// waiting looks at the bytes that wait although nothing is outstanding.
-func (c *Conn) waiting() {
-	b := c.peekAll()
-	if len(b) == 0 {
-		return
-	}
-	f := finding{
-		violation: session.Unsolicited, phase: session.PhaseReady, dir: session.FromServer,
-		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), waiting: true,
-	}
-	if c.tls != nil {
-		switch p := c.tls.view.PeekServer(b); p.Kind {
-		case wire.TLSPeekPostHandshake, wire.TLSPeekIncomplete:
-			return // tickets are not answers; half a record is not one yet
-		case wire.TLSPeekCloseNotify:
-			f.violation, f.stream, f.err = session.Truncated, cause.StreamEOF, io.EOF
-			c.find(f)
-			return
-		case wire.TLSPeekData, wire.TLSPeekNotTLS:
-			b = p.Plain
-		default:
-			c.find(f)
-			return
-		}
-	}
-	var h wire.Header
-	var prefix []byte
-	if c.comp != nil {
-		p, s := wire.PeekFrames(b, make([]byte, wire.PeekLen))
-		if s == wire.PeekHeader || s == wire.PeekPacket {
-			h, prefix = p.Packet, p.Prefix
-			h.Seq = p.Frame.Seq // inner ids are informative only
-		}
-	} else if len(b) >= wire.HeaderLen {
-		h = wire.Header{Length: uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16, Seq: b[3]}
-		prefix = b[wire.HeaderLen:min(len(b), wire.HeaderLen+int(h.Length))]
-	}
-	f.actual, f.length = h.Seq, h.Length
-	if e, ok := session.ParseError(prefix); ok {
-		f.kind, f.server = session.KindERR, &e
-	} else if len(prefix) > 0 && prefix[0] == 0 {
-		f.kind = session.KindOK
-	}
-	c.history.add(entry{
-		at: c.now(), bytes: h.Length, count: 1, first: h.Seq, last: h.Seq, direction: session.FromServer,
-		kind: f.kind, violation: session.Unsolicited, code: codeOf(f.server),
-	})
-	c.find(f)
-}
-
-func codeOf(e *session.ServerError) uint16 {
-	if e == nil {
-		return 0
-	}
-	return e.Code
 }
 
 // lastWords reads what the server said before it hung up on a write: an ERR
@@ -223,11 +152,7 @@ func (c *Conn) lastWords() {
 	buf := make([]byte, peekLen)
 	for range 4 {
 		n, err := c.inner.Read(buf)
-		c.mu.Lock()
-		c.look(session.FromServer, buf[:n], c.now())
-		over := c.fatal != nil
-		c.mu.Unlock()
-		if err != nil || over {
+		if over := c.lastWord(buf[:n]); err != nil || over {
 			return
 		}
 	}

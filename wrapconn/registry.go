@@ -74,8 +74,9 @@ func CountOpen() (ready map[Layers]int, loggingIn int) {
 
 func (c *Conn) layers() (l Layers, known bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return Layers{TLS: c.visibility(), Compressed: c.comp != nil}, !c.tracker.Phase().Connecting()
+	defer c.unlock()
+	l.TLS, l.Compressed, known = c.talk.Layers()
+	return l, known
 }
 
 // Connections returns what the guarded connections of this process are at, those

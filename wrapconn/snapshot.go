@@ -52,8 +52,8 @@ type Snapshot struct {
 // id is the server's id of the connection.
 func (c *Conn) id() uint32 {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.tracker.Greeting().ConnectionID
+	defer c.unlock()
+	return c.talk.ConnectionID()
 }
 
 // Snapshot may be called at any time.
@@ -63,7 +63,7 @@ func (c *Conn) Snapshot() Snapshot {
 	state, op := c.owner.copy()
 	s := c.wireSnapshot()
 	if state != ownerFree && op.kind != OpNone {
-		s.Owner = c.export(&op, int64(s.Time.Sub(c.start))).detached()
+		s.Owner = c.export(&op, s.Time.Sub(c.start)).detached()
 		s.Leased = state == ownerLeased || state == ownerInside
 	}
 	return s
@@ -72,36 +72,20 @@ func (c *Conn) Snapshot() Snapshot {
 // wireSnapshot is all but the owner.
 func (c *Conn) wireSnapshot() Snapshot {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	now := c.now()
-	t := &c.tracker
-	g := t.Greeting()
+	t := c.talk.State()
 	s := Snapshot{
-		Time: c.start.Add(time.Duration(now)), Connected: c.start, Idle: time.Duration(now - c.marks.last()),
+		Time: c.start.Add(now), Connected: c.start, Idle: now - t.LastByte,
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
-		Connection: g.ConnectionID, ServerVersion: g.Version, MariaDB: g.MariaDB(),
-		Phase: t.Phase(), Expected: t.Expected(), Command: t.Command(), Commands: t.Sent(), Pending: t.Pending(),
-		InTransaction: t.InTransaction(), TLS: c.visibility(), TLSReason: c.lostTLS, Compressed: c.comp != nil || t.Zstd(),
-		Received: uint64(c.server.taken), Sent: uint64(c.client.taken),
-	}
-	if c.tls != nil {
-		i := c.tls.view.Info()
-		s.TLSVersion, s.TLSSuite = i.Version, i.Suite
+		Connection: t.Connection, ServerVersion: t.ServerVersion, MariaDB: t.MariaDB,
+		Phase: t.Phase, Expected: t.Expected, Command: t.Command, Commands: t.Commands, Pending: t.Pending,
+		InTransaction: t.InTransaction, TLS: t.TLS, TLSReason: t.OpaqueReason, Compressed: t.Compressed,
+		TLSVersion: t.TLSVersion, TLSSuite: t.TLSSuite, Received: t.Received, Sent: t.Sent,
 	}
 	if c.fatal != nil {
 		s.Broken = c.fatal.Cause.Slug
 	}
-	s.History, s.Forgotten = c.history.export(c.start)
+	s.History, s.Forgotten = c.talk.History()
 	return s
-}
-
-// visibility is how much of the TLS, if there is any, can be seen.
-func (c *Conn) visibility() cause.TLS {
-	switch {
-	case c.tls != nil && !c.hidden:
-		return cause.TLSVisible
-	case c.tracker.TLS():
-		return cause.TLSOpaque
-	}
-	return cause.TLSNone
 }

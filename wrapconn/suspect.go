@@ -11,7 +11,7 @@ func (c *Conn) Suspect() *Report {
 		return nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	r := c.pending
 	if r == nil || r.Cause.Severity != cause.DataIntegrity {
 		return nil

@@ -8,34 +8,6 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// Label names the entry in a few words: "COM_QUERY", "ERR 1159", "rows × 4096".
-func (e HistoryEntry) Label() string {
-	switch {
-	case e.Violation == session.NotMySQL:
-		return "bytes that are not a MySQL packet"
-	case e.Kind == session.KindCommand:
-		return e.Command.String()
-	case e.Kind == session.KindERR && e.ErrorCode != 0:
-		return fmt.Sprintf("ERR %d", e.ErrorCode)
-	case e.Count > 1:
-		return fmt.Sprintf("%ss × %d", e.Kind, e.Count)
-	}
-	return e.Kind.String()
-}
-
-// IDs prints the sequence id, or the first and last one of a run. It is empty
-// for what is not MySQL: what looks like a header is something else's first
-// letters, so there is no number, and no length either.
-func (e HistoryEntry) IDs() string {
-	if e.Violation == session.NotMySQL {
-		return ""
-	}
-	if e.Count > 1 {
-		return fmt.Sprintf("%d…%d", e.First, e.Last)
-	}
-	return fmt.Sprint(e.First)
-}
-
 // Timeline is the report's history as text, one line a packet, with the time
 // since the connection was made.
 func (r *Report) Timeline() string {

@@ -46,11 +46,3 @@ func (l *TLSLink) Write(lines []byte) (int, error) {
 	}
 	return len(lines), nil
 }
-
-func (c *Conn) offerSession(master []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tls != nil {
-		c.tls.view.OfferSession(master)
-	}
-}

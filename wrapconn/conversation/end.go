@@ -44,7 +44,7 @@ func (c *Conversation) end(dir session.Direction, e ending, now time.Duration) {
 			return // what the server said was the finding
 		}
 	}
-	if !c.left {
+	if !c.left || e.how == cause.StreamTimeout { // giving up is this side's doing
 		c.serverEnd(before, e)
 	}
 }

@@ -55,6 +55,13 @@ func newExtras(c *Conversation, cfg *Config) *extras {
 	return x
 }
 
+// passed tells about a packet.
+func (x *extras) passed(start time.Time, e entry) {
+	if x.onPacket != nil {
+		x.onPacket(e.packet(start))
+	}
+}
+
 func (x *extras) ended(dir session.Direction, how cause.StreamEnd, at time.Duration) {
 	if e := &x.ends[dir]; e.how == cause.StreamOpen {
 		e.how, e.at = how, at

@@ -33,10 +33,16 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	before := c.tracker.Phase()
 	lost := c.tracker.Lost()
 	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
-	c.passed(entry{
+	c.history.add(entry{
 		at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq, last: h.Seq,
 		direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 	})
+	if c.x != nil {
+		c.x.passed(c.start, entry{
+			at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq, last: h.Seq,
+			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
+		})
+	}
 	if ev.Kind == session.KindCommand {
 		c.marks.idle = f.now - c.marks.last()
 	}
@@ -66,17 +72,13 @@ func (f *frames) Run(r wire.Run) {
 		f.c.outerSequence(session.Event{Kind: session.KindRow}, session.PhaseRows)
 	}
 	f.c.tracker.Rows(r.Count, r.Last)
-	f.c.passed(entry{
+	e := entry{
 		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First, last: r.Last,
 		direction: f.dir, kind: session.KindRow,
-	})
-}
-
-// passed remembers a packet.
-func (c *Conversation) passed(e entry) {
-	c.history.add(e)
-	if c.x != nil && c.x.onPacket != nil {
-		c.x.onPacket(e.packet(c.start))
+	}
+	f.c.history.add(e)
+	if f.c.x != nil {
+		f.c.x.passed(f.c.start, e)
 	}
 }
 

@@ -1,7 +1,6 @@
-package wrapconn
+package conversation
 
 import (
-	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -17,7 +16,7 @@ func TestHistoryKeepsTheLast(t *testing.T) {
 	var h history
 	h.init(3)
 	for i := range 5 {
-		h.add(entry{at: int64(i), first: uint8(i), last: uint8(i), count: 1, kind: session.KindOK})
+		h.add(entry{at: time.Duration(i), first: uint8(i), last: uint8(i), count: 1, kind: session.KindOK})
 		out, dropped := h.export(time.Unix(0, 0))
 		if want := max(0, i-2); int(dropped) != want || len(out) != i+1-want || out[len(out)-1].First != uint8(i) {
 			t.Errorf("after %d: %d forgotten, %d there, the last is %+v", i+1, dropped, len(out), out[len(out)-1])
@@ -80,36 +79,10 @@ func TestEntrySize(t *testing.T) {
 	}
 }
 
-func TestTimeline(t *testing.T) {
-	start := time.Unix(100, 0)
-	at := func(d time.Duration) time.Time { return start.Add(d) }
-	r := Report{Connected: start, Forgotten: 7, History: []HistoryEntry{
-		{Time: at(time.Millisecond), Direction: session.FromClient, Kind: session.KindCommand, Command: session.ComQuery, Count: 1, Bytes: 9},
-		{Time: at(2 * time.Millisecond), Kind: session.KindRow, First: 3, Last: 46, Count: 300, Bytes: 3000},
-		{Time: at(3 * time.Second), Kind: session.KindERR, ErrorCode: 1317, First: 9, Last: 9, Count: 1, Bytes: 12, Violation: session.MisnumberedError},
-		{Time: at(3 * time.Second), Kind: session.KindERR, First: 0, Count: 1, Violation: session.Malformed},
-	}}
-	r.Evidence.Expected = 47
-	lines := strings.Split(strings.TrimSuffix(r.Timeline(), "\n"), "\n")
-	for i, want := range [][]string{
-		{"… 7 earlier packets"},
-		{"+0.001000", "──▶", "seq 0", "COM_QUERY", "9 bytes"},
-		{"+0.002000", "◀──", "seq 3…46", "rows × 300", "3000 bytes"},
-		{"+3.000000", "seq 9", "ERR 1317", "← misnumbered ERR, 47 was due"},
-		{"ERR ", "← malformed packet"},
-	} {
-		for _, w := range want {
-			if i >= len(lines) || !strings.Contains(lines[i], w) {
-				t.Errorf("line %d has no %q:\n%s", i, w, strings.Join(lines, "\n"))
-			}
-		}
-	}
-}
-
-// Options bound the history.
+// The configuration bounds the history.
 func TestHistoryOption(t *testing.T) {
 	for given, want := range map[int]int{-1: DefaultHistory, 0: DefaultHistory, 1: 1, 200: 200, MaxHistory + 1: MaxHistory} {
-		if c := New(&queueConn{}, Options{History: given}); len(c.history.ring) != want {
+		if c := New(Config{History: given}); len(c.history.ring) != want {
 			t.Errorf("History %d: %d entries", given, len(c.history.ring))
 		}
 	}

@@ -1,0 +1,256 @@
+package wrapconn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// What is done with mu held. Every function in here that takes it defers
+// unlock, so that whatever goes wrong in between leaves no lock behind.
+
+// unlock is to be deferred by whoever has locked mu. A panic of the guard ends
+// here: it must not become the user's.
+func (c *Conn) unlock() {
+	if p := recover(); p != nil {
+		counters.panics.Add(1)
+		c.talk.Opaque("internal error of the guard", c.now())
+	}
+	if n := c.talk.Counts(); n != c.counted {
+		counters.untracked.Add(uint64(n.Untracked - c.counted.Untracked))
+		counters.opaque.Add(uint64(n.Opaque - c.counted.Opaque))
+		counters.panics.Add(uint64(n.Panics - c.counted.Panics))
+		c.counted = n
+	}
+	c.mu.Unlock()
+}
+
+// firstRead notes when the client began to read.
+func (c *Conn) firstRead() {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.FirstRead(c.now())
+}
+
+// sawRead looks at what a Read returned. refuse, if there is one, is to be
+// returned in place of the bytes.
+func (c *Conn) sawRead(p []byte, err error) (met []*Report, refuse error) {
+	c.mu.Lock()
+	defer c.unlock()
+	now := c.now()
+	if c.closed.Load() {
+		c.talk.Leave()
+	}
+	c.talk.Bytes(session.FromServer, p, now)
+	if err != nil {
+		c.ended(err, now)
+	}
+	if c.talk.Found() {
+		met = c.report(now)
+	}
+	if c.fatal != nil && c.fatal.Evidence.Violation == session.NotMySQL {
+		// The peer's first bytes must not reach the client.
+		refuse = &ProtocolError{Report: c.fatal}
+	}
+	return met, refuse
+}
+
+// beforeWrite is Check in front of a command, and the look at what is about to
+// be written. In Enforce mode it refuses a command while bytes wait or an answer
+// is outstanding: nothing must be written then. middle tells that a part of the
+// command has been written already.
+func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) {
+	c.mu.Lock()
+	defer c.unlock()
+	now := c.now()
+	if !c.justChecked(now) {
+		if c.check(now); c.talk.Found() {
+			met = c.report(now)
+		}
+	}
+	c.pooled = 0
+	middle = !c.talk.BetweenCommands()
+	// A COM_QUIT has no answer that could be mistaken, and the plain driver
+	// closes a dead connection without an error.
+	if c.opts.Mode == Enforce && !c.leaving.Load() && c.fatal != nil {
+		return middle, met, &ProtocolError{Report: c.fatal}
+	}
+	c.talk.Bytes(session.FromClient, p, now)
+	if !c.talk.Found() {
+		return middle, met, nil
+	}
+	for _, r := range c.report(now) {
+		met = append(met, r)
+		if r.Evidence.Violation == session.CommandDuringAnswer && c.opts.Mode == Enforce && refuse == nil {
+			refuse = &ProtocolError{Report: r}
+		}
+	}
+	return middle, met, refuse
+}
+
+// failedWrite takes an error of the inner connection's Write.
+func (c *Conn) failedWrite(unsent int, err error) []*Report {
+	if c.closed.Load() || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	c.writeFailed(unsent)
+	if streamEnd(err) != cause.StreamTimeout { // the peer may be alive: its bytes are the client's
+		c.lastWords()
+	}
+	return c.gaveUp(err)
+}
+
+func (c *Conn) writeFailed(unsent int) {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.WriteFailed(unsent)
+}
+
+func (c *Conn) gaveUp(err error) []*Report {
+	c.mu.Lock()
+	defer c.unlock()
+	now := c.now()
+	c.ended(err, now)
+	c.talk.Resumed()
+	return c.report(now)
+}
+
+// lastWord looks at what the server said before it hung up on a write. over
+// tells that it explains the end.
+func (c *Conn) lastWord(p []byte) (over bool) {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.Bytes(session.FromServer, p, c.now())
+	return c.talk.Ended()
+}
+
+// ended takes an error of the inner connection.
+func (c *Conn) ended(err error, now time.Duration) {
+	if c.closed.Load() || errors.Is(err, net.ErrClosed) {
+		return // this side hung up
+	}
+	how := streamEnd(err)
+	switch {
+	case how == cause.StreamTimeout && !c.opts.Operations:
+		// Of a client that uses deadlines to look around, it says nothing; one
+		// whose operations go through the owner gives the connection up over it.
+	case c.opts.Operations && c.owner.active():
+		c.talk.EndAwaited(how, err, now)
+	default:
+		c.talk.End(session.FromServer, how, err, now)
+	}
+}
+
+// streamEnd names the way in which the inner connection failed.
+func streamEnd(err error) cause.StreamEnd {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil:
+		return cause.StreamOpen
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return cause.StreamEOF
+	case errors.Is(err, syscall.ECONNRESET):
+		return cause.StreamReset
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return cause.StreamTimeout
+	}
+	return cause.StreamBroken
+}
+
+// tellTalk tells the conversation something, and returns the reports of it.
+func (c *Conn) tellTalk(what func(now time.Duration)) []*Report {
+	c.mu.Lock()
+	defer c.unlock()
+	now := c.now()
+	what(now)
+	return c.report(now)
+}
+
+// Malformed reports that the client could not read the server's answer and
+// panicked over it. The connection must not be used again.
+func (c *Conn) Malformed(err error) {
+	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Malformed(err, now) }))
+}
+
+// LoginGivenUp tells the connection that the client ended the login because it
+// does not have, or may not use, the authentication plugin that the server wants.
+func (c *Conn) LoginGivenUp(err error) {
+	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.LoginGivenUp(err, now) }))
+}
+
+// Failed tells the connection, before End, that the operation under way failed
+// with err. If it was a LOAD DATA LOCAL whose file broke off on this side, the
+// server took what it got for the whole file: that is reported, and the
+// connection stays in order.
+func (c *Conn) Failed(err error) {
+	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Failed(err, c.owner.started(), now) }))
+}
+
+// DeadlineExceeded tells the connection that the login was given up because the
+// deadline of its context has passed. A login that took less than a second is
+// taken for an ordinary cancellation.
+func (c *Conn) DeadlineExceeded(err error) {
+	c.deliver(c.tellTalk(func(now time.Duration) {
+		if c.opts.Operations && c.talk.Phase().Connecting() && now > time.Second {
+			c.talk.End(session.FromServer, cause.StreamTimeout, err, now)
+		}
+	}))
+}
+
+// writeKeyLog takes lines of the key log of this connection.
+func (c *Conn) writeKeyLog(lines []byte) {
+	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Secrets(lines, now) }))
+}
+
+// offerSession takes the secret of a TLS session that is about to be resumed.
+func (c *Conn) offerSession(master []byte) {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.OfferSession(master)
+}
+
+// forgetSecrets erases what must not outlive the connection.
+func (c *Conn) forgetSecrets() {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.Close()
+}
+
+// Err returns the report of the violation that ended this connection, nil if it
+// is sound. A connection with one must not be used again.
+func (c *Conn) Err() *Report {
+	if !c.broken.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	return c.fatal
+}
+
+// Take returns the last violation that no error has told yet, for the error of
+// the operation that met it, and forgets it.
+func (c *Conn) Take() *Report {
+	if !c.broken.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	r := c.pending
+	c.pending = nil
+	return r
+}
+
+// Idle reports whether nothing is outstanding on the connection: the login is
+// over, every answer is complete, and no byte of another one has come. It is
+// true of a connection whose packets are not seen.
+func (c *Conn) Idle() bool {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.Idle()
+}
