@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/explain"
+)
+
+var explainCommand = command{
+	name:  "explain",
+	short: "reads a capture (pcap, pcapng) and says what happened on its MySQL connections",
+	usage: "seqguard explain [-keylog F] [-port 3306] [-packets [-rows]] [-sql] [-json | -html F] FILE|-",
+	long: `Explain reads a capture file, or with "-" one that is being written, finds the MySQL
+connections in it on whatever port, and prints for each one line of summary and for each
+violation of the protocol a report: what happened, what caused it, what to do, and the last
+packets. At the end come tables of causes and of clients.
+
+It reads Ethernet, VLAN, Linux "any", loopback and raw IP, IPv4 and IPv6. Segments that came
+out of order, twice or overlapping are put right. What the capture lost is said, and nothing
+is claimed about it. Where the capture was taken is worked out from the TCP handshakes: at
+the server's end, a client that pauses and a slow network look the same, and the report says
+so.
+
+Encrypted connections are seen with the secrets that the client writes if the environment
+variable SSLKEYLOGFILE names a file, or that the capture holds itself. No statement and no
+data is shown, unless -sql asks for the texts of statements.
+
+Flags:
+`,
+	after: `Examples:
+  tcpdump -i any -w last-night.pcap tcp port 3306      # then:
+  seqguard explain last-night.pcap
+  seqguard explain -html report.html last-night.pcap   # to attach to a ticket
+  tcpdump -i any -U -w - tcp port 3306 | seqguard explain -
+  seqguard explain -json c.pcapng | jq -r .cause | sort | uniq -c
+
+Exit status: 0 if the capture was read, whatever was in it; 1 if it could not be; 2 if the
+command was not understood.
+`,
+	setup: func(fs *flag.FlagSet) func(context.Context, []string, streams) error {
+		var o explain.Options
+		o.Ports = []uint16{3306}
+		fs.StringVar(&o.KeyLog, "keylog", "", "key log `file` with the secrets of TLS connections, as SSLKEYLOGFILE makes clients write it")
+		fs.Var((*portList)(&o.Ports), "port", "`ports`, with commas between them, that are MySQL's also where neither greeting nor login\nis in the capture")
+		fs.BoolVar(&o.Packets, "packets", false, "list all packets: time since the connection was made, direction, sequence id, kind, length;\na run of rows is one line")
+		fs.BoolVar(&o.Rows, "rows", false, "with -packets, list each row")
+		fs.BoolVar(&o.SQL, "sql", false, "show the texts of statements with -packets, where they are not encrypted or compressed")
+		fs.BoolVar(&o.JSON, "json", false, "write one JSON object a line for each violation, and nothing else")
+		fs.StringVar(&o.HTML, "html", "", "write one self-contained page into `file`")
+		return func(ctx context.Context, args []string, std streams) error {
+			switch {
+			case len(args) != 1:
+				return fmt.Errorf("%w: one capture is needed, there are %d", errUsage, len(args))
+			case o.JSON && o.HTML != "":
+				return fmt.Errorf("%w: -json and -html exclude each other", errUsage)
+			}
+			var in io.Reader = std.in
+			if o.Live = args[0] == "-"; !o.Live {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer func() { _ = f.Close() }()
+				in = f
+			} else if c, ok := std.in.(io.Closer); ok {
+				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+			}
+			_, err := explain.Run(ctx, in, std.out, o)
+			return err
+		}
+	},
+}
+
+// portList is a flag of ports with commas between them.
+type portList []uint16
+
+func (p *portList) String() string {
+	s := make([]string, len(*p))
+	for i, n := range *p {
+		s[i] = strconv.Itoa(int(n))
+	}
+	return strings.Join(s, ",")
+}
+
+func (p *portList) Set(v string) error {
+	*p = nil
+	for s := range strings.SplitSeq(v, ",") {
+		n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q is no port", s)
+		}
+		*p = append(*p, uint16(n))
+	}
+	return nil
+}

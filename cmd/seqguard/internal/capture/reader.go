@@ -1,0 +1,200 @@
+package capture
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	// maxBlock is the longest frame or block that is believed. tcpdump cuts frames
+	// at 256 KiB; a block of secrets may be as long as the key log in it.
+	maxBlock = 16 << 20
+
+	// firstBuffer is how much is read at a time.
+	firstBuffer = 1 << 20
+)
+
+// Frame is one captured frame. Data is valid until the next call of Next.
+type Frame struct {
+	Time int64 // nanoseconds since 1970
+	Link LinkType
+	Data []byte
+	Cut  int // bytes at the end of the frame that the capture left out
+}
+
+// Reader reads a pcap or pcapng file, or the beginning of one: it hands out a
+// frame as soon as its last byte is there.
+type Reader struct {
+	// Secrets is called for each block of TLS secrets, in the format of a key log.
+	// The bytes are valid during the call.
+	Secrets func(lines []byte)
+
+	src  io.Reader
+	buf  []byte // buf[at:end] has been read and not been used
+	at   int
+	end  int
+	read int64 // bytes, of the file
+	err  error // of src
+
+	next  func(*Frame) error
+	order byteOrder
+	link  LinkType // of a pcap file
+	nanos int64    // nanoseconds a tick of a pcap file has
+	ports []iface  // of a pcapng section
+	ng    bool
+}
+
+// ErrCut is returned in the place of io.EOF by a file that ends within a frame:
+// what was captured last is not in it.
+var ErrCut = errors.New("the capture ends within a frame")
+
+// NewReader recognises the format by its first bytes. A gzip file is unpacked on the way.
+func NewReader(src io.Reader) (*Reader, error) {
+	r := &Reader{src: src, buf: make([]byte, firstBuffer)}
+	b, err := r.peek(4)
+	if err != nil && len(b) < 4 {
+		if err == io.EOF || err == ErrCut {
+			return nil, fmt.Errorf("not a capture: %d bytes", len(b))
+		}
+		return nil, err
+	}
+	if b[0] == 0x1f && b[1] == 0x8b {
+		z, err := gzip.NewReader(bufio.NewReader(io.MultiReader(newBytes(r.buf[r.at:r.end]), src)))
+		if err != nil {
+			return nil, fmt.Errorf("a gzip file, but: %w", err)
+		}
+		return newReader(z)
+	}
+	return r, r.open(b)
+}
+
+func newReader(src io.Reader) (*Reader, error) {
+	r := &Reader{src: src, buf: make([]byte, firstBuffer)}
+	b, err := r.peek(4)
+	if err != nil {
+		return nil, fmt.Errorf("not a capture: %w", err)
+	}
+	return r, r.open(b)
+}
+
+// newBytes copies b, because the buffer it lies in is used again.
+func newBytes(b []byte) io.Reader { return &bytesReader{append([]byte(nil), b...)} }
+
+type bytesReader struct{ b []byte }
+
+func (r *bytesReader) Read(p []byte) (int, error) {
+	if len(r.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.b)
+	r.b = r.b[n:]
+	return n, nil
+}
+
+func (r *Reader) open(magic []byte) error {
+	switch m := [4]byte(magic); m {
+	case [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
+		r.next, r.ng = r.block, true
+		return nil
+	case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}:
+		return r.openPcap(little, 1000)
+	case [4]byte{0xa1, 0xb2, 0xc3, 0xd4}:
+		return r.openPcap(big, 1000)
+	case [4]byte{0x4d, 0x3c, 0xb2, 0xa1}:
+		return r.openPcap(little, 1)
+	case [4]byte{0xa1, 0xb2, 0x3c, 0x4d}:
+		return r.openPcap(big, 1)
+	default:
+		return fmt.Errorf("neither pcap nor pcapng: it begins with % x", m)
+	}
+}
+
+// Next reads the next frame. It returns io.EOF at the end, ErrCut at an end
+// within a frame; any other error says what is wrong with the file.
+func (r *Reader) Next(f *Frame) error { return r.next(f) }
+
+// Read returns how many bytes of the file were used.
+func (r *Reader) Read() int64 { return r.read }
+
+// Buffered reports whether the next frame can probably be had without waiting.
+func (r *Reader) Buffered() bool { return r.end-r.at >= 64 }
+
+// peek returns the next n bytes without using them. At the end of the file it
+// returns what is left, with io.EOF if that is nothing and ErrCut otherwise.
+func (r *Reader) peek(n int) ([]byte, error) {
+	if r.end-r.at >= n {
+		return r.buf[r.at : r.at+n : r.at+n], nil
+	}
+	return r.fill(n)
+}
+
+func (r *Reader) fill(n int) ([]byte, error) {
+	if r.at > 0 {
+		copy(r.buf, r.buf[r.at:r.end])
+		r.end -= r.at
+		r.at = 0
+	}
+	for empty := 0; r.end < n && r.err == nil; {
+		if r.end == len(r.buf) { // it grows with what is there, not with what a length promises
+			grown := make([]byte, min(2*len(r.buf), max(n, len(r.buf)+1)))
+			copy(grown, r.buf[:r.end])
+			r.buf = grown
+		}
+		var m int
+		m, r.err = r.src.Read(r.buf[r.end:])
+		r.end += m
+		if m > 0 {
+			empty = 0
+		} else if empty++; empty > 100 && r.err == nil {
+			r.err = io.ErrNoProgress
+		}
+	}
+	if r.end >= n {
+		return r.buf[:n:n], nil
+	}
+	switch {
+	case r.err != io.EOF && r.err != io.ErrUnexpectedEOF:
+		return r.buf[:r.end], r.err
+	case r.end == 0:
+		return nil, io.EOF
+	}
+	return r.buf[:r.end], ErrCut
+}
+
+// use goes n bytes on; they have been peeked at.
+func (r *Reader) use(n int) {
+	r.at += n
+	r.read += int64(n)
+}
+
+// byteOrder is that of a file, or of a section of one: a branch is cheaper than
+// a call through an interface.
+type byteOrder bool
+
+const (
+	little byteOrder = false
+	big    byteOrder = true
+)
+
+func (o byteOrder) u16(b []byte) uint16 {
+	_ = b[1]
+	if o == big {
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	return uint16(b[1])<<8 | uint16(b[0])
+}
+
+func (o byteOrder) u32(b []byte) uint32 {
+	_ = b[3]
+	if o == big {
+		return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	}
+	return uint32(b[3])<<24 | uint32(b[2])<<16 | uint32(b[1])<<8 | uint32(b[0])
+}
+
+// Sections reports whether the file is a pcapng file, in which secrets may come
+// between the frames.
+func (r *Reader) Sections() bool { return r.ng }

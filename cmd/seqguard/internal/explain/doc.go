@@ -1,0 +1,3 @@
+// Package explain finds the MySQL connections in a capture and says what happened
+// on them.
+package explain

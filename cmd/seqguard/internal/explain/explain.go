@@ -1,0 +1,202 @@
+package explain
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/capture"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/reassemble"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+)
+
+// Options are those of the command.
+type Options struct {
+	KeyLog  string   // a file
+	Ports   []uint16 // taken for MySQL also if the greeting is missing
+	Packets bool
+	Rows    bool // each row a line of its own
+	SQL     bool
+	JSON    bool
+	HTML    string // a file
+	Live    bool   // the capture is going on: what is known is written at once
+	Limits  reassemble.Limits
+
+	// OnPacket, if not nil, is told each packet of the conversation with that number.
+	OnPacket func(conn int, p conversation.Packet)
+}
+
+// Totals are what was in the capture.
+type Totals struct {
+	Frames, NotTCP, Fragments uint64
+	Bytes                     int64
+	Connections               int // MySQL
+	Others                    int // TCP connections that are not
+	Packets                   uint64
+	Violations                int // told
+	Quiet                     int // too ordinary to be told
+	Untracked, Opaque         int // conversations
+	Gaps                      uint64
+	Lost                      uint64
+	First, Last               time.Time
+	Cut                       bool // the file ends within a frame
+}
+
+// explainer is a run over one capture.
+type explainer struct {
+	opts   Options
+	out    *bufio.Writer
+	table  *reassemble.Table
+	keys   keylog.Store
+	live   map[*conn]struct{}
+	hosts  map[[16]byte]cause.Vantage // where the capture was taken, by client
+	totals Totals
+	tally  tally
+	page   *page
+	failed map[string][]int64 // when connections of a server failed, the last second
+	format bool               // pcapng: secrets may come with the frames
+	err    error              // of the output
+}
+
+// Run reads a capture and writes what is in it.
+func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, error) {
+	x := &explainer{
+		opts: o, out: bufio.NewWriterSize(out, 64<<10), live: map[*conn]struct{}{},
+		hosts: map[[16]byte]cause.Vantage{}, failed: map[string][]int64{},
+	}
+	x.tally.init()
+	if len(x.opts.Ports) == 0 {
+		x.opts.Ports = []uint16{3306}
+	}
+	if o.HTML != "" {
+		x.page = &page{}
+	}
+	if o.KeyLog != "" {
+		b, err := os.ReadFile(o.KeyLog)
+		if err != nil {
+			return x.totals, err
+		}
+		x.keys.Add(append(b, '\n'))
+		if x.keys.Len() == 0 && !o.Live {
+			return x.totals, fmt.Errorf("%s holds no line of a key log", o.KeyLog)
+		}
+	}
+	r, err := capture.NewReader(in)
+	if err != nil {
+		return x.totals, err
+	}
+	r.Secrets = x.secrets
+	x.format = r.Sections()
+	x.table = reassemble.NewTable(o.Limits)
+	x.table.Open = x.open
+	x.table.IsServer = x.isServer
+	err = x.read(ctx, r)
+	x.table.Close()
+	x.totals.Bytes = r.Read()
+	if err == nil {
+		err = x.finish()
+	}
+	if e := x.out.Flush(); err == nil {
+		err = e
+	}
+	return x.totals, err
+}
+
+// read takes all frames. The end of a capture within a frame is no error: that is
+// how one ends that was cut off.
+func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
+	var f capture.Frame
+	var s capture.Segment
+	t := &x.totals
+	for first := true; ; first = false {
+		if x.opts.Live && !r.Buffered() {
+			if err := x.out.Flush(); err != nil {
+				return err
+			}
+		}
+		if err := r.Next(&f); err != nil {
+			switch {
+			case err == io.EOF:
+				return nil
+			case errors.Is(err, capture.ErrCut):
+				t.Cut = true
+				return nil
+			case ctx.Err() != nil:
+				return nil // the pipe was closed to end it
+			}
+			return err
+		}
+		if t.Frames++; t.Frames&1023 == 0 && ctx.Err() != nil {
+			return nil
+		}
+		if first {
+			t.First = time.Unix(0, f.Time)
+		}
+		t.Last = time.Unix(0, f.Time)
+		switch f.Segment(&s) {
+		case capture.IsTCP:
+			x.table.Segment(&s, f.Time)
+		case capture.IsFragment:
+			t.Fragments++
+		default:
+			t.NotTCP++
+		}
+		if x.opts.Live && !r.Buffered() {
+			x.table.Tick(f.Time)
+		}
+	}
+}
+
+func (x *explainer) isServer(port uint16) bool {
+	for _, p := range x.opts.Ports {
+		if p == port {
+			return true
+		}
+	}
+	return false
+}
+
+// secrets came with the capture.
+func (x *explainer) secrets(lines []byte) {
+	fresh := x.keys.Add(append(lines, '\n'))
+	if len(fresh) == 0 {
+		return
+	}
+	known := map[keylog.Random]bool{}
+	for _, r := range fresh {
+		known[r] = true
+	}
+	for c := range x.live {
+		if r, ok := c.talk.ClientRandom(); ok && known[r] {
+			c.talk.Secrets(x.keys.Lines(r), c.since(x.now()))
+			c.take()
+		}
+	}
+}
+
+func (x *explainer) now() int64 { return x.totals.Last.UnixNano() }
+
+// failures counts those of other connections to a server within the second.
+func (x *explainer) failures(server string, at int64) int {
+	list := x.failed[server]
+	i := 0
+	for i < len(list) && at-list[i] > 1e9 {
+		i++
+	}
+	list = list[i:]
+	n := len(list)
+	if n < 1024 {
+		list = append(list, at)
+	}
+	if len(x.failed) > 1024 {
+		clear(x.failed)
+	}
+	x.failed[server] = list
+	return n
+}

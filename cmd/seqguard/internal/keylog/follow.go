@@ -1,0 +1,132 @@
+package keylog
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+)
+
+// Follower reads a key log file that programs write while it is being read.
+type Follower struct {
+	Store Store
+	path  string
+
+	mu      sync.Mutex
+	at      int64
+	file    os.FileInfo
+	waiting map[Random]func(lines []byte)
+	fresh   []Random // read, and not yet delivered
+	wake    chan struct{}
+}
+
+// poll is how often the file is looked at while somebody waits for a secret.
+const poll = 10 * time.Millisecond
+
+// Follow begins at the present end of the file: the secrets before are of
+// connections before. The file need not be there yet. Run must be called.
+func Follow(path string) *Follower {
+	f := &Follower{path: path, waiting: map[Random]func([]byte){}, wake: make(chan struct{}, 1)}
+	if fi, err := os.Stat(path); err == nil {
+		f.at, f.file = fi.Size(), fi
+	}
+	return f
+}
+
+// Lines returns those of a connection that are in the file now. Until Forget, late
+// is called when more come, from Run's goroutine. Lines itself calls nobody.
+func (f *Follower) Lines(r Random, late func(lines []byte)) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fresh = append(f.fresh, f.read()...)
+	f.waiting[r] = late // also if there are some: they may be written one by one
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+	return f.Store.Lines(r)
+}
+
+// Forget ends the waiting for a connection's lines.
+func (f *Follower) Forget(r Random) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.waiting, r)
+}
+
+// Run looks into the file for those who wait, until ctx is done.
+func (f *Follower) Run(ctx context.Context) {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		f.mu.Lock()
+		n := len(f.waiting)
+		f.mu.Unlock()
+		if n == 0 {
+			tick.Stop()
+			select {
+			case <-f.wake:
+				tick.Reset(poll)
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		select {
+		case <-tick.C:
+			f.deliver()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver tells those who wait what is new.
+func (f *Follower) deliver() {
+	type call struct {
+		late  func([]byte)
+		lines []byte
+	}
+	var calls []call
+	f.mu.Lock()
+	fresh := append(f.fresh, f.read()...)
+	f.fresh = nil
+	for _, r := range fresh {
+		if late := f.waiting[r]; late != nil {
+			calls = append(calls, call{late, f.Store.Lines(r)})
+		}
+	}
+	f.mu.Unlock()
+	for _, c := range calls {
+		c.late(c.lines)
+	}
+}
+
+// read takes what is new in the file, and returns whose lines it is.
+func (f *Follower) read() (fresh []Random) {
+	fi, err := os.Stat(f.path)
+	if err != nil {
+		return nil
+	}
+	if f.file != nil && (!os.SameFile(f.file, fi) || fi.Size() < f.at) {
+		f.at = 0 // another file, or begun anew
+	}
+	f.file = fi
+	if fi.Size() == f.at {
+		return nil
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = file.Close() }()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := file.ReadAt(buf, f.at)
+		f.at += int64(n)
+		fresh = append(fresh, f.Store.Add(buf[:n])...)
+		if err != nil || n == 0 {
+			return fresh
+		}
+	}
+}

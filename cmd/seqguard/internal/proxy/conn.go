@@ -1,0 +1,242 @@
+package proxy
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// conn is one connection through the proxy.
+type conn struct {
+	p              *Proxy
+	number         uint64
+	client, server end
+	start          time.Time
+	closed         atomic.Bool
+	tapped         bool // TLS ends here: what passes is looked at below it
+
+	mu      sync.Mutex
+	talk    conversation.Conversation
+	begun   bool
+	address string // of the client
+	random  keylog.Random
+	waits   bool // for secrets
+	since   time.Time
+	parent  traceparent
+}
+
+func (s *conn) run() {
+	defer s.p.gone(s)
+	server, err := s.p.dial(s.client.Conn)
+	if err != nil {
+		s.p.Counters.Failed.Add(1)
+		s.p.cfg.Log("%s: no connection to the server: %v", s.client.RemoteAddr(), err)
+		s.client.abort() // the nearest to a refused connection that is left
+		return
+	}
+	s.mu.Lock()
+	s.server.Conn = server
+	s.mu.Unlock()
+	if s.closed.Load() {
+		s.server.abort()
+		s.client.abort()
+		return
+	}
+	s.begin("")
+	if s.p.cfg.Terminate != nil {
+		s.terminate()
+	} else {
+		relay(&s.client, &s.server, s)
+	}
+	s.over()
+}
+
+// begin starts the conversation. source is whose connection it is, if something in
+// front of the proxy has said so.
+func (s *conn) begin(source string) {
+	cfg := &s.p.cfg
+	s.address = source
+	if source == "" {
+		s.address = s.client.RemoteAddr().String()
+		if s.p.kind == "unix" {
+			s.address = "unix socket"
+		}
+	}
+	c := conversation.Config{
+		Start: s.start, Network: s.p.kind, History: cfg.History,
+		Client: cause.Client{Address: s.address}, Vantage: cause.VantageProxy,
+	}
+	if cfg.Keys != nil && cfg.Terminate == nil {
+		c.Hold = heldTLS
+		c.KeyLog = s.secrets
+	} else if cfg.Terminate != nil {
+		c.Hold = heldTLS // the key log of crypto/tls comes in the middle of a flight
+	}
+	s.talk.Init(c)
+	s.begun = true
+}
+
+// now is the conversation's clock.
+func (s *conn) now() time.Duration { return max(time.Since(s.start), 1) }
+
+// bytes implements watcher.
+func (s *conn) bytes(d session.Direction, p []byte) {
+	if d == session.FromClient {
+		s.parent.look(p)
+	}
+	if s.tapped {
+		return
+	}
+	s.look(d, p)
+}
+
+// look shows the conversation bytes as they are on the client's wire.
+func (s *conn) look(d session.Direction, p []byte) {
+	s.mu.Lock()
+	if d == session.FromClient && s.talk.Phase() == session.PhaseGreeting {
+		p = s.header(p)
+	}
+	s.talk.Bytes(d, p, s.now())
+	s.unlock()
+}
+
+// header passes over a PROXY protocol header of something in front, if it came in
+// one piece, as it does.
+func (s *conn) header(p []byte) []byte {
+	n, source, v := proxyproto.Parse(p)
+	if v != proxyproto.Yes {
+		return p
+	}
+	if source.IsValid() {
+		s.begin(source.String())
+	}
+	return p[n:]
+}
+
+// unlock releases the lock and tells what was found under it.
+func (s *conn) unlock() {
+	var found []conversation.Finding
+	if s.talk.Found() {
+		found = s.talk.Take()
+	}
+	parent := s.parent.value()
+	s.mu.Unlock()
+	for _, f := range found {
+		if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
+			e.RelatedFailures = related.add(s.p.server, f.Time)
+		}
+		s.p.report(&report.Violation{
+			Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
+			TraceID: parent.trace, ParentID: parent.span,
+		})
+	}
+}
+
+// ended implements watcher.
+func (s *conn) ended(d session.Direction, err error) {
+	if s.closed.Load() {
+		return // it is this proxy's doing
+	}
+	how := cause.StreamEOF
+	switch {
+	case err == nil || err == io.ErrUnexpectedEOF:
+	case isReset(err):
+		how = cause.StreamReset
+	default:
+		how = cause.StreamBroken
+	}
+	s.mu.Lock()
+	s.talk.End(d, how, err, s.now())
+	s.unlock()
+}
+
+// failed implements watcher.
+func (s *conn) failed(d session.Direction, n int, err error) {
+	if s.closed.Load() {
+		return
+	}
+	s.mu.Lock()
+	if d == session.FromClient {
+		s.talk.WriteFailed(n)
+	} else {
+		s.talk.End(session.FromClient, cause.StreamReset, err, s.now())
+	}
+	s.unlock()
+}
+
+// over is called when both ends are closed.
+func (s *conn) over() {
+	s.mu.Lock()
+	s.talk.Close()
+	c := s.talk.Counts()
+	s.begun = false
+	random := s.random
+	s.mu.Unlock()
+	if random != (keylog.Random{}) {
+		s.p.cfg.Keys.Forget(random)
+	}
+	if c.Untracked > 0 {
+		s.p.Counters.Untracked.Add(1)
+	}
+	if c.Opaque > 0 {
+		s.p.Counters.Opaque.Add(1)
+	}
+}
+
+// secrets is asked by the conversation, with the lock held, when the ClientHello has
+// passed.
+func (s *conn) secrets(random [32]byte) []byte {
+	keys := s.p.cfg.Keys
+	s.random, s.waits = random, true
+	time.AfterFunc(s.p.cfg.KeyWait, s.tired)
+	// The follower may call back at once, from its own goroutine, and waits there for
+	// the lock.
+	return keys.Lines(random, func(lines []byte) {
+		s.mu.Lock()
+		if s.begun {
+			s.talk.Secrets(lines, s.now())
+		}
+		s.unlock()
+	})
+}
+
+// tired gives up waiting for secrets.
+func (s *conn) tired() {
+	s.p.cfg.Keys.Forget(s.random)
+	s.mu.Lock()
+	if s.begun && s.talk.State().Held > 0 {
+		s.talk.Opaque("its secrets are not in the key log", s.now())
+	}
+	s.unlock()
+}
+
+// idle reports whether ending the connection now hurts nobody.
+func (s *conn) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		return false
+	}
+	st := s.talk.State()
+	return st.Phase == session.PhaseReady && st.Pending == 0 && !st.InTransaction
+}
+
+// close ends the connection from this side.
+func (s *conn) close() {
+	s.closed.Store(true)
+	s.mu.Lock()
+	server := s.server.Conn
+	s.mu.Unlock()
+	_ = s.client.Close()
+	if server != nil {
+		_ = server.Close()
+	}
+}

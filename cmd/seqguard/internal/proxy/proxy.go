@@ -1,0 +1,236 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+)
+
+// Proxy passes connections on. Make it with New.
+type Proxy struct {
+	cfg    Config
+	dialer net.Dialer
+	server string // address for reports
+	kind   string // network of the clients' side
+
+	mu       sync.Mutex
+	sessions map[*conn]struct{}
+	closing  bool
+	all      sync.WaitGroup
+
+	tell    sync.Mutex // one report at a time
+	limiter limiter
+	last    []*report.Violation // the last ones, for the page
+	started time.Time
+
+	Counters Counters
+}
+
+// Counters count since the start.
+type Counters struct {
+	Connections, Refused, Failed atomic.Uint64
+	Violations, Quiet, Dropped   atomic.Uint64
+	Untracked, Opaque            atomic.Uint64 // conversations
+}
+
+// New makes a proxy that does not listen yet.
+func New(cfg Config) *Proxy {
+	if cfg.DialTimeout <= 0 {
+		cfg.DialTimeout = 10 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(string, ...any) {}
+	}
+	_, server := Network(cfg.Server)
+	return &Proxy{
+		cfg: cfg, dialer: net.Dialer{Timeout: cfg.DialTimeout}, server: server,
+		sessions: map[*conn]struct{}{}, started: time.Now(), limiter: newLimiter(),
+	}
+}
+
+// Serve accepts connections until ctx is done; then it waits for those that are
+// busy, Config.Grace at most.
+func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
+	p.kind = l.Addr().Network()
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	defer func() { _ = l.Close() }()
+	for wait := time.Duration(0); ; {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			p.accepted(c)
+			continue
+		case ctx.Err() != nil:
+			p.drain()
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		// Out of file descriptors, or a client that has gone already: neither lasts.
+		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+		p.cfg.Log("cannot accept a connection: %v", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (p *Proxy) accepted(c net.Conn) {
+	s := &conn{p: p, start: time.Now()}
+	s.client.Conn = c
+	p.mu.Lock()
+	full := p.cfg.Max > 0 && len(p.sessions) >= p.cfg.Max
+	if !full && !p.closing {
+		p.sessions[s] = struct{}{}
+		p.all.Add(1)
+	}
+	closing := p.closing
+	p.mu.Unlock()
+	switch {
+	case closing:
+		_ = c.Close()
+	case full:
+		p.Counters.Refused.Add(1)
+		// In place of the greeting, as the server itself would say it.
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = c.Write(tooMany)
+		_ = c.Close()
+	default:
+		s.number = p.Counters.Connections.Add(1)
+		go s.run()
+	}
+}
+
+// tooMany is ERR 1040 ER_CON_COUNT_ERROR. Before the login it has no SQL state.
+var tooMany = append([]byte{0, 0, 0, 0, 0xFF, 0x10, 0x04}, "Too many connections to seqguard proxy"...)
+
+func init() { tooMany[0] = byte(len(tooMany) - 4) }
+
+func (p *Proxy) gone(s *conn) {
+	p.mu.Lock()
+	delete(p.sessions, s)
+	p.mu.Unlock()
+	p.all.Done()
+}
+
+// dial connects to the server and tells it whose connection it is, if it is to.
+func (p *Proxy) dial(client net.Conn) (net.Conn, error) {
+	network, address := Network(p.cfg.Server)
+	c, err := p.dialer.Dial(network, address)
+	if err != nil || p.cfg.Header == 0 {
+		return c, err
+	}
+	h := proxyproto.Append(nil, p.cfg.Header, addrPort(client.RemoteAddr()), addrPort(client.LocalAddr()))
+	if _, err := c.Write(h); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// drain ends connections as they become idle, and all when the time is up.
+func (p *Proxy) drain() {
+	p.mu.Lock()
+	p.closing = true
+	p.mu.Unlock()
+	done := make(chan struct{})
+	go func() { p.all.Wait(); close(done) }()
+	end := time.After(p.cfg.Grace)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.endIdle()
+		select {
+		case <-done:
+			return
+		case <-end:
+			_ = p.Close()
+			<-done
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *Proxy) endIdle() {
+	for _, s := range p.list() {
+		if s.idle() {
+			s.close()
+		}
+	}
+}
+
+// list is a copy of the sessions.
+func (p *Proxy) list() []*conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*conn, 0, len(p.sessions))
+	for s := range p.sessions {
+		list = append(list, s)
+	}
+	return list
+}
+
+// Close ends all connections at once.
+func (p *Proxy) Close() error {
+	for _, s := range p.list() {
+		s.close()
+	}
+	return nil
+}
+
+const lastKept = 32
+
+// report tells a violation, unless there are too many.
+func (p *Proxy) report(v *report.Violation) {
+	if v.Quiet() {
+		p.Counters.Quiet.Add(1)
+		return
+	}
+	p.Counters.Violations.Add(1)
+	p.tell.Lock()
+	defer p.tell.Unlock()
+	if len(p.last) >= lastKept {
+		p.last = append(p.last[:0:0], p.last[1:]...)
+	}
+	p.last = append(p.last, v)
+	ok, dropped := p.limiter.take(string(v.Cause.Slug), time.Now())
+	if !ok {
+		p.Counters.Dropped.Add(1)
+		return
+	}
+	if dropped > 0 {
+		p.cfg.Log("%d more reports of %s were not told: there were too many", dropped, v.Cause.Slug)
+	}
+	if p.cfg.OnReport != nil {
+		p.cfg.OnReport(v)
+	}
+}
+
+// lastReports are the last ones, newest first.
+func (p *Proxy) lastReports() []*report.Violation {
+	p.tell.Lock()
+	defer p.tell.Unlock()
+	out := make([]*report.Violation, 0, len(p.last))
+	for i := len(p.last) - 1; i >= 0; i-- {
+		out = append(out, p.last[i])
+	}
+	return out
+}

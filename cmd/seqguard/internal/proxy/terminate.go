@@ -1,0 +1,193 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// terminate relays a connection of which TLS ends here. The greeting and the
+// client's request for TLS pass as they are; behind it each side gets a handshake of
+// its own. A client that does not ask for TLS is relayed like any other.
+func (s *conn) terminate() {
+	t := &turn{conn: s}
+	relayPlain(&s.client, &s.server, t)
+	if !t.asked {
+		_ = s.client.Close()
+		_ = s.server.Close()
+		return
+	}
+	s.tapped = true
+	server := tls.Client(s.server.Conn, s.p.cfg.ServerTLS)
+	_ = server.SetDeadline(time.Now().Add(handshakeTime))
+	if err := server.Handshake(); err != nil {
+		s.p.cfg.Log("%s: TLS with the server failed: %v", s.address, err)
+		s.client.abort()
+		s.server.abort()
+		return
+	}
+	_ = server.SetDeadline(time.Time{})
+	client := tls.Server(&tap{Conn: s.client.Conn, before: t.more, s: s}, &tls.Config{
+		Certificates: []tls.Certificate{*s.p.cfg.Terminate},
+		KeyLogWriter: keyLogWriter{s},
+		// A session that is resumed has secrets that nobody logs.
+		SessionTicketsDisabled: true,
+	})
+	_ = client.SetDeadline(time.Now().Add(handshakeTime))
+	if err := client.Handshake(); err != nil {
+		s.p.cfg.Log("%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
+		s.client.abort()
+		s.server.abort()
+		return
+	}
+	_ = client.SetDeadline(time.Time{})
+	relay(&end{Conn: halfCloser{client}}, &end{Conn: halfCloser{server}}, s)
+}
+
+// handshakeTime is the most that either handshake may take.
+const handshakeTime = 30 * time.Second
+
+// halfCloser passes a half-close on through TLS: close_notify, and a FIN.
+type halfCloser struct{ *tls.Conn }
+
+func (c halfCloser) CloseWrite() error {
+	err := c.Conn.CloseWrite()
+	if h, ok := c.Conn.NetConn().(interface{ CloseWrite() error }); ok {
+		if e := h.CloseWrite(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// tap is the client's socket below TLS, where the conversation looks.
+type tap struct {
+	net.Conn
+	before []byte // came with the request for TLS
+	s      *conn
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	if len(t.before) > 0 {
+		n := copy(p, t.before)
+		t.before = t.before[n:]
+		t.s.look(session.FromClient, p[:n])
+		return n, nil
+	}
+	n, err := t.Conn.Read(p)
+	if n > 0 {
+		t.s.look(session.FromClient, p[:n])
+	}
+	return n, err
+}
+
+func (t *tap) Write(p []byte) (int, error) {
+	t.s.look(session.FromServer, p)
+	return t.Conn.Write(p)
+}
+
+func (t *tap) CloseWrite() error {
+	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// NetConn lets the socket below be found.
+func (t *tap) NetConn() net.Conn { return t.Conn }
+
+// keyLogWriter gives the secrets to the conversation.
+type keyLogWriter struct{ s *conn }
+
+func (w keyLogWriter) Write(line []byte) (int, error) {
+	w.s.mu.Lock()
+	w.s.talk.Secrets(line, w.s.now())
+	w.s.unlock()
+	return len(line), nil
+}
+
+// turn looks for the client's request for TLS in its first bytes.
+type turn struct {
+	*conn
+	head  []byte
+	done  bool
+	asked bool
+	more  []byte // behind the request
+}
+
+const (
+	sslRequestLen = 4 + 32
+	clientSSL     = 0x0800
+)
+
+// first takes bytes of the client and returns how many of them may be passed on
+// before the turn to TLS, if there is one.
+func (t *turn) first(p []byte) (n int, turns bool) {
+	if t.done {
+		return len(p), false
+	}
+	had := len(t.head)
+	t.head = append(t.head, p[:min(len(p), sslRequestLen-had)]...)
+	if len(t.head) < sslRequestLen {
+		return len(p), false
+	}
+	t.done = true
+	h := t.head
+	t.asked = h[0] == 32 && h[1] == 0 && h[2] == 0 && h[3] == 1 && (uint16(h[4])|uint16(h[5])<<8)&clientSSL != 0
+	if !t.asked {
+		return len(p), false
+	}
+	n = sslRequestLen - had
+	t.more = append([]byte(nil), p[n:]...)
+	return n, true
+}
+
+// relayPlain is relay up to the client's request for TLS, if there is one: then both
+// sockets are left open, with nothing read of what follows.
+func relayPlain(client, server *end, t *turn) {
+	var both sync.WaitGroup
+	both.Add(1)
+	go func() {
+		defer both.Done()
+		pump(session.FromServer, server, client, t)
+	}()
+	failed := false
+	err := each(client.Conn, func(p []byte) bool {
+		n, turns := t.first(p)
+		t.bytes(session.FromClient, p[:n])
+		if m, err := server.Write(p[:n]); err != nil {
+			t.failed(session.FromClient, n-m, err)
+			failed = true
+			return false
+		}
+		if turns {
+			// The server has said its greeting and waits; the other pump is stopped
+			// without a byte read.
+			_ = server.SetReadDeadline(time.Unix(1, 0))
+		}
+		return !turns
+	})
+	switch {
+	case t.asked && !failed:
+		both.Wait()
+		_ = server.SetReadDeadline(time.Time{})
+		return
+	case failed:
+		if server.over.Load() {
+			client.abort()
+		}
+	case err == io.EOF:
+		t.ended(session.FromClient, nil)
+		server.closeWrite()
+	default:
+		t.ended(session.FromClient, err)
+		server.abort()
+		_ = client.Close()
+	}
+	client.over.Store(true)
+	both.Wait()
+}
