@@ -9,4 +9,4 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
-replace github.com/seqguard/mysql-seqguard => /tmp/convsnap
+replace github.com/seqguard/mysql-seqguard => ../..
