@@ -9,6 +9,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -46,6 +47,7 @@ type Conn struct {
 	checked  time.Duration // when Check was called last; 0 after the next write
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape
+	atClose  atomic.Pointer[cause.Transport]
 }
 
 // New guards inner, which must be freshly connected: nothing read, nothing
@@ -167,6 +169,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // at any time and more than once; go-sql-driver's cancel watcher calls it while
 // the owner is in Read.
 func (c *Conn) Close() error {
+	c.beforeClose()
 	c.closed.Store(true)
 	unregister(weak.Make(c))
 	err := c.inner.Close()

@@ -15,6 +15,9 @@ var process testimony.Watch
 // within the same moment.
 func (c *Conn) testify(e *cause.Evidence) {
 	t := testimony.Transport(c.raw)
+	if last := c.atClose.Load(); last != nil {
+		t = *last
+	}
 	if t.Known && c.leastRTT > 0 && (t.LeastRTT == 0 || c.leastRTT < t.LeastRTT) {
 		// The kernel forgets what is older than five minutes, and a sample of
 		// later may have the time of a statement in it.
@@ -23,6 +26,18 @@ func (c *Conn) testify(e *cause.Evidence) {
 	e.Transport = t
 	if pause := e.Pause(); pause > 0 {
 		e.Stall = process.Since(pause + max(0, e.SinceLogin))
+	}
+}
+
+// beforeClose asks the kernel for the last time if somebody is in the middle of
+// an operation: go-sql-driver closes the socket when a context is over, and what
+// happened is told only after that.
+func (c *Conn) beforeClose() {
+	if c.leaving.Load() || !c.owner.active() {
+		return
+	}
+	if t := testimony.Transport(c.raw); t.Known {
+		c.atClose.Store(&t)
 	}
 }
 

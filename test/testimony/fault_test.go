@@ -1,0 +1,168 @@
+package testimony_test
+
+import (
+	"context"
+	"database/sql"
+	"flag"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/netlab"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// runs is how often each fault is produced. The pages say 20, which takes a
+// quarter of an hour.
+var runs = flag.Int("runs", 1, "how often to produce each fault")
+
+// fault is a real fault and what must be said of it.
+type fault struct {
+	name string // what happens, for the page
+	how  string // how it is produced
+	slug cause.Slug
+	// says are facts that the report must have; never must not be in it.
+	says, never []string
+	executed    cause.Executed
+	on          []string // real servers; none for a scripted one
+	run         func(*faultRun) error
+}
+
+// faultRun is one run of a fault.
+type faultRun struct {
+	*testing.T
+	lab     *netlab.Lab
+	server  *mysqltest.Instance // nil for a scripted one
+	reports *kit.Collector
+	after   func(*testing.T) // checks more, when the report is there; may be nil
+}
+
+// TestFaults produces each fault of the network, in namespaces of its own.
+func TestFaults(t *testing.T) {
+	// Those about the login take a server that gives up after two seconds.
+	hasty := sync.OnceValue(func() *mysqltest.Instance { return mysqltest.Start(t, "mysql9", "--connect-timeout=2") })
+	for i := range networkFaults {
+		f := &networkFaults[i]
+		servers := f.on
+		if len(servers) == 0 {
+			servers = []string{"scripted"}
+		}
+		for _, name := range servers {
+			t.Run(f.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				for range *runs {
+					f.check(t, name, hasty)
+				}
+			})
+		}
+	}
+}
+
+func (f *fault) check(t *testing.T, server string, hasty func() *mysqltest.Instance) {
+	t.Helper()
+	r := &faultRun{T: t, lab: netlab.New(t), reports: &kit.Collector{}}
+	switch {
+	case server == "scripted":
+	case strings.HasPrefix(string(f.slug), "login_"):
+		r.server = hasty()
+	default:
+		r.server = mysqltest.Shared(t, server)
+	}
+	err := f.run(r)
+	if t.Failed() {
+		return
+	}
+	rep := kit.WantCause(t, err, r.reports, f.slug)
+	text := rep.String()
+	t.Log(text)
+	for _, s := range f.says {
+		if !strings.Contains(text, s) {
+			t.Errorf("it does not say %q", s)
+		}
+	}
+	for _, s := range f.never {
+		if strings.Contains(text, s) {
+			t.Errorf("it says %q", s)
+		}
+	}
+	if rep.Cause.Executed != f.executed {
+		t.Errorf("executed: %s, want %s", rep.Cause.Executed, f.executed)
+	}
+	if r.after != nil {
+		r.after(t)
+	}
+}
+
+// pool is a guarded pool whose connections are made in the client's namespace.
+func (r *faultRun) pool(addr, params string) *sql.DB {
+	r.Helper()
+	return r.poolWith(addr, params, nil)
+}
+
+func (r *faultRun) poolWith(addr, params string, change func(*mysql.Config)) *sql.DB {
+	r.Helper()
+	db, c := kit.Open(r.T, "gotest:secret@tcp("+addr+")/gotest?"+params, func(cfg *mysql.Config) {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return r.lab.Dial(ctx, network, addr)
+		}
+		if change != nil {
+			change(cfg)
+		}
+	})
+	r.reports = c
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// conn is a connection of the pool, which holds on to it.
+func (r *faultRun) conn(db *sql.DB) *sql.Conn {
+	r.Helper()
+	c, err := db.Conn(kit.Timeout(r.T, 20*time.Second))
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// script is a MySQL server in the server's namespace, on one connection.
+func (r *faultRun) script(run func(*mysqltest.Session) error) string {
+	r.Helper()
+	ln := r.lab.Listen(r.T)
+	done := make(chan error, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			done <- nil
+			return
+		}
+		done <- run(&mysqltest.Session{Conn: c})
+	}()
+	r.Cleanup(func() {
+		ln.Close()
+		if err := <-done; err != nil {
+			r.Errorf("the scripted server: %v", err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+func login(s *mysqltest.Session) error { return mysqltest.Login(mysqltest.GreetingOptions{}).Run(s) }
+
+// answered reads a command and says OK.
+func answered(s *mysqltest.Session) error {
+	if err := s.ReadPacket(); err != nil {
+		return err
+	}
+	return mysqltest.SendOK(mysqltest.Next).Run(s)
+}
+
+var real = []string{"mysql9", "mariadb1011"}
+
+const port = "tcp dport 1-65535"
