@@ -33,7 +33,8 @@
 // # Errors
 //
 // The driver's error is wrapped in a [*ProtocolError] when the conversation
-// broke, so errors.Is and errors.As find what they would find without us. (One
+// broke, so errors.Is and errors.As find what they would find without us. Its
+// text is one line of at most 300 characters; %+v prints the whole report. (One
 // difference: a connection that is found dead before a byte of the command is
 // written gives driver.ErrBadConn where the plain driver may have written into the
 // void and give mysql.ErrInvalidConn.) A

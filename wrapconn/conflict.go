@@ -5,13 +5,14 @@ import (
 	"runtime"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // refuse reports an operation that may not begin because of holder's. In
 // Enforce mode it returns the error for it.
 func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict, holder *operation) error {
-	op := operation{kind: kind, ctx: ctx}
+	op := operation{kind: kind, ctx: ctx, goroutine: callers.Goroutine()}
 	if c.opts.CallSites {
 		op.ncaller = runtime.Callers(3, op.callers[:])
 	}
@@ -45,7 +46,7 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 	if dir == session.FromClient {
 		kind = OpWrite
 	}
-	op := operation{kind: kind, ctx: context.Background()}
+	op := operation{kind: kind, ctx: context.Background(), goroutine: callers.Goroutine()}
 	op.ncaller = runtime.Callers(3, op.callers[:])
 	holder := c.owner.snapshot()
 	r := c.conflict(op, &holder, conflict, o)
@@ -75,6 +76,7 @@ func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict
 	if holder.kind != OpNone {
 		owner = c.export(holder, now)
 		e.Owner = owner.party()
+		e.Goroutines = goroutines(&intruder, holder)
 	}
 	r := c.newReport(&e, c.start.Add(now))
 	r.Conflict, r.Context, r.Intruder, r.Owner = conflict, intruder.ctx, in, owner

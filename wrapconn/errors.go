@@ -2,84 +2,82 @@ package wrapconn
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
-	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // ProtocolError is the error of an operation in whose course the conversation
 // broke. It wraps the client's own error, so errors.Is and errors.As see what
 // they would see without it.
+//
+// Its text is one line of at most [MaxErrorLine] characters. The format %+v
+// prints the whole report, as [Report.String] does.
 type ProtocolError struct {
 	Report *Report
 	Err    error // the client's error; nil if the connection itself returned this one
 }
 
-// Error tells the cause first, the numbers after, in one line.
-func (e *ProtocolError) Error() string {
-	s := "seqguard: " + e.Report.Cause.Title + ": " + e.Report.Cause.Explanation
-	if n := numbers(&e.Report.Evidence); n != "" {
-		s += " [" + n + "]"
-	}
-	if e.Report.Cause.Advice != "" {
-		s += " What to do: " + e.Report.Cause.Advice
-	}
-	s += " See " + cause.DocURL(e.Report.Cause.Slug)
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
+// Error returns one line: the client's own error, the cause, where it happened,
+// whether the statement was executed, what to do, and the name of the cause.
+func (e *ProtocolError) Error() string { return e.Report.line(e.Err) }
+
+// Format implements fmt.Formatter: %+v adds the report.
+func (e *ProtocolError) Format(f fmt.State, verb rune) { format(f, verb, e, e.Report) }
 
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
 // ErrorType returns the slug of the cause; semconv's ErrorType picks it up.
 func (e *ProtocolError) ErrorType() string { return string(e.Report.Cause.Slug) }
 
-// numbers are the facts of the wire that people grep for.
-func numbers(e *cause.Evidence) string {
-	switch e.Violation {
-	case session.SequenceMismatch, session.MisnumberedError:
-		s := fmt.Sprintf("%s with sequence id %d where %d was due, phase %s", e.Kind, e.Actual, e.Expected, e.Phase)
-		if e.ServerError != nil {
-			s = fmt.Sprintf("ERR %d (%s) with sequence id %d where %d was due, phase %s",
-				e.ServerError.Code, e.ServerError.Message, e.Actual, e.Expected, e.Phase)
-		}
-		return s
-	case session.None:
-		return ""
-	case session.Truncated:
-		if e.ServerError == nil {
-			return fmt.Sprintf("connection %s, phase %s", e.Stream, e.Phase)
-		}
-	}
-	if e.ServerError != nil {
-		return fmt.Sprintf("ERR %d (%s), phase %s", e.ServerError.Code, e.ServerError.Message, e.Phase)
-	}
-	return fmt.Sprintf("%s, phase %s", e.Violation, e.Phase)
-}
-
 // OwnershipError is the error of an operation that was refused because another
 // one is using the connection. Nothing was written; the other operation is not
 // affected. It is never driver.ErrBadConn: a statement of a transaction must
 // not be run elsewhere.
+//
+// Its text is one line of at most [MaxErrorLine] characters. The format %+v
+// prints the whole report, as [Report.String] does.
 type OwnershipError struct {
 	Report *Report
 }
 
-// Error names both operations.
-func (e *OwnershipError) Error() string {
-	r := e.Report
-	return fmt.Sprintf("seqguard: %s: %s (%s) refused on connection %d, in use by %s. %s What to do: %s See %s",
-		r.Cause.Title, r.Intruder.Kind, siteOf(r.Intruder), r.Connection, r.Owner, r.Cause.Explanation, r.Cause.Advice, cause.DocURL(r.Cause.Slug))
-}
+// Error returns one line: what was refused, by whom the connection is in use,
+// what to do, and the name of the cause.
+func (e *OwnershipError) Error() string { return e.Report.line(nil) }
+
+// Format implements fmt.Formatter: %+v adds the report.
+func (e *OwnershipError) Format(f fmt.State, verb rune) { format(f, verb, e, e.Report) }
 
 // ErrorType returns the slug of the cause; semconv's ErrorType picks it up.
 func (e *OwnershipError) ErrorType() string { return string(e.Report.Cause.Slug) }
 
-func siteOf(o *Operation) string {
-	if f, ok := o.Site(); ok {
-		return fmt.Sprintf("%s:%d", shortFile(f.File), f.Line)
+// Both errors have a stable name.
+var (
+	_ interface{ ErrorType() string } = (*ProtocolError)(nil)
+	_ interface{ ErrorType() string } = (*OwnershipError)(nil)
+)
+
+func format(f fmt.State, verb rune, err error, r *Report) {
+	switch {
+	case verb == 'v' && f.Flag('+'):
+		_, _ = io.WriteString(f, err.Error()+"\n"+r.String())
+	case verb == 'q':
+		_, _ = fmt.Fprintf(f, "%q", err.Error())
+	default:
+		_, _ = io.WriteString(f, err.Error())
 	}
-	return "call site not recorded"
+}
+
+// executed says in a few words whether the statement ran. A misuse or a login
+// is not worth repeating as it is, so neither is called safe to repeat.
+func executed(d *cause.Diagnosis) string {
+	switch {
+	case d.Executed == cause.ExecutedYes:
+		return "It was executed."
+	case d.Executed == cause.ExecutedUnknown:
+		return "It may have been executed: check before you repeat it."
+	case d.Lost:
+		return "Not executed, and the transaction is lost."
+	}
+	return "Not executed."
 }

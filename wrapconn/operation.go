@@ -70,6 +70,8 @@ type operation struct {
 	ctx     context.Context
 	callers [maxCallers]uintptr
 	ncaller int
+	// goroutine is callers.Goroutine's number of who began it.
+	goroutine uintptr
 }
 
 // Operation describes one use of a connection in a report.
@@ -159,6 +161,17 @@ func symbolize(pcs []uintptr) (out []Frame) {
 		return true
 	})
 	return out
+}
+
+// goroutines tells whether two operations were begun by the same goroutine.
+func goroutines(a, b *operation) cause.Goroutines {
+	switch {
+	case a.goroutine == 0 || b.goroutine == 0:
+		return cause.GoroutinesUnknown
+	case a.goroutine == b.goroutine:
+		return cause.SameGoroutine
+	}
+	return cause.OtherGoroutine
 }
 
 // goroutineID reads the number of the running goroutine from its stack's

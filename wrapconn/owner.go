@@ -70,6 +70,7 @@ func (o *owner) begin(kind OpKind, ctx context.Context, now time.Duration, sites
 		}
 	}
 	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
+	o.op.goroutine = callers.Goroutine()
 	if sites {
 		o.op.ncaller = callers.Record(o.op.callers[:])
 	}

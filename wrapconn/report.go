@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // Report is everything that is told about one violation. It holds no payload,
@@ -77,21 +78,28 @@ func (r *Report) operation() *Operation {
 // intruder of a conflict, the owner otherwise; nil if there was none.
 func (r *Report) Operation() *Operation { return r.operation() }
 
-// String is the report in a few lines of text, without the timeline.
+// String is the report in some lines of text: what happened, what to do, the
+// operations with their call stacks, and the timeline.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s): %s\n%s\n", r.Cause.Title, r.Cause.Slug, r.Cause.Explanation, r.Cause.Advice)
-	retry := "not safe"
-	if r.Cause.RetrySafe {
-		retry = "safe"
+	fmt.Fprintf(&b, "%s [%s]\n%s\nWhat to do: %s\nSee %s\n", r.Cause.Title, r.Cause.Slug, r.Cause.Explanation, r.Cause.Advice, cause.DocURL(r.Cause.Slug))
+	fmt.Fprintf(&b, "executed: %s", r.Cause.Executed)
+	if r.Cause.Severity != cause.Misuse { // which would only fail again
+		retry := "not safe"
+		if r.Cause.RetrySafe {
+			retry = "safe"
+		}
+		b.WriteString("; retry: " + retry)
 	}
-	fmt.Fprintf(&b, "executed: %s; retry: %s", r.Cause.Executed, retry)
 	for i, s := range r.Cause.Alternatives {
 		sep := ", "
 		if i == 0 {
 			sep = "; not excluded: "
 		}
 		b.WriteString(sep + string(s))
+	}
+	if n := numbers(&r.Evidence); n != "" {
+		b.WriteString("\nseen: " + n)
 	}
 	b.WriteString("\nconnection ")
 	if r.Connection != 0 { // it has no number before the greeting
@@ -101,16 +109,70 @@ func (r *Report) String() string {
 	if v := r.Evidence.ServerVersion; v != "" {
 		fmt.Fprintf(&b, " (%q)", v)
 	}
-	fmt.Fprintf(&b, ", %s old", formatDuration(r.Evidence.Age))
-	if o := r.operation(); o != nil {
-		fmt.Fprintf(&b, "; during %s", o)
+	fmt.Fprintf(&b, ", %s old\n", formatDuration(r.Evidence.Age))
+	if r.Intruder != nil {
+		r.Intruder.describe(&b, "refused or interfering")
+		r.Owner.describe(&b, "in use by")
+		if r.Owner != nil {
+			fmt.Fprintf(&b, "same goroutine: %s\n", sameGoroutine[r.Evidence.Goroutines])
+		}
+	} else {
+		r.Owner.describe(&b, "during")
 	}
-	b.WriteByte('\n')
 	if t := r.Evidence.Transport.String(); t != "" {
 		b.WriteString("tcp: " + t + "\n")
 	}
 	if p := r.Evidence.Stall.String(); p != "" {
 		b.WriteString("this process, " + p + "\n")
 	}
+	if r.Goroutine != "" {
+		fmt.Fprintf(&b, "met by goroutine %s\n", r.Goroutine)
+	}
+	if t := r.Timeline(); t != "" {
+		b.WriteString("the last packets:\n" + t)
+	}
 	return b.String()
+}
+
+var sameGoroutine = map[cause.Goroutines]string{cause.GoroutinesUnknown: "unknown", cause.SameGoroutine: "yes", cause.OtherGoroutine: "no"}
+
+// describe writes the operation and its call stack.
+func (o *Operation) describe(b *strings.Builder, as string) {
+	if o == nil {
+		return
+	}
+	fmt.Fprintf(b, "%s: %s\n", as, o)
+	for _, f := range o.Stack {
+		fmt.Fprintf(b, "    %s\n", f)
+	}
+}
+
+// numbers are the facts of the wire.
+func numbers(e *cause.Evidence) string {
+	s := ""
+	switch e.Violation {
+	case session.SequenceMismatch, session.MisnumberedError:
+		s = fmt.Sprintf("%s with sequence id %d where %d was due", what(e), e.Actual, e.Expected)
+	case session.None:
+		return ""
+	case session.Truncated:
+		s = "connection " + e.Stream.String()
+		if e.ServerError != nil {
+			s = what(e)
+		}
+	default:
+		s = e.Violation.String()
+		if e.ServerError != nil {
+			s = what(e)
+		}
+	}
+	return s + ", phase " + e.Phase.String()
+}
+
+// what names the packet.
+func what(e *cause.Evidence) string {
+	if s := e.ServerError; s != nil {
+		return fmt.Sprintf("ERR %d (%s)", s.Code, oneLine(s.Message))
+	}
+	return e.Kind.String()
 }

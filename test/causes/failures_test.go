@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestLoginStalledLocally(t *testing.T) {
 				t.Errorf("greeting → login %v, want about 3 s", e.LoginAfter)
 			}
 			for _, want := range []string{"1159", "connect_timeout"} {
-				if !strings.Contains(err.Error(), want) {
+				if !strings.Contains(fmt.Sprintf("%+v", err), want) {
 					t.Errorf("the error does not say %q", want)
 				}
 			}
@@ -243,7 +244,7 @@ func TestTooManyConnections(t *testing.T) {
 			if r := c.All(); len(r) == 0 || r[0].Cause.Slug != "refused_before_greeting" {
 				t.Errorf("reports %v", r)
 			}
-			if !strings.Contains(err.Error(), "max_connections") {
+			if !strings.Contains(fmt.Sprintf("%+v", err), "max_connections") {
 				t.Errorf("the error does not say what to do: %v", err)
 			}
 		})

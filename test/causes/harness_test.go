@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -262,7 +263,8 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 	}
 	text := d.Explanation + " " + d.Advice
 	if !c.bare && !c.many {
-		text = err.Error()
+		kit.WantLine(r, err, string(c.slug))
+		text = fmt.Sprintf("%+v", err)
 	}
 	for _, s := range append([]string{cause.DocURL(c.slug)}, c.says...) {
 		if !strings.Contains(text, s) && (s != cause.DocURL(c.slug) || !c.bare && !c.many) {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	bigint "math/big"
 	"net"
 	"strings"
@@ -85,7 +86,7 @@ func TestTLSFailed(t *testing.T) {
 				if len(all) == 0 {
 					t.Fatalf("no report of %v", err)
 				}
-				if all[0].Cause.Slug != "tls_failed" || !strings.Contains(err.Error(), test.says) {
+				if all[0].Cause.Slug != "tls_failed" || !strings.Contains(fmt.Sprintf("%+v", err), test.says) {
 					t.Errorf("%s\nwant tls_failed with %q", all[0], test.says)
 				}
 			})

@@ -23,6 +23,9 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		Advice:      r.advise(e),
 		Executed:    r.executed(e),
 	}
+	if say := do[r.slug]; say != nil {
+		d.Do = say(e)
+	}
 	if r.others != nil {
 		d.Alternatives = r.others(e)
 	}
@@ -46,6 +49,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		d.Explanation += " The transaction that was open on this connection is lost."
 		d.Advice += " Run the transaction again from its beginning, on another connection."
 	}
+	d.Lost = lost
 	d.RetrySafe = d.Executed == ExecutedNo && !lost
 	return d
 }

@@ -53,10 +53,14 @@ type Diagnosis struct {
 	// Explanation says what happened, with this case's facts.
 	Explanation string
 	// Advice says what to do, with the setting to change.
-	Advice   string
+	Advice string
+	// Do is the advice in one short sentence, for an error line.
+	Do       string
 	Executed Executed
 	// RetrySafe: running the operation again cannot run it twice.
 	RetrySafe bool
+	// Lost: a transaction was open on the connection, and ended with it.
+	Lost bool
 	// Alternatives are causes that the evidence does not exclude.
 	Alternatives []Slug
 }

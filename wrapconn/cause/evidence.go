@@ -63,6 +63,8 @@ type Evidence struct {
 	Watched bool
 	// Owner has the connection, Intruder wanted it; both empty if unknown.
 	Owner, Intruder Party
+	// Goroutines is whether the two are the same one.
+	Goroutines Goroutines
 	// MoreResults: the last result said that another follows, and nobody read it.
 	MoreResults bool
 	// EarlierUnfinished: a command before the present one never got the end of
@@ -115,6 +117,25 @@ type Party struct {
 	Operation string        // "query", "exec", "rows next"…
 	Site      string        // file:line of its caller
 	Age       time.Duration // since it began
+}
+
+// Goroutines says whether owner and intruder ran on the same goroutine.
+type Goroutines uint8
+
+const (
+	// GoroutinesUnknown: their call stacks do not tell.
+	GoroutinesUnknown Goroutines = iota
+	SameGoroutine
+	OtherGoroutine
+)
+
+var goroutinesNames = [...]string{"unknown", "same", "other"}
+
+func (g Goroutines) String() string {
+	if int(g) < len(goroutinesNames) {
+		return goroutinesNames[g]
+	}
+	return "invalid goroutines"
 }
 
 // Ownership is how an operation met another one.

@@ -1,0 +1,77 @@
+package cause
+
+import "time"
+
+// do holds, for each cause, the one thing to do first, in the few words that fit
+// into an error line. The advice has the rest.
+var do = map[Slug]func(*Evidence) string{
+	"used_after_fork":     say("Open the pool after the fork."),
+	"concurrent_use":      say("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it."),
+	"more_results_unread": say("Read all results (NextResultSet), or close the rows."),
+	"result_still_open":   say("Close the rows first, or read them into a slice."),
+
+	"packet_too_large":          say("Send less at once, or raise max_allowed_packet."),
+	"split_packet_misnumbered":  say("Update the driver; keep commands below 16 MiB."),
+	"client_misnumbered":        say("Update the driver."),
+	"renumbered_on_the_way":     say(comparePaths),
+	"upload_interrupted":        say("Send without pauses, or raise net_read_timeout."),
+	"compression_corrupt":       say("Connect without compress=true and compare."),
+	"local_infile_partial":      say("Roll back, or delete what was loaded."),
+	"local_infile_aborted":      say("Read the server's words, and check what was loaded."),
+	"stale_answer":              say("Find what left an earlier answer unread."),
+	"unsolicited_packet":        say(comparePaths),
+	"mismatched_answer":         say(comparePaths),
+	"peer_misnumbers_results":   say(comparePaths),
+	"peer_misnumbers_handshake": say(comparePaths),
+	"malformed_packet":          say(comparePaths),
+
+	"peer_unresponsive":          say("Look for the statement in SHOW PROCESSLIST."),
+	"closed_before_answer":       say("Look for KILL, a crash, or a limit of the proxy."),
+	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
+	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),
+
+	"idle_timeout":      whileIdle("Set SetConnMaxIdleTime below wait_timeout."),
+	"closed_while_idle": whileIdle("Set SetConnMaxIdleTime below the idle limit."),
+	"server_shutdown":   say("Connect again, with a pause that grows."),
+	"connection_killed": say("Find who ran KILL."),
+	"server_farewell":   say("Act on the server's words."),
+
+	"refused_before_greeting": say("Act on the server's words."),
+	"not_mysql": func(e *Evidence) string {
+		if name, _ := protocol(e.FirstBytes); name != "" {
+			return "It speaks " + name + ": check host and port."
+		}
+		return "Check host and port of the DSN."
+	},
+	"no_greeting":               say("Look at the proxy and the server behind this address."),
+	"login_stalled_locally":     say("Find what held this process up (CPU limit, overload)."),
+	"login_delayed_on_the_way":  say("Look at the network and the proxy in between."),
+	"login_unreadable":          say("Look for what closes one direction of connections."),
+	"tls_failed":                say("Compare certificates, names and TLS versions."),
+	"auth_plugin_mismatch":      say("Give the account a plugin that both sides have."),
+	"proxy_refusal_misnumbered": say("Look into the proxy's log; the words are its own."),
+	"login_unanswered":          say("Look into the log of the server and the proxy."),
+
+	Undetermined: say("Look into the log of the server and the proxy."),
+}
+
+func say(s string) func(*Evidence) string { return func(*Evidence) string { return s } }
+
+const comparePaths = "Connect past the proxy and compare."
+
+// shortIdle is less than any idle limit that is in use.
+const shortIdle = 5 * time.Second
+
+// whileIdle is for a connection that ended between two commands.
+func whileIdle(limit string) func(*Evidence) string {
+	return func(e *Evidence) string {
+		switch {
+		case e.Idle > 0 && e.Idle < shortIdle:
+			return "Look for KILL or a restart: it was not idle for long."
+		case e.Pinned:
+			// SetConnMaxIdleTime does not reach it.
+			return "Close the sql.Conn or sql.Tx between uses."
+		}
+		return limit
+	}
+}

@@ -1,0 +1,60 @@
+package cause
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// An error line has 300 characters. With these bounds there is room for the
+// client's own error and for the place (see wrapconn.MaxErrorLine).
+const (
+	maxTitle = 68
+	maxDo    = 60
+	maxSlug  = 26
+)
+
+// Each cause has one thing to do, in words that fit into an error line.
+func TestWhatFitsIntoAnErrorLine(t *testing.T) {
+	fits := func(slug Slug, what, s string, most int) {
+		if n := utf8.RuneCountInString(s); n == 0 || n > most || strings.ContainsAny(s, "\n\r\t") {
+			t.Errorf("%s: the %s has %d characters, and 1 to %d fit: %q", slug, what, n, most, s)
+		}
+	}
+	for _, r := range rules {
+		fits(r.slug, "title", r.title, maxTitle)
+		fits(r.slug, "slug", string(r.slug), maxSlug)
+		if do[r.slug] == nil {
+			t.Errorf("%s: there is nothing to do in do.go", r.slug)
+		}
+	}
+	if len(do) != len(rules) {
+		t.Errorf("%d causes, and %d have something to do", len(rules), len(do))
+	}
+	for _, c := range cases {
+		d := Diagnose(&c.e)
+		fits(d.Slug, "Do", d.Do, maxDo)
+		if !strings.HasSuffix(d.Do, ".") {
+			t.Errorf("%s: %q is no sentence", d.Slug, d.Do)
+		}
+	}
+}
+
+// What to do about an idle connection depends on how long it was idle, and on
+// who held it.
+func TestDoWhileIdle(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Evidence)
+		want   string
+	}{
+		{func(*Evidence) {}, "SetConnMaxIdleTime"},
+		{func(e *Evidence) { e.Idle = shortIdle / 50 }, "KILL"},
+		{func(e *Evidence) { e.Pinned = true }, "Close the sql.Conn"},
+	} {
+		e := rest()
+		tt.change(&e)
+		if got := do["closed_while_idle"](&e); !strings.Contains(got, tt.want) {
+			t.Errorf("%q, want %q in it", got, tt.want)
+		}
+	}
+}
