@@ -4,6 +4,12 @@ import "encoding/binary"
 
 // answer takes a packet of the answer to a command; ERR is dealt with before.
 func (t *Tracker) answer(p Packet, ev *Event) {
+	if len(p.Prefix) == 0 && t.phase > PhaseCommand && t.phase < PhaseMoreResults {
+		// No definition, no row and no end of them is empty.
+		ev.Violation = Malformed
+		t.number(p, ev)
+		return
+	}
 	switch t.phase {
 	case PhaseCommand, PhaseMoreResults:
 		t.head(p, ev)
@@ -13,6 +19,8 @@ func (t *Tracker) answer(p Packet, ev *Event) {
 		t.row(p, ev)
 	case PhasePrepare:
 		t.prepared(p, ev)
+	case PhaseEvents:
+		t.event(p, ev)
 	}
 }
 
@@ -31,7 +39,8 @@ func (t *Tracker) head(p Packet, ev *Event) {
 	first := p.Prefix[0]
 	switch g {
 	case answerStatus:
-		if first != headOK && !t.terminator(p) {
+		// COM_SET_OPTION, COM_DEBUG and others have an EOF, or had one.
+		if first != headOK && (!t.terminator(p) || t.cmd == ComPing) {
 			t.unexpected(p, ev)
 			return
 		}
@@ -48,7 +57,17 @@ func (t *Tracker) head(p Packet, ev *Event) {
 		t.row(p, ev)
 	case answerPrepare:
 		t.prepareOK(p, ev)
+	case answerEvents:
+		t.phase = PhaseEvents
+		t.event(p, ev)
+	case answerClone:
+		t.cloning(p, ev)
 	case answerResult:
+		if t.uploaded && first != headOK {
+			t.unexpected(p, ev)
+			return
+		}
+		t.uploaded = false
 		switch first {
 		case headOK:
 			t.endOfResult(p, ev)
@@ -80,12 +99,20 @@ func (t *Tracker) unexpected(p Packet, ev *Event) {
 func (t *Tracker) endOfResult(p Packet, ev *Event) {
 	var flags uint16
 	var ok bool
-	if p.Prefix[0] == headEOF && t.caps&clientDeprecateEOF == 0 || p.Length == 5 && p.Prefix[0] == headEOF {
-		ev.Kind = KindEOF
-		flags, ok = eofStatus(p.Prefix)
-	} else {
+	switch {
+	case p.Prefix[0] != headEOF:
 		ev.Kind = KindOK
 		flags, ok = okStatus(p.Prefix)
+	case t.caps&clientDeprecateEOF == 0:
+		ev.Kind = KindEOF
+		flags, ok = eofStatus(p.Prefix)
+	default:
+		ev.Kind = KindOK
+		if p.Length == 5 { // an OK has seven bytes: it is the EOF that OK should have replaced
+			ev.Kind = KindEOF
+			t.classic = t.classic || t.phase == PhaseRows
+		}
+		flags, ok = okStatus(p.Prefix) // which reads an EOF as well
 	}
 	if !ok {
 		ev.Violation = Malformed
@@ -119,7 +146,15 @@ func (t *Tracker) columnCount(p Packet, ev *Event) {
 	t.left = uint32(count)
 	// MariaDB may leave the definitions out and says so in a byte behind the
 	// count: https://mariadb.com/kb/en/result-set-packets/#column-count-packet
-	omitted := t.ext&extendedCacheMetadata != 0 && len(p.Prefix) > n && p.Prefix[n] == 0
+	omitted := false
+	if t.ext&extendedCacheMetadata != 0 {
+		if len(p.Prefix) <= n {
+			ev.Violation = Malformed
+			t.untrack()
+			return
+		}
+		omitted = p.Prefix[n] != 1
+	}
 	switch {
 	case !omitted:
 		t.phase = PhaseColumns
@@ -149,7 +184,7 @@ func (t *Tracker) column(p Packet, ev *Event) {
 	if t.left > 0 {
 		ev.Kind = KindColumn
 		t.left--
-		t.number(p, ev)
+		t.definition(p, ev)
 		if t.left == 0 && t.caps&clientDeprecateEOF != 0 {
 			t.phase = PhaseRows
 		}
@@ -171,10 +206,8 @@ func (t *Tracker) column(p Packet, ev *Event) {
 	}
 	t.number(p, ev)
 	t.phase = PhaseRows
-	if flags&statusCursorExists != 0 {
-		// The rows stay with the server until COM_STMT_FETCH.
-		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
-		t.answered(ev)
+	if t.cursor && flags&statusCursorExists != 0 {
+		t.cursorOpened(ev)
 	}
 }
 
@@ -185,27 +218,26 @@ func (t *Tracker) row(p Packet, ev *Event) {
 		return
 	}
 	ev.Kind = KindRow
+	if t.binary && p.Prefix[0] != 0 {
+		ev.Violation = UnexpectedKind
+	}
+	t.rows++
 	t.number(p, ev)
 }
 
 // terminator tells the end of rows from a row that begins with 0xFE, the mark
-// of an 8-byte length: the latter is longer.
+// of an 8-byte length: a value of such a length takes more than one packet. The
+// end may be longer than the manual's EOF: some servers put text behind it.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
 func (t *Tracker) terminator(p Packet) bool {
-	if len(p.Prefix) == 0 || p.Prefix[0] != headEOF {
-		return false
-	}
-	if t.caps&clientDeprecateEOF != 0 {
-		return p.Length < maxPayload
-	}
-	return p.Length < 9
+	return len(p.Prefix) > 0 && p.Prefix[0] == headEOF && p.Length < maxPayload
 }
 
 // prepareOK takes the head of the answer to COM_STMT_PREPARE.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
 func (t *Tracker) prepareOK(p Packet, ev *Event) {
-	if p.Prefix[0] != headOK || len(p.Prefix) < 9 {
-		// A shorter OK answers something else.
+	if p.Prefix[0] != headOK || len(p.Prefix) < 9 || p.Length > maxPrepareOK {
+		// An OK of another length answers something else.
 		t.unexpected(p, ev)
 		return
 	}
@@ -216,6 +248,10 @@ func (t *Tracker) prepareOK(p Packet, ev *Event) {
 	t.params = t.left > 0
 	t.nextBlock(ev)
 }
+
+// maxPrepareOK is the length of a COM_STMT_PREPARE_OK with a byte for optional
+// metadata at its end. Most have 12 bytes; Doris was seen to send 10.
+const maxPrepareOK = 13
 
 // nextBlock goes on to the parameters, the columns, or the end of the answer.
 func (t *Tracker) nextBlock(ev *Event) {
@@ -238,7 +274,7 @@ func (t *Tracker) prepared(p Packet, ev *Event) {
 			ev.Kind = KindParameter
 		}
 		t.left--
-		t.number(p, ev)
+		t.definition(p, ev)
 		if t.left == 0 && t.caps&clientDeprecateEOF != 0 {
 			t.nextBlock(ev)
 		}

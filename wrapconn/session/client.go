@@ -7,7 +7,7 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		// A client that speaks before the greeting, as health checks do. The
 		// manual has no such packet; the server's word decides what follows.
 	case PhaseLogin, PhaseTLS: // after SSLRequest only what is inside TLS comes here
-		t.login(p, ev)
+		t.loginPacket(p, ev)
 	case PhaseAuth:
 		ev.Kind = KindAuthResponse
 		t.number(p, ev)
@@ -16,9 +16,11 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		t.infile += int64(p.Length)
 		if p.Length == 0 {
 			ev.Kind = KindInfileEnd
-			t.phase = PhaseCommand
+			t.phase, t.uploaded = PhaseCommand, true
 		}
 		t.number(p, ev)
+	case PhaseEvents, PhaseClone:
+		t.inStream(p, ev)
 	case PhaseQuit:
 		t.untrack()
 	case PhaseReady:
@@ -43,12 +45,12 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 			t.command(p, ev)
 			return
 		}
-		t.early(p, ev)
+		t.sendAhead(p, ev)
 	}
 }
 
-// login takes the client's first packet, or the second one after SSLRequest.
-func (t *Tracker) login(p Packet, ev *Event) {
+// loginPacket takes the client's first packet, or the second one after SSLRequest.
+func (t *Tracker) loginPacket(p Packet, ev *Event) {
 	caps, ext, ok := parseLogin(p.Prefix)
 	if !ok {
 		// Protocol 3.20, or something that only its server understands: what
@@ -71,6 +73,7 @@ func (t *Tracker) login(p Packet, ev *Event) {
 	t.ext = ext & t.greeting.extended
 	t.phase = PhaseAuth
 	t.number(p, ev)
+	t.readLogin(p)
 	if t.caps&clientOptionalMetadata != 0 {
 		// Definitions may then be left out of any result. No client that this
 		// was tried with asks for it, so it is not followed.
@@ -93,41 +96,11 @@ func (t *Tracker) command(p Packet, ev *Event) {
 		t.untrack()
 		return
 	}
-	t.sent++
-	t.begin(ev.Command, t.next)
+	t.count(ev.Command)
+	resume := t.resume
+	t.begin(pendingOf(p, t.next))
 	if t.phase == PhaseReady {
+		t.resume = resume
 		t.next = p.Seq + 1 // no answer, but the packet may be continued
 	}
-}
-
-// early takes a packet that the client sent while an answer is outstanding.
-func (t *Tracker) early(p Packet, ev *Event) {
-	ev.Violation = CommandDuringAnswer
-	ev.Expected = 0
-	if !t.overrun {
-		t.overrun = len(p.Prefix) == 0 || Command(p.Prefix[0]) != ComQuit
-	}
-	if p.Seq != 0 || len(p.Prefix) == 0 {
-		return
-	}
-	ev.Kind, ev.Command = KindCommand, Command(p.Prefix[0])
-	g := ev.Command.grammar()
-	switch g {
-	case answerNone:
-		t.sent++
-		return
-	case answerQuit:
-		// Hanging up is lawful at any time.
-		ev.Violation = None
-		t.sent++
-		t.phase = PhaseQuit
-		return
-	}
-	if t.queued == maxPending || g == answerUnknown {
-		t.untrack()
-		return
-	}
-	t.sent++
-	t.queue[t.queued] = pending{cmd: ev.Command, next: 1}
-	t.queued++
 }

@@ -33,6 +33,9 @@ const (
 	ComStmtFetch        Command = 0x1c
 	ComBinlogDumpGTID   Command = 0x1e
 	ComResetConnection  Command = 0x1f
+	// ComClone starts the protocol of MySQL's clone plugin.
+	// https://dev.mysql.com/doc/refman/8.4/en/clone-plugin.html
+	ComClone Command = 0x20
 	// ComStmtBulkExecute is MariaDB's.
 	// https://mariadb.com/kb/en/com_stmt_bulk_execute/
 	ComStmtBulkExecute Command = 0xfa
@@ -49,6 +52,7 @@ var commandNames = map[Command]string{
 	ComStmtClose: "COM_STMT_CLOSE", ComStmtReset: "COM_STMT_RESET", ComSetOption: "COM_SET_OPTION",
 	ComStmtFetch: "COM_STMT_FETCH", ComBinlogDumpGTID: "COM_BINLOG_DUMP_GTID",
 	ComResetConnection: "COM_RESET_CONNECTION", ComStmtBulkExecute: "COM_STMT_BULK_EXECUTE",
+	ComClone: "COM_CLONE",
 }
 
 func (c Command) String() string {
@@ -71,6 +75,8 @@ const (
 	answerRows                   // rows up to an EOF, or ERR
 	answerText                   // one packet of text, or ERR
 	answerAuth                   // as after a login
+	answerEvents                 // events up to an EOF, or without an end; or ERR
+	answerClone                  // OK, then a protocol of its own; or ERR
 	answerQuit                   // the server closes
 )
 
@@ -95,6 +101,10 @@ func (c Command) grammar() grammar {
 		return answerNone
 	case ComStmtFetch:
 		return answerRows
+	case ComBinlogDump, ComBinlogDumpGTID:
+		return answerEvents
+	case ComClone:
+		return answerClone
 	}
 	return answerUnknown
 }

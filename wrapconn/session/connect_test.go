@@ -101,11 +101,29 @@ func TestNotAGreeting(t *testing.T) {
 		var tr Tracker
 		play(t, &tr, server(0, payload, KindUnknown, PhaseClosed).breaks(NotMySQL, 0))
 	}
-	// An ERR with a number that no server gives it, and a greeting of half a kilobyte and more.
+	// With a number that no server gives a refusal, only words are one.
 	var tr Tracker
-	play(t, &tr, server(2, errPacket(1040), KindUnknown, PhaseClosed).breaks(NotMySQL, 0))
-	tr = Tracker{}
-	play(t, &tr, server(0, d0greeting, KindUnknown, PhaseClosed).long(522).breaks(NotMySQL, 0))
+	play(t, &tr, server(7, "\xff\xfb\x01\xff\xfb\x03", KindUnknown, PhaseClosed).breaks(NotMySQL, 0))
+}
+
+// 3.15: a proxy that counts the login numbers its refusal 2 or 3.
+func TestFault3_15RefusalNumberedOn(t *testing.T) {
+	for _, seq := range []int{0, 1, 2, 3} {
+		var tr Tracker
+		play(t, &tr, server(seq, errPacket(1040), KindERR, PhaseClosed).breaks(Refused, 0).err(1040))
+	}
+}
+
+// 4.3: a version may be as long as its server likes.
+func TestFault4_03LongGreeting(t *testing.T) {
+	for _, n := range []int{500, 600, 5000} {
+		g := string(mysqltest.GreetingPayload(mysqltest.GreetingOptions{Version: strings.Repeat("9", n), Capabilities: uint32(classic.caps)}))
+		var tr Tracker
+		play(t, &tr, server(0, g, KindGreeting, PhaseLogin), client(1, login(classic.caps, 0, false), KindLogin, PhaseAuth), server(2, okay(0), KindOK, PhaseReady).done())
+		if tr.caps != classic.caps || len(tr.Greeting().Version) != n {
+			t.Errorf("capabilities %#x, %d bytes of version", tr.caps, len(tr.Greeting().Version))
+		}
+	}
 }
 
 // A health check, or a client of another protocol, speaks before the greeting.

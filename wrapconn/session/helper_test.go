@@ -118,6 +118,33 @@ func login(c capabilities, x extended, ssl bool) string {
 	return string(b) + "user\x00\x00"
 }
 
+// loginOf is a whole login with connection attributes, given as keys and values.
+func loginOf(c capabilities, x extended, attributes ...string) string {
+	c |= clientConnectWithDB | clientSecure | clientPluginAuth | clientConnectAttrs | clientAuthLenenc
+	b := []byte(login(c, x, false)[:32])
+	b = append(b, "user\x00"...)
+	b = mysqltest.AppendLenEncString(b, "twenty bytes of hash")
+	b = append(b, "db\x00mysql_native_password\x00"...)
+	var all []byte
+	for _, s := range attributes {
+		all = mysqltest.AppendLenEncString(all, s)
+	}
+	return string(mysqltest.AppendLenEncString(b, string(all)))
+}
+
+// loggedInAs is loggedIn for a client that says who it is, and all of it is seen.
+func (d dialect) loggedInAs(tb testing.TB, attributes ...string) *Tracker {
+	tb.Helper()
+	t := &Tracker{}
+	all := d
+	all.caps |= clientConnectWithDB | clientSecure | clientPluginAuth | clientConnectAttrs | clientAuthLenenc
+	payload := loginOf(all.caps, d.ext, attributes...)
+	play(tb, t, server(0, all.greeting(), KindGreeting, PhaseLogin))
+	t.Packet(Packet{Direction: FromClient, Seq: 1, Length: uint32(len(payload)), Prefix: []byte(payload)})
+	play(tb, t, server(2, okay(0), KindOK, PhaseReady).done())
+	return t
+}
+
 // loggedIn returns a tracker whose login is over.
 func (d dialect) loggedIn(tb testing.TB) *Tracker {
 	tb.Helper()
@@ -149,7 +176,10 @@ func (d dialect) rowsEnd(status uint16) (string, Kind) {
 
 func errPacket(code uint16) string { return string(mysqltest.ERRPayload(code, "HY000", "words")) }
 
-const row = "\x011"
+const (
+	row       = "\x011"
+	binaryRow = "\x00\x00\x011"
+)
 
 var column = string(mysqltest.ColumnPayload(mysqltest.Column{Name: "c"}))
 
@@ -195,6 +225,17 @@ func (d dialect) result(seq, columns, rows int, status uint16) ([]line, int) {
 		end = server(seq, p, k, PhaseMoreResults)
 	}
 	return append(out, end), seq + 1
+}
+
+// binaryResult is the same as the answer to COM_STMT_EXECUTE.
+func (d dialect) binaryResult(seq, columns, rows int, status uint16) ([]line, int) {
+	out, next := d.result(seq, columns, rows, status)
+	for i := range out {
+		if out[i].kind == KindRow {
+			out[i].payload = binaryRow
+		}
+	}
+	return out, next
 }
 
 func join(parts ...any) []line {

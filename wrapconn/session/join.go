@@ -10,7 +10,9 @@ func (t *Tracker) Join() {
 	if t.phase.Connecting() && !t.changingUser() {
 		t.unsure = true
 	}
-	t.phase, t.queued = PhaseUntracked, 0
+	t.phase = PhaseUntracked
+	t.foreign = t.foreign || t.pipelines // which answers are due is not known
+	t.queue, t.served, t.ahead, t.resume = nil, 0, false, 0
 	t.last = FromServer // so that the next packet may be a command
 	t.continued = [2]bool{}
 	t.draining = false

@@ -26,6 +26,9 @@ const (
 	KindText
 	KindProgress
 	KindContinuation
+	KindEvent // of the binary log
+	KindAck   // of a replica: semi-synchronous replication
+	KindClone // of the clone plugin's own protocol
 
 	numKinds
 )
@@ -34,7 +37,7 @@ var kindNames = [numKinds]string{
 	"unknown", "greeting", "SSLRequest", "login", "AuthSwitchRequest", "AuthMoreData", "auth response",
 	"OK", "ERR", "EOF", "command", "column count", "column definition", "row", "COM_STMT_PREPARE_OK",
 	"parameter definition", "LOCAL INFILE request", "file data", "end of file data", "text",
-	"progress report", "continuation",
+	"progress report", "continuation", "binlog event", "acknowledgement", "clone data",
 }
 
 func (k Kind) String() string { return name(kindNames[:], int(k), "kind") }

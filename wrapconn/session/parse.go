@@ -51,6 +51,16 @@ func validError(p []byte) bool {
 	return len(p) >= 4 && (p[3] != '#' || len(p) >= 9)
 }
 
+// plainError reports whether a valid ERR packet reads as one: its message is text.
+func plainError(p []byte) bool {
+	for _, b := range p[3:] {
+		if b < ' ' || b == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // Greeting is what a server says of itself in its first packet.
 type Greeting struct {
 	protocol     uint8
@@ -120,15 +130,16 @@ func parseLogin(p []byte) (c capabilities, x extended, ok bool) {
 }
 
 // lenenc reads a length-encoded integer and returns how many bytes it took, 0
-// if p does not begin with a whole one.
+// if p does not begin with a whole one. As in the driver, the two first bytes
+// that begin no integer (NULL, and what marks an ERR) take one byte.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_dt_integers.html
 func lenenc(p []byte) (v uint64, n int) {
 	if len(p) == 0 {
 		return 0, 0
 	}
 	switch p[0] {
-	case 0xFB, 0xFF:
-		return 0, 0
+	case 0xFB:
+		return 0, 1
 	case 0xFC:
 		n = 3
 	case 0xFD:

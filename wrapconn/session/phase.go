@@ -27,6 +27,10 @@ const (
 	PhaseLocalInfile
 	// PhaseMoreResults waits for the next result of a multi-result answer.
 	PhaseMoreResults
+	// PhaseEvents reads the events of COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID.
+	PhaseEvents
+	// PhaseClone is inside the protocol of MySQL's clone plugin.
+	PhaseClone
 	// PhaseQuit has sent COM_QUIT.
 	PhaseQuit
 	// PhaseClosed has seen the end: a farewell, a refusal, or the end of the stream.
@@ -42,7 +46,7 @@ const (
 
 var phaseNames = [numPhases]string{
 	"greeting", "login", "tls handshake", "authentication", "ready", "command",
-	"columns", "rows", "prepare", "local infile", "more results", "quit",
+	"columns", "rows", "prepare", "local infile", "more results", "binlog events", "clone", "quit",
 	"closed", "untracked", "opaque",
 }
 
@@ -52,4 +56,4 @@ func (p Phase) String() string { return name(phaseNames[:], int(p), "phase") }
 func (p Phase) Connecting() bool { return p <= PhaseAuth }
 
 // Answering reports whether a command's answer is outstanding.
-func (p Phase) Answering() bool { return p >= PhaseCommand && p <= PhaseMoreResults }
+func (p Phase) Answering() bool { return p >= PhaseCommand && p <= PhaseClone }

@@ -55,7 +55,7 @@ var serverPayloads = []string{
 }
 
 var clientPayloads = []string{
-	"", "\x03q", "\x16q", "\x17q", "\x18d", "\x19\x01", "\x1a", "\x1c", "\x11u", "\x04t", "\x09", "\x0e", "\x1f", "\x01", "\x12",
+	"", "\x03q", "\x16q", "\x17q", "\x18d", "\x19\x01", "\x1a", "\x1c", "\x11u", "\x04t", "\x09", "\x0e", "\x1f", "\x01", "\x12", "\x20", "\x06", "\x17\xff\xff\xff\xff", "\x17\x01\x00\x00\x00\x01", "\xef12345678file", "\x00",
 	login(baseCaps, 0, false), login(baseCaps|clientDeprecateEOF, 0, false), login(baseCaps, 0, true),
 }
 
@@ -70,6 +70,7 @@ func anything(t *testing.T, b []byte) {
 	if d.roll(6) == 5 {
 		tr.Lenient()
 	}
+	tr.Pipelining(d.roll(3) == 2)
 	for len(d) > 0 {
 		before, lost, sent := tr.Phase(), tr.Lost(), tr.Sent()
 		p := d.packet(tr)
@@ -77,7 +78,7 @@ func anything(t *testing.T, b []byte) {
 		switch after := tr.Phase(); {
 		case after > PhaseOpaque:
 			t.Fatalf("%+v: phase %d", p, after)
-		case tr.Pending() < 0 || tr.Pending() > 9:
+		case tr.Pending() < 0 || tr.Pending() > len(b):
 			t.Fatalf("%+v: %d pending", p, tr.Pending())
 		case after == PhaseReady && tr.Pending() > 0:
 			t.Fatalf("%+v: ready, with %d pending", p, tr.Pending())
@@ -87,7 +88,7 @@ func anything(t *testing.T, b []byte) {
 			t.Fatalf("%+v: untracked, and yet %+v", p, ev)
 		case tr.Lost() < lost || tr.Lost() > lost+1 || tr.Sent() < sent || tr.Sent() > sent+1:
 			t.Fatalf("%+v: lost %d → %d, sent %d → %d", p, lost, tr.Lost(), sent, tr.Sent())
-		case ev.Kind > KindContinuation || ev.Violation > Truncated:
+		case ev.Kind >= numKinds || ev.Violation > Truncated:
 			t.Fatalf("%+v: %+v", p, ev)
 		}
 		if tr.Phase() == PhaseRows && !tr.Continued(FromServer) {
@@ -97,7 +98,7 @@ func anything(t *testing.T, b []byte) {
 		}
 	}
 	tr.EndOfStream(d.roll(2) == 0)
-	if tr.Phase() != PhaseClosed || tr.Pending() > 8 {
+	if tr.Phase() != PhaseClosed || tr.Pending() > len(b) {
 		t.Fatalf("at the end %s, %d pending", tr.Phase(), tr.Pending())
 	}
 }

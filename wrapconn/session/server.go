@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -15,6 +14,9 @@ func (t *Tracker) fromServer(p Packet, ev *Event) {
 		// Some servers answer COM_QUIT with OK or ERR before they close.
 		ev.Kind = kindOfStatus(p)
 		return
+	case PhaseClone:
+		t.clone(p, ev)
+		return
 	}
 	if len(p.Prefix) > 0 && p.Prefix[0] == headERR {
 		t.failure(p, ev)
@@ -22,6 +24,10 @@ func (t *Tracker) fromServer(p Packet, ev *Event) {
 	}
 	switch t.phase {
 	case PhaseReady:
+		if t.resumes(p) {
+			t.row(p, ev)
+			return
+		}
 		ev.Kind = kindOfStatus(p)
 		ev.Violation = Unsolicited
 		t.next = p.Seq + 1
@@ -60,18 +66,17 @@ func kindOfStatus(p Packet) Kind {
 
 // greet takes the server's first packet.
 func (t *Tracker) greet(p Packet, ev *Event) {
-	if len(p.Prefix) > 0 && p.Prefix[0] == headERR && validError(p.Prefix) && p.Seq <= 1 {
+	if len(p.Prefix) > 0 && p.Prefix[0] == headERR && validError(p.Prefix) && (p.Seq <= 1 || plainError(p.Prefix)) {
 		ev.Kind = KindERR
-		e, _ := ParseError(p.Prefix)
-		ev.ErrorCode = e.Code
-		// MariaDB of 10.2 and later numbers a refusal 1, everyone else 0: the
-		// number of a refusal says nothing.
+		ev.ErrorCode = binary.LittleEndian.Uint16(p.Prefix[1:])
+		// MariaDB of 10.2 and later numbers a refusal 1, most others 0, some
+		// proxies 2 or 3: the number of a refusal says nothing.
 		ev.Violation = Refused
 		t.phase = PhaseClosed
 		return
 	}
 	g, ok := parseGreeting(p.Prefix)
-	if !ok || p.Length > maxGreeting {
+	if !ok {
 		ev.Violation = NotMySQL
 		t.phase = PhaseClosed
 		return
@@ -81,10 +86,6 @@ func (t *Tracker) greet(p Packet, ev *Event) {
 	t.phase = PhaseLogin
 	t.number(p, ev)
 }
-
-// maxGreeting bounds a greeting: 60 bytes of version, 41 of fixed fields, a
-// challenge of at most 255 and the name of a plugin.
-const maxGreeting = 521
 
 // failure takes an ERR packet after the greeting.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
@@ -108,6 +109,10 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 	}
 	t.lastERR = ev.ErrorCode
 	switch phase := t.phase; {
+	case phase == PhaseReady && t.resumes(p):
+		t.failure(p, ev)
+	case phase == PhaseReady && t.clientGone:
+		t.phase = PhaseClosed // said to a client that hung up: MySQL says 1158 then
 	case phase == PhaseReady:
 		ev.Violation = Unsolicited
 		t.next = p.Seq + 1
@@ -126,6 +131,7 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 		ev.Done = true
 		t.phase = PhaseClosed
 	default:
+		t.restart(p)
 		t.started, t.failed = true, true
 		// The client may still be sending a file or a long command that the
 		// server has refused: what is left of it is numbered past the answer.
@@ -158,42 +164,3 @@ func (t *Tracker) farewell(p Packet, ev *Event) bool {
 // errClientInteractionTimeout is ER_CLIENT_INTERACTION_TIMEOUT: wait_timeout is
 // over (MySQL 8.0.24 and later). MariaDB has another error of that number.
 const errClientInteractionTimeout = 4031
-
-// auth takes the server's part of the exchange between login and OK.
-// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
-func (t *Tracker) auth(p Packet, ev *Event) {
-	if t.changingUser() {
-		t.started = true
-	}
-	head := byte(headAuthMore)
-	if len(p.Prefix) > 0 {
-		head = p.Prefix[0]
-	}
-	switch head {
-	case headOK:
-		ev.Kind = KindOK
-		var ok bool
-		if t.status, ok = okStatus(p.Prefix); !ok {
-			ev.Violation = Malformed
-		}
-		t.number(p, ev)
-		if t.cmd == ComChangeUser {
-			t.answered(ev)
-			return
-		}
-		ev.Done = true
-		t.ready()
-	case headEOF:
-		ev.Kind = KindAuthSwitch
-		t.authSwitch = "mysql_old_password" // an AuthSwitchRequest of one byte
-		if len(p.Prefix) > 1 {
-			name, _, _ := bytes.Cut(p.Prefix[1:], []byte{0})
-			t.authSwitch = string(name)
-		}
-		t.number(p, ev)
-	default:
-		// MariaDB plugins send their data without the 0x01.
-		ev.Kind = KindAuthMoreData
-		t.number(p, ev)
-	}
-}

@@ -35,36 +35,44 @@ type Tracker struct {
 	unsure   bool // the login was not seen: see learn
 	lenient  bool // inner ids of a compressed conversation: informative only
 
-	cmd     Command // of the answer on the wire, or the last one
-	started bool    // a packet of that answer has come
-	failed  bool    // it ended with ERR
-	left    uint32  // definitions to come in this block
-	params  bool    // the block is of COM_STMT_PREPARE's parameters
-	columns uint32  // column definitions to come after the parameters
-	status  uint16  // server status flags of the last OK or EOF
-	infile  int64   // bytes of a file sent in the present exchange
+	cmd      Command // of the answer on the wire, or the last one
+	started  bool    // a packet of that answer has come
+	failed   bool    // it ended with ERR
+	cursor   bool    // the COM_STMT_EXECUTE asked for a cursor
+	binary   bool    // the rows are of the binary protocol
+	uploaded bool    // a file was sent in the present exchange: OK or ERR is due
+	left     uint32  // definitions to come in this block
+	params   bool    // the block is of COM_STMT_PREPARE's parameters
+	columns  uint32  // column definitions to come after the parameters
+	status   uint16  // server status flags of the last OK or EOF
+	rows     uint64  // rows that have come in the present answer
+	infile   int64   // bytes of a file sent in the present exchange
+
 	// authSwitch is the plugin of the server's last AuthSwitchRequest
 	authSwitch string
-	overrun    bool  // a command was sent while an answer was outstanding, ever
+	verdict    bool   // the server has said that the credentials are right
+	login      *Login // nil if no more than its head was seen
+
 	draining   bool  // the server answered before the client had sent everything
 	drainFile  bool  // of a LOCAL INFILE, that is, not of a long command
 	drained    uint8 // id that the client's next packet has then
+	resume     uint8 // id of rows that may follow although a cursor was opened; 0: none may
+	classic    bool  // an EOF came where both sides had agreed on OK, ever
+	clientGone bool  // the client has ended its half of the stream
+	acked      bool  // the replica has acknowledged an event
+	cloned     bool  // the last command of CLONE's own protocol was sent
 
-	queue   [maxPending]pending // commands sent while an answer was outstanding
-	queued  int
-	sent    uint64
-	lastERR uint16
-	lost    uint64 // times that the conversation became untracked
+	pipelines bool      // the client may send commands while answers are outstanding
+	ahead     bool      // its last packet was such a command
+	waits     bool      // which has an answer, so it is the last one in queue
+	queue     []pending // such commands, in order; allocated by the first of them
+	served    int       // of queue: the ones before it have been answered
+	early     uint64    // commands that were sent so and must not have been
+	lastSent  Command   // the last command that has an answer
+	sent      uint64
+	lastERR   uint16
+	lost      uint64 // times that the conversation became untracked
 }
-
-// pending is a command whose answer has not begun because an earlier one is
-// not complete.
-type pending struct {
-	cmd  Command
-	next uint8 // id of its answer's first packet
-}
-
-const maxPending = 8
 
 // Phase returns where the conversation stands.
 func (t *Tracker) Phase() Phase { return t.phase }
@@ -88,7 +96,7 @@ func (t *Tracker) Continued(d Direction) bool { return t.continued[d] }
 
 // Pending returns how many commands wait for the end of their answer.
 func (t *Tracker) Pending() int {
-	n := t.queued
+	n := t.queued()
 	if t.phase.Answering() || t.changingUser() {
 		n++
 	}
@@ -121,8 +129,23 @@ func (t *Tracker) Infile() int64 { return t.infile }
 func (t *Tracker) AuthSwitch() string { return t.authSwitch }
 
 // Overrun reports whether the client ever sent a command while an answer was
-// outstanding: answers and questions may not belong together since.
-func (t *Tracker) Overrun() bool { return t.overrun }
+// outstanding, and is not one that may: answers and questions may not belong
+// together since.
+func (t *Tracker) Overrun() bool { return t.early > 0 }
+
+// Early returns how many commands the client sent so. What it takes for the
+// answer to a question may be that of one asked up to so many commands earlier.
+func (t *Tracker) Early() uint64 { return t.early }
+
+// ClassicEOF reports whether the server ever ended rows with an EOF packet
+// although OK had been agreed on (CLIENT_DEPRECATE_EOF). If it also sends one
+// behind the columns, that one looks like the end of an empty result, and the
+// rows behind it like packets that nobody asked for.
+func (t *Tracker) ClassicEOF() bool { return t.classic }
+
+// RowCount returns how many rows have come in the last answer, in all its
+// results.
+func (t *Tracker) RowCount() uint64 { return t.rows }
 
 // TLS reports whether the client asked for TLS.
 func (t *Tracker) TLS() bool { return t.tls }
@@ -149,14 +172,23 @@ func (t *Tracker) untrack() {
 	if t.phase != PhaseUntracked && t.phase != PhaseOpaque {
 		t.lost++
 	}
-	t.phase, t.queued = PhaseUntracked, 0
+	if t.queued() > 0 || t.pipelines {
+		// Which of the coming packets answers which command cannot be known again.
+		t.foreign = true
+	}
+	t.phase, t.queue, t.served = PhaseUntracked, nil, 0
 }
+
+// Binary reports whether rows are of the binary protocol, in which each begins
+// with 0x00: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html
+func (t *Tracker) Binary() bool { return t.binary }
 
 // Rows is Packet for n rows in a row whose ids are known to be contiguous and
 // due: the short way for the bulk of a result.
 func (t *Tracker) Rows(n int, last uint8) {
 	t.next = last + 1
 	t.last = FromServer
+	t.rows += uint64(n)
 }
 
 // Packet takes the next packet.
@@ -172,7 +204,8 @@ func (t *Tracker) Packet(p Packet) Event {
 		return ev
 	case t.phase == PhaseUntracked:
 		// A client packet that could begin a command, after the server had the
-		// word: the exchange that was not understood is over.
+		// word: the exchange that was not understood is over. Where answers to
+		// other commands are due, nothing tells that.
 		if t.foreign || p.Direction == FromServer || continuation || p.Seq != 0 || len(p.Prefix) == 0 || previous != FromServer {
 			return ev
 		}
@@ -182,15 +215,21 @@ func (t *Tracker) Packet(p Packet) Event {
 		if t.phase == PhaseLocalInfile && p.Direction == FromClient {
 			t.infile += int64(p.Length)
 		}
-		if t.draining && p.Direction == FromClient {
+		switch {
+		case p.Direction == FromServer:
+			t.number(p, &ev)
+		case t.ahead:
+			t.continueAhead(p)
+		case t.draining:
 			t.drained++
-		} else {
+		default:
 			t.number(p, &ev)
 		}
 		return ev
 	}
 
 	if p.Direction == FromClient {
+		t.ahead = false
 		t.fromClient(p, &ev)
 	} else {
 		t.fromServer(p, &ev)
@@ -215,25 +254,28 @@ func (t *Tracker) ready() { t.phase, t.next = PhaseReady, 0 }
 // meanwhile, its answer is due now.
 func (t *Tracker) answered(ev *Event) {
 	ev.Done = true
-	if t.queued == 0 {
+	if t.queued() == 0 {
 		t.ready()
 		return
 	}
-	q := t.queue[0]
-	copy(t.queue[:], t.queue[1:t.queued])
-	t.queued--
-	t.begin(q.cmd, q.next)
+	t.begin(t.dequeue())
 }
 
-// begin makes cmd the command whose answer is due.
-func (t *Tracker) begin(cmd Command, next uint8) {
-	t.cmd, t.next = cmd, next
-	t.started, t.failed, t.draining, t.infile = false, false, false, 0
-	switch cmd.grammar() {
-	case answerNone:
+// begin makes p the command whose answer is due.
+func (t *Tracker) begin(p pending) {
+	t.cmd, t.next = p.cmd, p.next
+	t.started, t.failed, t.draining, t.uploaded, t.infile, t.resume = false, false, false, false, 0, 0
+	g := p.cmd.grammar()
+	if g == answerNone {
 		t.ready()
+		return // the rows of a cursor stay as they are
+	}
+	t.rows = 0
+	t.cloned, t.acked = false, false
+	t.cursor, t.binary = p.cursor, p.cmd == ComStmtExecute || p.cmd == ComStmtFetch || p.cmd == ComStmtBulkExecute
+	switch g {
 	case answerAuth:
-		t.phase = PhaseAuth
+		t.phase, t.authSwitch, t.verdict = PhaseAuth, "", false
 	case answerQuit:
 		t.phase = PhaseQuit
 	case answerUnknown:
@@ -243,6 +285,11 @@ func (t *Tracker) begin(cmd Command, next uint8) {
 	}
 }
 
+// EndOfClient tells the tracker that the client's bytes are over, be it that it
+// closed the connection or only its half of it. What the server says then is
+// nobody's loss, and its end is due.
+func (t *Tracker) EndOfClient() { t.clientGone = true }
+
 // EndOfStream tells the tracker that the peer's bytes are over. inside is
 // whether they ended within a packet. It returns Truncated if something was
 // due.
@@ -250,7 +297,7 @@ func (t *Tracker) EndOfStream(inside bool) Violation {
 	p := t.phase
 	t.phase = PhaseClosed
 	switch {
-	case p == PhaseClosed || p == PhaseQuit || p == PhaseOpaque:
+	case p == PhaseClosed || p == PhaseQuit || p == PhaseOpaque || t.clientGone:
 		return None
 	case inside || p.Connecting() || p.Answering():
 		return Truncated

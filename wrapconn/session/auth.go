@@ -1,0 +1,96 @@
+package session
+
+import "bytes"
+
+// AuthMoreData of caching_sha2_password.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
+const (
+	sha2FastSuccess = 3
+	sha2FullLogin   = 4
+)
+
+// auth takes the server's part of the exchange between login and OK.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+func (t *Tracker) auth(p Packet, ev *Event) {
+	if t.changingUser() {
+		t.started = true
+	}
+	head := byte(headAuthMore)
+	if len(p.Prefix) > 0 {
+		head = p.Prefix[0]
+	}
+	switch head {
+	case headOK:
+		ev.Kind = KindOK
+		var ok bool
+		if t.status, ok = okStatus(p.Prefix); !ok {
+			ev.Violation = Malformed
+		}
+		t.number(p, ev)
+		if t.cmd == ComChangeUser {
+			t.answered(ev)
+			return
+		}
+		ev.Done = true
+		t.ready()
+	case headEOF:
+		ev.Kind = KindAuthSwitch
+		t.authSwitch, t.verdict = "mysql_old_password", false // an AuthSwitchRequest of one byte
+		if len(p.Prefix) > 1 {
+			name, _, whole := bytes.Cut(p.Prefix[1:], []byte{0})
+			t.authSwitch = string(name)
+			if !whole && int(p.Length) <= len(p.Prefix) {
+				ev.Violation = Malformed
+			}
+		}
+		t.number(p, ev)
+	default:
+		ev.Kind = KindAuthMoreData
+		if !t.moreData(p) {
+			ev.Violation = UnexpectedKind
+		}
+		t.number(p, ev)
+	}
+}
+
+// moreData reports whether the plugin in use has such a packet. Of a plugin that
+// is not known here anything is lawful: MariaDB's send their data without the
+// leading 0x01, and PARSEC has a packet without a payload.
+func (t *Tracker) moreData(p Packet) bool {
+	plugin, sure := t.plugin()
+	switch plugin {
+	case "mysql_native_password", "mysql_clear_password", "client_ed25519", "mysql_old_password":
+		return !sure // the client has said all
+	case "caching_sha2_password":
+		switch b := p.Prefix; {
+		case len(b) < 2 || b[0] != headAuthMore || t.verdict:
+			return false
+		case p.Length > 2: // the public key that the client asked for
+			return b[1] == '-'
+		case b[1] == sha2FastSuccess:
+			t.verdict = true
+			return true
+		default:
+			return b[1] == sha2FullLogin
+		}
+	case "sha256_password":
+		return len(p.Prefix) > 1 && p.Prefix[0] == headAuthMore
+	}
+	return true
+}
+
+// plugin is the authentication plugin in use: that of the last
+// AuthSwitchRequest, or the one that the client proposed. If its login was not
+// read, that is likely to be the server's default; what it proposed in
+// COM_CHANGE_USER is not known.
+func (t *Tracker) plugin() (name string, sure bool) {
+	switch {
+	case t.authSwitch != "":
+		return t.authSwitch, true
+	case t.changingUser():
+		return "", false
+	case t.login != nil && t.login.AuthPlugin != "":
+		return t.login.AuthPlugin, true
+	}
+	return t.greeting.AuthPlugin, false
+}
