@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ type verdict struct {
 	class
 	err    error
 	rows   int
+	where  string // of a panic: the driver's function
 	values string
 	valid  bool // the driver would use the connection again
 }
@@ -120,6 +122,7 @@ func connect(tb testing.TB, p *peer, guarded, compressed bool) (c *client, v ver
 			c.conn = conn
 			if compressed {
 				p.compressed = true
+				p.witness.tracker.Lenient()
 			}
 		}
 		return err
@@ -134,7 +137,7 @@ func connect(tb testing.TB, p *peer, guarded, compressed bool) (c *client, v ver
 func (c *client) judge(f func(v *verdict) error) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			v.class, v.err = panicked, fmt.Errorf("%v", p)
+			v.class, v.err, v.where = panicked, fmt.Errorf("%v", p), culprit()
 			_ = c.peer.Close() // as the guard's root package does
 			return
 		}
@@ -145,6 +148,24 @@ func (c *client) judge(f func(v *verdict) error) (v verdict) {
 	}()
 	v.err = f(&v)
 	return v
+}
+
+// culprit names the driver's function that has panicked.
+func culprit() string {
+	pc := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
+	for {
+		f, more := frames.Next()
+		if i := strings.LastIndex(f.Function, "go-sql-driver/mysql."); i >= 0 {
+			name := f.Function[strings.LastIndexByte(f.Function, '.')+1:]
+			if !strings.Contains(name, "ength") && name != "getUint24" { // the helpers for numbers and strings
+				return name
+			}
+		}
+		if !more {
+			return ""
+		}
+	}
 }
 
 // found is what the guard says of the operation, nil if it is content. It is not

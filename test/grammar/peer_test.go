@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // peer is a server in memory, without a clock and without a goroutine: after
@@ -23,6 +24,7 @@ type peer struct {
 	starved  bool // a Read met the end
 	shut     bool
 
+	witness    *witness
 	compressed bool
 	outer      byte // number of the client's last compressed frame
 }
@@ -60,7 +62,9 @@ func (p *peer) Read(b []byte) (int, error) {
 			p.starved = true
 			return 0, io.EOF
 		}
-		p.rest, p.segments, p.asked = p.frame(stream(p.segments[0])), p.segments[1:], false
+		b := stream(p.segments[0])
+		p.witness.feed(session.FromServer, b)
+		p.rest, p.segments, p.asked = p.frame(b), p.segments[1:], false
 	}
 	n := copy(b, p.rest)
 	p.rest = p.rest[n:]
@@ -79,9 +83,11 @@ func (p *peer) Write(b []byte) (int, error) {
 	if p.shut {
 		return 0, net.ErrClosed
 	}
-	if len(b) > 3 {
-		p.outer = b[3]
+	inner := b
+	if p.compressed { // short packets of the client are not deflated
+		p.outer, inner = b[3], b[7:]
 	}
+	p.witness.feed(session.FromClient, inner)
 	p.asked = true
 	return len(b), nil
 }

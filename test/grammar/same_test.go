@@ -29,6 +29,8 @@ type comparison struct {
 	idle           bool // the guard holds the answer to be complete
 	lost           bool // the guard gave up following
 	tally          map[string]int
+
+	seen []sighting // packets of the server in this exchange
 }
 
 // complains reports whether the guard finds fault.
@@ -66,6 +68,9 @@ func (c *comparison) judge(t testing.TB) (goOn bool) {
 			return false
 		}
 	}
+	if current != nil {
+		lastKey = current(c)
+	}
 	t.Fatalf("the driver finds fault: %v, the guard: %v, and no difference in the table explains it\n%s", c.alone.bad(), c.complains(), c)
 	return false
 }
@@ -88,7 +93,7 @@ func compare(t testing.TB, on dialect, login [][]packet, all []exchange, tally m
 	var v [2]verdict
 	lost := wrapconn.Stats().Untracked
 	for i := range sides {
-		sides[i], v[i] = connect(t, &peer{segments: login}, i == 1, on.compressed)
+		sides[i], v[i] = connect(t, &peer{segments: login, witness: newWitness()}, i == 1, on.compressed)
 		defer func() {
 			if sides[i].conn != nil {
 				_ = sides[i].peer.Close()
@@ -100,6 +105,7 @@ func compare(t testing.TB, on dialect, login [][]packet, all []exchange, tally m
 		alone, guarded := sides[0], sides[1]
 		c.dialect, c.alone, c.guarded, c.tally = on, v[0], v[1], tally
 		c.starved, c.report, c.idle = alone.peer.starved, guarded.found(), guarded.guard.Idle()
+		c.seen = alone.peer.witness.seen
 		c.lost = wrapconn.Stats().Untracked != lost
 	}
 	c := &comparison{connecting: true, segments: login}
@@ -121,6 +127,7 @@ func compare(t testing.TB, on dialect, login [][]packet, all []exchange, tally m
 		}
 		for i := range sides {
 			sides[i].peer.segments, sides[i].peer.starved = x.segments, false
+			sides[i].peer.witness.seen = nil
 			v[i] = sides[i].do(x.op)
 		}
 		c := &comparison{op: x.op, segments: x.segments}
@@ -172,3 +179,8 @@ func FuzzSameVerdict(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { random(t, b, nil) })
 }
+
+var current func(*comparison) string
+var lastKey string
+
+func randomLogin(t testing.TB, b []byte, tally map[string]int) {}
