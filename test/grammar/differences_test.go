@@ -46,7 +46,7 @@ var differences = []difference{
 		"the driver throws away what its inflater still holds when it sends the next packet; one that nobody asked for is worth a report",
 		func(c *comparison) bool {
 			return c.compressed && c.alone.class <= badValue && c.alone.valid &&
-				(c.at(session.Unsolicited, session.PhaseReady) || c.at(session.Malformed, session.PhaseReady) || c.at(session.UnexpectedKind, session.PhaseLocalInfile) || c.report == nil && !c.idle && !c.starved)
+				(c.at(session.Unsolicited, session.PhaseReady) || c.at(session.Malformed, session.PhaseReady, session.PhaseLocalInfile) || c.at(session.UnexpectedKind, session.PhaseLocalInfile) || c.report == nil && !c.idle && !c.starved)
 		},
 	},
 	{
@@ -60,7 +60,7 @@ var differences = []difference{
 		"a broken definition in a further result",
 		"the driver's own io.EOF for it is taken for the end of the results",
 		func(c *comparison) bool {
-			return c.at(session.Malformed, session.PhaseColumns) && c.kind(session.KindColumn) && c.alone.class <= sqlError && !c.skipsDefinitions() &&
+			return c.at(session.Malformed, session.PhaseColumns) && c.kind(session.KindColumn) && c.alone.class <= refusal && !c.skipsDefinitions() &&
 				c.any(func(s sighting) bool { return s.phase == session.PhaseMoreResults })
 		},
 	},
@@ -68,7 +68,7 @@ var differences = []difference{
 		"the packet behind the definitions",
 		"where an EOF is due behind definitions, the driver takes any packet for it",
 		func(c *comparison) bool {
-			return c.eof() && c.alone.class <= badValue && !c.kind(session.KindColumn, session.KindParameter) &&
+			return (c.eof() || c.mutatedLogin) && c.alone.class <= badValue && !c.kind(session.KindColumn, session.KindParameter) &&
 				(c.at(session.UnexpectedKind, session.PhaseColumns, session.PhasePrepare) || c.at(session.Malformed, session.PhaseColumns, session.PhasePrepare))
 		},
 	},
@@ -88,7 +88,7 @@ var differences = []difference{
 		"rows that the driver skips",
 		"exec, and the close of unread rows, read rows of a statement to their end without a look at their first byte",
 		func(c *comparison) bool {
-			return c.at(session.UnexpectedKind, session.PhaseRows) && c.kind(session.KindRow) && c.op == opStmtExec
+			return c.at(session.UnexpectedKind, session.PhaseRows) && c.kind(session.KindRow) && (c.op == opStmtExec || c.op == opStmtQuery && c.alone.class <= refusal)
 		},
 	},
 	{
@@ -99,7 +99,68 @@ var differences = []difference{
 		},
 	},
 
+	{
+		"what the driver takes for a greeting",
+		"of a protocol version above 10, or whose version has no end: bytes of other protocols look so, and the guard does not hand them on",
+		func(c *comparison) bool { return c.connecting && c.at(session.NotMySQL) },
+	},
+	{
+		"a login that fails",
+		"in place of the greeting, out of turn or with a wrong number, an ERR tells more than that the login failed; the driver hangs up either way",
+		func(c *comparison) bool {
+			return c.connecting && c.alone.class == sqlError && (c.at(session.Refused) || c.at(session.MisnumberedError) || c.at(session.Unsolicited))
+		},
+	},
+	{
+		"a login that the driver gives up",
+		"over a plugin that it does not have, or may not use: the rest of what came is nothing to it",
+		func(c *comparison) bool { return c.connecting && c.alone.class == refusal },
+	},
+	{
+		"a switch to a plugin without a name",
+		"the driver takes it for the end of the login",
+		func(c *comparison) bool {
+			return c.connecting && c.any(func(s sighting) bool { return s.event.Kind == session.KindAuthSwitch && s.length > 1 && s.head[1] == 0 })
+		},
+	},
+	{
+		"AuthMoreData in place of an OK",
+		"of plugins that have none the driver takes it for the OK, and goes on to send its first command",
+		func(c *comparison) bool {
+			return c.connecting && c.alone.class == content && c.any(func(s sighting) bool { return s.event.Kind == session.KindAuthMoreData })
+		},
+	},
+
 	// The driver complains and the guard does not.
+	{
+		"data of a plugin that is not known",
+		"MariaDB's send theirs without a mark, and PARSEC an empty packet; the driver has none of these plugins",
+		func(c *comparison) bool {
+			return c.connecting && c.report == nil && c.alone.class == protocol && c.any(func(s sighting) bool {
+				return s.event.Kind == session.KindAuthMoreData && (s.length == 0 || s.head[0] != 1)
+			})
+		},
+	},
+	{
+		"a second switch of the plugin",
+		"MariaDB's accounts with two plugins make one; the driver knows only one",
+		func(c *comparison) bool {
+			n := 0
+			for _, s := range c.seen {
+				if s.event.Kind == session.KindAuthSwitch {
+					n++
+				}
+			}
+			return c.connecting && n > 1
+		},
+	},
+	{
+		"a public key",
+		"the guard looks at its first bytes only",
+		func(c *comparison) bool {
+			return c.connecting && c.report == nil && c.alone.class == protocol && c.any(func(s sighting) bool { return s.event.Kind == session.KindAuthMoreData && s.length > 2 })
+		},
+	},
 	{
 		"values in a row",
 		"the guard does not look at rows: a value that does not fit its column, or is longer than its row, is the driver's to find",
@@ -121,7 +182,7 @@ var differences = []difference{
 		"a statement's second result",
 		"behind a first result without columns, the driver's query of a statement reads no further, whatever the flags say of more results",
 		func(c *comparison) bool {
-			return c.op == opStmtQuery && c.alone.class == content && c.report == nil && len(c.seen) > 0 && (c.seen[0].event.Kind == session.KindOK || c.seen[0].event.Kind == session.KindLocalInfile)
+			return c.op == opStmtQuery && c.alone.class == content && len(c.seen) > 0 && (c.seen[0].event.Kind == session.KindOK || c.seen[0].event.Kind == session.KindLocalInfile)
 		},
 	},
 	{
@@ -146,7 +207,7 @@ var differences = []difference{
 		"definitions that are left out",
 		"of cached metadata (4.7), the driver heeds the mark in the first result of a statement's query only: elsewhere it waits for definitions that are not due",
 		func(c *comparison) bool {
-			return c.cache() && c.any(func(s sighting) bool {
+			return (c.cache() || c.mutatedLogin) && c.any(func(s sighting) bool {
 				return s.event.Kind == session.KindColumnCount && s.length > 1 && s.head[1] != 1
 			})
 		},

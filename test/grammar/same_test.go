@@ -1,9 +1,11 @@
 package grammar_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +24,7 @@ type comparison struct {
 	dialect
 	op
 	connecting     bool
+	mutatedLogin   bool // what was agreed on need not be the dialect's
 	segments       [][]packet
 	alone, guarded verdict
 	starved        bool // the driver read on when there was nothing more to come
@@ -68,9 +71,6 @@ func (c *comparison) judge(t testing.TB) (goOn bool) {
 			return false
 		}
 	}
-	if current != nil {
-		lastKey = current(c)
-	}
 	t.Fatalf("the driver finds fault: %v, the guard: %v, and no difference in the table explains it\n%s", c.alone.bad(), c.complains(), c)
 	return false
 }
@@ -84,6 +84,7 @@ func (c *comparison) refusedGreeting() bool {
 // a guard, until one of them has had enough.
 func compare(t testing.TB, on dialect, login [][]packet, all []exchange, tally map[string]int) {
 	t.Helper()
+	mutated := !slices.EqualFunc(login, on.login(), func(a, b []packet) bool { return bytes.Equal(stream(a), stream(b)) })
 	for _, s := range login {
 		if !harmless(s) {
 			return
@@ -130,7 +131,7 @@ func compare(t testing.TB, on dialect, login [][]packet, all []exchange, tally m
 			sides[i].peer.witness.seen = nil
 			v[i] = sides[i].do(x.op)
 		}
-		c := &comparison{op: x.op, segments: x.segments}
+		c := &comparison{op: x.op, segments: x.segments, mutatedLogin: mutated}
 		look(c)
 		if len(sides[0].peer.rest) > 0 && !c.alone.bad() {
 			return // on a socket, the look before the next command finds it
@@ -180,7 +181,32 @@ func FuzzSameVerdict(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { random(t, b, nil) })
 }
 
-var current func(*comparison) string
-var lastKey string
+// randomLogin plays a login that dice make, and a query behind it.
+func randomLogin(t testing.TB, b []byte, tally map[string]int) {
+	d := dice(b)
+	on := dialects[d.roll(len(dialects))]
+	compare(t, on, d.login(on), []exchange{{opQuery, d.answer(on, opQuery)}}, tally)
+}
 
-func randomLogin(t testing.TB, b []byte, tally map[string]int) {}
+func TestSameVerdictOnLogins(t *testing.T) {
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 5_000
+	}
+	r := rand.New(rand.NewPCG(12, 5))
+	tally := map[string]int{}
+	for range rounds {
+		randomLogin(t, randomBytes(r, 60), tally)
+	}
+	for _, d := range differences {
+		t.Logf("%6d × %s", tally[d.name], d.name)
+	}
+}
+
+func FuzzSameVerdictOnLogins(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		f.Add(randomBytes(r, 40))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { randomLogin(t, b, nil) })
+}

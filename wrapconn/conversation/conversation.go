@@ -142,7 +142,7 @@ func (c *Conversation) Idle() bool {
 	case session.PhaseOpaque, session.PhaseUntracked:
 		return true
 	}
-	return c.tracker.Phase() == session.PhaseReady && c.server.frames.missing() == 0
+	return c.tracker.Phase() == session.PhaseReady && c.server.frames.missing() == 0 && (c.comp == nil || c.comp.server.Missing() == 0)
 }
 
 // BetweenCommands reports whether the next byte of the client begins a command,

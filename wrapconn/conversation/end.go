@@ -85,6 +85,7 @@ func (c *Conversation) clientEnd(e ending) {
 		return
 	}
 	c.left = true
+	c.tracker.EndOfClient()
 	phase := c.tracker.Phase()
 	inside := c.client.frames.missing() > 0 || c.comp != nil && c.comp.client.Missing() > 0
 	if e.how == cause.StreamTimeout || c.ended ||

@@ -91,6 +91,7 @@ func (c *Conversation) phaseChanged(before, after session.Phase) {
 	if before == after {
 		return
 	}
+	server.SetBinary(c.tracker.Binary())
 	switch before {
 	case session.PhaseGreeting:
 		server.SetPrefix(wire.ShortPrefix)

@@ -126,12 +126,20 @@ func (t *loginTap) read(p []byte) {
 	if caps&clientConnectWithDB != 0 {
 		set(&client.Database, r.untilNUL())
 	}
+	var plugin []byte
 	if caps&clientPluginAuth != 0 {
-		r.untilNUL()
+		plugin = r.untilNUL()
 	}
-	if caps&clientConnectAttrs == 0 {
-		return
+	if caps&clientConnectAttrs != 0 {
+		t.attributes(&r)
 	}
+	t.c.tracker.Client(client.Name, string(plugin[:min(len(plugin), maxName)]))
+}
+
+// attributes reads the connection attributes.
+// https://dev.mysql.com/doc/refman/8.4/en/performance-schema-connection-attribute-tables.html
+func (t *loginTap) attributes(r *loginReader) {
+	client := &t.c.x.client
 	attrs := loginReader{p: r.lenencSome()}
 	for len(attrs.p) > 0 && !attrs.short {
 		key, value := attrs.lenenc(), attrs.lenenc()

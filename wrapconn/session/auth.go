@@ -19,12 +19,15 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 	if len(p.Prefix) > 0 {
 		head = p.Prefix[0]
 	}
+	turn := t.turn // then this is early: the client has not answered yet
 	switch head {
 	case headOK:
 		ev.Kind = KindOK
 		var ok bool
 		if t.status, ok = okStatus(p.Prefix); !ok {
 			ev.Violation = Malformed
+		} else if turn || t.keyAsked {
+			ev.Violation = UnexpectedKind
 		}
 		t.number(p, ev)
 		if t.cmd == ComChangeUser {
@@ -35,7 +38,8 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 		t.ready()
 	case headEOF:
 		ev.Kind = KindAuthSwitch
-		t.authSwitch, t.verdict = "mysql_old_password", false // an AuthSwitchRequest of one byte
+		t.turn, t.verdict, t.fullLogin, t.keyAsked = true, false, false, false
+		t.authSwitch = "mysql_old_password" // an AuthSwitchRequest of one byte
 		if len(p.Prefix) > 1 {
 			name, _, whole := bytes.Cut(p.Prefix[1:], []byte{0})
 			t.authSwitch = string(name)
@@ -43,10 +47,13 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 				ev.Violation = Malformed
 			}
 		}
+		if turn {
+			ev.Violation = UnexpectedKind
+		}
 		t.number(p, ev)
 	default:
 		ev.Kind = KindAuthMoreData
-		if !t.moreData(p) {
+		if !t.moreData(p) || turn {
 			ev.Violation = UnexpectedKind
 		}
 		t.number(p, ev)
@@ -65,15 +72,20 @@ func (t *Tracker) moreData(p Packet) bool {
 		switch b := p.Prefix; {
 		case len(b) < 2 || b[0] != headAuthMore || t.verdict:
 			return false
-		case p.Length > 2: // the public key that the client asked for
+		case t.keyAsked:
+			t.turn, t.fullLogin, t.keyAsked = true, false, false
 			return b[1] == '-'
+		case p.Length > 2:
+			return false
 		case b[1] == sha2FastSuccess:
 			t.verdict = true
-			return true
+			return !t.fullLogin
 		default:
+			t.turn, t.fullLogin = true, true
 			return b[1] == sha2FullLogin
 		}
 	case "sha256_password":
+		t.turn = true
 		return len(p.Prefix) > 1 && p.Prefix[0] == headAuthMore
 	}
 	return true
@@ -89,8 +101,8 @@ func (t *Tracker) plugin() (name string, sure bool) {
 		return t.authSwitch, true
 	case t.changingUser():
 		return "", false
-	case t.login != nil && t.login.AuthPlugin != "":
-		return t.login.AuthPlugin, true
+	case t.proposed != "":
+		return t.proposed, true
 	}
 	return t.greeting.AuthPlugin, false
 }

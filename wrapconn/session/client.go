@@ -10,6 +10,7 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		t.loginPacket(p, ev)
 	case PhaseAuth:
 		ev.Kind = KindAuthResponse
+		t.turn, t.keyAsked = false, t.fullLogin && p.Length == 1
 		t.number(p, ev)
 	case PhaseLocalInfile:
 		ev.Kind = KindInfileData
@@ -73,7 +74,6 @@ func (t *Tracker) loginPacket(p Packet, ev *Event) {
 	t.ext = ext & t.greeting.extended
 	t.phase = PhaseAuth
 	t.number(p, ev)
-	t.readLogin(p)
 	if t.caps&clientOptionalMetadata != 0 {
 		// Definitions may then be left out of any result. No client that this
 		// was tried with asks for it, so it is not followed.

@@ -118,33 +118,6 @@ func login(c capabilities, x extended, ssl bool) string {
 	return string(b) + "user\x00\x00"
 }
 
-// loginOf is a whole login with connection attributes, given as keys and values.
-func loginOf(c capabilities, x extended, attributes ...string) string {
-	c |= clientConnectWithDB | clientSecure | clientPluginAuth | clientConnectAttrs | clientAuthLenenc
-	b := []byte(login(c, x, false)[:32])
-	b = append(b, "user\x00"...)
-	b = mysqltest.AppendLenEncString(b, "twenty bytes of hash")
-	b = append(b, "db\x00mysql_native_password\x00"...)
-	var all []byte
-	for _, s := range attributes {
-		all = mysqltest.AppendLenEncString(all, s)
-	}
-	return string(mysqltest.AppendLenEncString(b, string(all)))
-}
-
-// loggedInAs is loggedIn for a client that says who it is, and all of it is seen.
-func (d dialect) loggedInAs(tb testing.TB, attributes ...string) *Tracker {
-	tb.Helper()
-	t := &Tracker{}
-	all := d
-	all.caps |= clientConnectWithDB | clientSecure | clientPluginAuth | clientConnectAttrs | clientAuthLenenc
-	payload := loginOf(all.caps, d.ext, attributes...)
-	play(tb, t, server(0, all.greeting(), KindGreeting, PhaseLogin))
-	t.Packet(Packet{Direction: FromClient, Seq: 1, Length: uint32(len(payload)), Prefix: []byte(payload)})
-	play(tb, t, server(2, okay(0), KindOK, PhaseReady).done())
-	return t
-}
-
 // loggedIn returns a tracker whose login is over.
 func (d dialect) loggedIn(tb testing.TB) *Tracker {
 	tb.Helper()

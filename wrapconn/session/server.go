@@ -120,7 +120,7 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 	case (phase == PhaseCommand || t.changingUser()) && !t.started && t.farewell(p, ev):
 		t.phase = PhaseClosed
 	case phase.Connecting() && !t.changingUser():
-		if phase == PhaseLogin || phase == PhaseTLS {
+		if phase == PhaseLogin || phase == PhaseTLS || t.turn {
 			// The client had the word: the server gave up waiting for it.
 			ev.Violation = MisnumberedError
 			if p.Seq == t.next {

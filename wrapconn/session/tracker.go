@@ -50,8 +50,11 @@ type Tracker struct {
 
 	// authSwitch is the plugin of the server's last AuthSwitchRequest
 	authSwitch string
+	proposed   string // the client's plugin in its login, if that was read
 	verdict    bool   // the server has said that the credentials are right
-	login      *Login // nil if no more than its head was seen
+	turn       bool   // in PhaseAuth: the client has the word
+	fullLogin  bool   // caching_sha2_password: it is to send its password, or to ask for a key
+	keyAsked   bool   // it has asked for the server's public key
 
 	draining   bool  // the server answered before the client had sent everything
 	drainFile  bool  // of a LOCAL INFILE, that is, not of a long command
@@ -275,7 +278,7 @@ func (t *Tracker) begin(p pending) {
 	t.cursor, t.binary = p.cursor, p.cmd == ComStmtExecute || p.cmd == ComStmtFetch || p.cmd == ComStmtBulkExecute
 	switch g {
 	case answerAuth:
-		t.phase, t.authSwitch, t.verdict = PhaseAuth, "", false
+		t.phase, t.authSwitch, t.verdict, t.turn, t.keyAsked = PhaseAuth, "", false, false, false
 	case answerQuit:
 		t.phase = PhaseQuit
 	case answerUnknown:

@@ -23,8 +23,14 @@ const (
 	// MYSQL_ERRMSG_SIZE (512) bytes.
 	LongPrefixLen = 1 + 2 + 6 + 512
 
+	// MaxGreeting is the length of the longest greeting that is shown whole,
+	// after LongPrefix. The version is as long as the server likes.
+	MaxGreeting = 8 << 10
+
 	firstERR = 0xFF
 	firstEOF = 0xFE
+
+	protocolVersion = 10 // a greeting begins with it
 )
 
 // Header is the header of one packet.
@@ -52,7 +58,8 @@ type Handler interface {
 
 // Reader finds the packets in one direction of an uncompressed stream.
 //
-// The zero value is not usable: call Init. A Reader allocates nothing.
+// The zero value is not usable: call Init. A Reader allocates nothing, except for
+// a long greeting that comes in pieces.
 type Reader struct {
 	h Handler
 
@@ -61,13 +68,15 @@ type Reader struct {
 	need int    // bytes of buf wanted; HeaderLen until the header is complete
 
 	run     bool  // rows pass: see SetRun
+	binary  bool  // of the binary protocol
 	runNext uint8 // the id that the next row must have to count as a run
 
 	stop   bool // Stop was called
 	noLook bool // NoPrefix
 	long   bool // LongPrefix
 
-	buf [HeaderLen + LongPrefixLen]byte
+	buf  [HeaderLen + LongPrefixLen]byte
+	more []byte // what of a long greeting did not fit into buf
 }
 
 // Init makes r ready for the first byte of a stream.
@@ -82,6 +91,10 @@ func (r *Reader) Init(h Handler) {
 // cannot be counted, a row that came in two pieces for one, goes to
 // Handler.Packet, and the counting goes on only when that calls SetRun again.
 func (r *Reader) SetRun(on bool, next uint8) { r.run, r.runNext = on, next }
+
+// SetBinary says whether rows are of the binary protocol. One of them that does
+// not begin with 0x00 is no row, and is not counted in a run.
+func (r *Reader) SetBinary(binary bool) { r.binary = binary }
 
 // SetPrefix chooses how much of the payload of coming packets is looked at.
 func (r *Reader) SetPrefix(p Prefix) { r.noLook, r.long = p == NoPrefix, p == LongPrefix }
@@ -163,6 +176,10 @@ func (r *Reader) feedOne(b []byte) []byte {
 	// Split over two calls: collect in buf. The wanted length is known in
 	// steps: header, then first payload byte, then the rest of the prefix.
 	for len(b) > 0 {
+		if r.need > len(r.buf) {
+			b = r.feedLong(b)
+			continue
+		}
 		n := copy(r.buf[r.have:r.need], b)
 		r.have += n
 		b = b[n:]
@@ -187,6 +204,24 @@ func (r *Reader) feedOne(b []byte) []byte {
 	return b
 }
 
+// feedLong is feedOne for a packet of which more is wanted than buf has room for.
+func (r *Reader) feedLong(b []byte) []byte {
+	if r.more == nil {
+		r.more = append(make([]byte, 0, r.need), r.buf[:r.have]...)
+	}
+	n := min(len(b), r.need-r.have)
+	r.more = append(r.more, b[:n]...)
+	r.have += n
+	if r.have == r.need {
+		p := r.more
+		r.have, r.need, r.more = 0, HeaderLen, nil
+		h := Header{Length: uint24(p), Seq: p[3]}
+		r.skip = h.Length - uint32(len(p)-HeaderLen)
+		r.h.Packet(h, p[HeaderLen:])
+	}
+	return b[n:]
+}
+
 // prefixOf returns how many bytes of the payload to look at, as far as that can
 // be told from what is there of it: 1 when the first byte must be seen first.
 func (r *Reader) prefixOf(h Header, payload []byte) int {
@@ -196,6 +231,8 @@ func (r *Reader) prefixOf(h Header, payload []byte) int {
 		return 0
 	case len(payload) == 0 && !(r.long && h.Length <= LongPrefixLen):
 		limit = 1
+	case r.long && h.Length > LongPrefixLen && h.Length <= MaxGreeting && h.Seq == 0 && payload[0] == protocolVersion:
+		limit = MaxGreeting
 	case r.long && h.Length > LongPrefixLen && payload[0] != firstERR:
 		// Too long for what is expected: it is no packet at all, and the rest may
 		// never come. A TLS alert has seven bytes.
@@ -213,17 +250,21 @@ func (r *Reader) prefixOf(h Header, payload []byte) int {
 func (r *Reader) feedRun(b []byte) []byte {
 	first, count, i := r.runNext, 0, 0
 	next := first
+	end := byte(firstEOF) // the first byte that is not a row's
+	if r.binary {
+		end = 1
+	}
 	for i < len(b)-HeaderLen {
 		h := binary.LittleEndian.Uint32(b[i:])
 		n := h & MaxPayload
-		end := i + HeaderLen + int(n)
+		past := i + HeaderLen + int(n)
 		// n-1 of an empty packet is huge.
-		if uint8(h>>24) != next || n-1 >= MaxPayload-1 || b[i+HeaderLen] >= firstEOF || end > len(b) {
+		if uint8(h>>24) != next || n-1 >= MaxPayload-1 || b[i+HeaderLen] >= end || past > len(b) {
 			break
 		}
 		next++
 		count++
-		i = end
+		i = past
 	}
 	if count > 0 {
 		r.runNext = next

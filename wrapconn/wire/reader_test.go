@@ -94,6 +94,9 @@ func parse(b []byte, p Prefix) (all []seen) {
 			}
 			if p == LongPrefix && n > 521 && b[0] != 0xFF {
 				want = 3
+				if b[0] == 10 && seq == 0 && n <= MaxGreeting {
+					want = n
+				}
 			}
 			want = min(want, n)
 		}
@@ -182,6 +185,8 @@ func TestReaderGolden(t *testing.T) {
 		{"ERR", packet(1, []byte("\xff\x15\x04#28000no")), ShortPrefix, []string{`11#1"\xff\x15\x04#28000no"`}},
 		{"long ERR", long, ShortPrefix, []string{fmt.Sprintf("600#3%q", long[4:4+521])}},
 		{"long prefix", packet(1, bytes.Repeat([]byte("b"), 60)), LongPrefix, []string{`60#1"` + strings.Repeat("b", 60) + `"`}},
+		{"greeting with a long version", packetOf(0, 3000, 10), LongPrefix, []string{fmt.Sprintf("3000#0%q", packetOf(0, 3000, 10)[4:])}},
+		{"too long for a greeting", packetOf(0, MaxGreeting+1, 10), LongPrefix, []string{`8193#0"\n\x01\x02"`}},
 		{"no prefix", slices.Concat(packet(1, []byte("secret")), packet(2, nil)), NoPrefix, []string{`6#1""`, `0#2""`}},
 	}
 	for _, c := range cases {
@@ -246,6 +251,19 @@ func TestReaderRun(t *testing.T) {
 	}
 	if rec.runBytes != uint64(bytesOfRows) {
 		t.Errorf("run of %d bytes, want %d", rec.runBytes, bytesOfRows)
+	}
+}
+
+// A row of the binary protocol begins with 0x00.
+func TestReaderBinaryRun(t *testing.T) {
+	rec := newRecorder()
+	rec.r.SetBinary(true)
+	rec.r.SetRun(true, 1)
+	stream := slices.Concat(packetOf(1, 9, 0), packetOf(2, 9, 0), packetOf(3, 9, 1), packetOf(4, 9, 0))
+	rec.r.Feed(stream)
+	same(t, rec.all, parse(stream, ShortPrefix))
+	if len(rec.all) != 4 || !rec.all[1].run || rec.all[2].run {
+		t.Errorf("told %v", rec.all)
 	}
 }
 
