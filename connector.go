@@ -18,8 +18,9 @@ type connector struct {
 	opt    config
 	driver *Driver
 	tell   *telemetry
-	single bool // it makes one connection, and nobody closes it
-	active bool // guarded by tell.mu: it has a share in the registration of metrics
+	single bool             // it makes one connection, and nobody closes it
+	active bool             // guarded by tell.mu: it has a share in the registration of metrics
+	shared driver.Connector // go-sql-driver's for all connections; nil if each needs its own
 }
 
 var (
@@ -32,7 +33,15 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connector{cfg: cfg, opt: o, driver: d, tell: d.shared().tell}, nil
+	c := &connector{cfg: cfg, opt: o, driver: d, tell: d.shared().tell}
+	if cfg.TLS == nil && o.middleware == nil {
+		own := cfg.Clone()
+		own.DialFunc = dialFromContext
+		if c.shared, err = mysql.NewConnector(own); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // errProbe ends the connect of normalise before it dials.
@@ -74,9 +83,9 @@ func (c *connector) Close() error {
 	return nil
 }
 
-// Connect implements driver.Connector. Each connection gets a configuration, a
-// dialer and an interceptor of its own, so that the three know of each other
-// without any shared state.
+// Connect implements driver.Connector. Each connection gets a dialer and an
+// interceptor of its own, so that the two know of each other without any shared
+// state.
 func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 	c.tell.hold(c)
 	defer func() {
@@ -84,34 +93,48 @@ func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 			c.tell.release()
 		}
 	}()
-	cfg := c.cfg.Clone()
-	d := &dialer{ctx: ctx, dial: cfg.DialFunc, logger: cfg.Logger, opt: wrapconn.Options{
+	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true,
-		OpaqueTLS: c.opt.opaqueTLS, Database: cfg.DBName, OnReport: c.tell.delivery.Report,
+		OpaqueTLS: c.opt.opaqueTLS, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
-	cfg.DialFunc = d.dialContext
-	if cfg.TLS != nil && !c.opt.opaqueTLS {
-		d.link = wrapconn.ViewTLS(cfg.TLS)
-	}
-	base, err := mysql.NewConnector(cfg)
+	// What the driver keeps, a watcher of the context or the configuration of a
+	// connection, must not keep the request that needed the connection first.
+	defer d.forget()
+	base, err := c.base(d)
 	if err != nil {
 		return nil, err
-	}
-	if c.opt.middleware != nil {
-		base = c.opt.middleware(base)
 	}
 	it := &interceptor{dialer: d, mode: c.opt.mode}
 	mw, err := sqlmw.Driver(fixed{base}, it).(driver.DriverContext).OpenConnector("")
 	if err != nil {
 		return nil, err
 	}
-	conn, err := mw.Connect(ctx)
-	d.ctx = nil // the driver keeps the dialer; the request that needed a connection first must not live as long
+	conn, err := mw.Connect(withDialer(ctx, d))
 	if err != nil {
 		return nil, err
 	}
-	d.conn.Forget()
 	return newConn(conn, it, c.tell.release), nil
+}
+
+// base returns go-sql-driver's connector for one connection. The one that all
+// connections share finds their dialers in the context. A connection through TLS
+// needs a configuration of its own, whose KeyLogWriter is the connection's; a
+// middleware is promised a connector for each connection, and might not hand the
+// context on.
+func (c *connector) base(d *dialer) (driver.Connector, error) {
+	if c.shared != nil {
+		return c.shared, nil
+	}
+	cfg := c.cfg.Clone()
+	cfg.DialFunc = d.dialContext
+	if cfg.TLS != nil && !c.opt.opaqueTLS {
+		d.link = wrapconn.ViewTLS(cfg.TLS)
+	}
+	base, err := mysql.NewConnector(cfg)
+	if err == nil && c.opt.middleware != nil {
+		base = c.opt.middleware(base)
+	}
+	return base, err
 }
 
 // fixed is a driver that has one connector: the form in which sqlmw takes one.

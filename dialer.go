@@ -2,6 +2,7 @@ package seqguard
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/go-sql-driver/mysql"
@@ -31,6 +32,31 @@ type dialer struct {
 	logger mysql.Logger      // the driver's; nil in tests
 	link   *wrapconn.TLSLink // nil without TLS, or if it is not looked into
 	conn   *wrapconn.Conn    // after the dial
+}
+
+// dialerKey is the key of a context's dialer.
+type dialerKey struct{}
+
+func withDialer(ctx context.Context, d *dialer) context.Context {
+	return context.WithValue(ctx, dialerKey{}, d)
+}
+
+// dialFromContext is the mysql.Config.DialFunc of connections that share a
+// connector.
+func dialFromContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	d, ok := ctx.Value(dialerKey{}).(*dialer)
+	if !ok {
+		return nil, errors.New("seqguard: this version of go-sql-driver/mysql does not hand the context of Connect to DialFunc")
+	}
+	return d.dialContext(ctx, network, addr)
+}
+
+// forget drops what belongs to the request that asked for the connection.
+func (d *dialer) forget() {
+	d.ctx = nil
+	if d.conn != nil {
+		d.conn.Forget()
+	}
 }
 
 // dialContext is the mysql.Config.DialFunc of one connection.

@@ -1,0 +1,101 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql/driver"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+func newTestConnector(t *testing.T, dsn string, set func(*mysql.Config), opts ...Option) *connector {
+	t.Helper()
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set != nil {
+		set(cfg)
+	}
+	c, err := NewConnector(cfg, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*connector)
+}
+
+// go-sql-driver's connector is made once for all connections, unless something in
+// it must belong to one connection.
+func TestConnectorIsShared(t *testing.T) {
+	for _, tt := range []struct {
+		name, dsn string
+		opts      []Option
+		shared    bool
+	}{
+		{"plaintext", "user@tcp(db)/", nil, true},
+		{"TLS", "user@tcp(db)/?tls=skip-verify", nil, false},
+		{"middleware", "user@tcp(db)/", []Option{WithMiddleware(func(c driver.Connector) driver.Connector { return c })}, false},
+	} {
+		c := newTestConnector(t, tt.dsn, nil, tt.opts...)
+		a, err := c.base(&dialer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := c.base(&dialer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (a == b) != tt.shared {
+			t.Errorf("%s: one connector %v, want %v", tt.name, a == b, tt.shared)
+		}
+	}
+}
+
+// Connections that are made at the same time through one connector have their
+// own contexts and their own guards, and none keeps its context.
+func TestConnectionsOfOneConnectorAreApart(t *testing.T) {
+	type key struct{}
+	s := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ServeForever(mysqltest.AnswerOK))
+	var mu sync.Mutex
+	dialed := map[any]int{}
+	c := newTestConnector(t, "user@tcp("+s.Addr+")/", func(cfg *mysql.Config) {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			mu.Lock()
+			dialed[ctx.Value(key{})]++
+			mu.Unlock()
+			var d net.Dialer
+			return d.DialContext(ctx, network, addr)
+		}
+	})
+	const n = 8
+	wires := make([]*wrapconn.Conn, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			dc, err := c.Connect(context.WithValue(context.Background(), key{}, i))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { _ = dc.Close() })
+			it := dc.(*conn).it
+			wires[i] = it.wire
+			if it.dialer.ctx != nil {
+				t.Error("the context of the connect is kept")
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[*wrapconn.Conn]bool{}
+	for i, w := range wires {
+		if w == nil || seen[w] || dialed[i] != 1 {
+			t.Errorf("connection %d: guard %p, dialed %d times", i, w, dialed[i])
+		}
+		seen[w] = true
+	}
+}
