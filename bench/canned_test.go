@@ -9,18 +9,19 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	"github.com/go-sql-driver/mysql"
-	"github.com/ngrok/sqlmw"
 	seqguard "github.com/seqguard/mysql-seqguard"
 )
 
 // Without BENCH_DSN the driver talks to a connection in memory that has the
 // answers ready: no system call, no other process, so what differs is what the
 // driver does.
-func canned(b *testing.B, name string) *sql.DB {
+func canned(b *testing.B, name string, otel bool) *sql.DB {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd = "user", "password"
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return newCannedConn(), nil }
@@ -32,19 +33,14 @@ func canned(b *testing.B, name string) *sql.DB {
 	default:
 		c, err = mysql.NewConnector(cfg)
 	}
-	if err == nil && name == "sqlmw" {
-		c, err = sqlmw.Driver(fixed{c}, sqlmw.NullInterceptor{}).(driver.DriverContext).OpenConnector("")
-	}
 	if err != nil {
 		b.Fatal(err)
 	}
+	if otel {
+		return otelsql.OpenDB(c)
+	}
 	return sql.OpenDB(c)
 }
-
-type fixed struct{ c driver.Connector }
-
-func (f fixed) Open(string) (driver.Conn, error)               { return f.c.Connect(ctx) }
-func (f fixed) OpenConnector(string) (driver.Connector, error) { return f.c, nil }
 
 type cannedConn struct{ out []byte }
 
@@ -63,14 +59,18 @@ func (c *cannedConn) Write(p []byte) (int, error) {
 	switch body := p[4:]; {
 	case p[3] == 1:
 		c.out = packet(nil, 2, ok)
+	case body[0] == 0x16: // COM_STMT_PREPARE
+		c.out = answers.prepared()
+	case body[0] == 0x17: // COM_STMT_EXECUTE
+		c.out = answers.point()
 	case bytes.Contains(body, []byte("FROM benchblob")):
-		c.out = answers.blob
+		c.out = answers.blob()
 	case bytes.Contains(body, []byte("FROM bench")):
-		c.out = answers.scan
+		c.out = answers.scan()
 	case bytes.Contains(body, []byte("SELECT 1")):
-		c.out = answers.one
+		c.out = answers.one()
 	default:
-		c.out = answers.ok
+		c.out = answers.ok()
 	}
 	return len(p), nil
 }
@@ -104,13 +104,24 @@ func greeting() []byte {
 	return packet(nil, 0, p)
 }
 
-var answers = struct{ ok, one, scan, blob []byte }{
-	ok:  packet(nil, 1, ok),
-	one: result(1, 1, func(int) []byte { return text("1") }),
-	scan: result(4, 100000, func(i int) []byte {
-		return text(strconv.Itoa(i), "value-"+strconv.Itoa(i), "1.5", "2026-01-01 00:00:00")
+// answers are made when they are asked for first.
+var answers = struct{ ok, one, prepared, point, scan, blob func() []byte }{
+	ok:  sync.OnceValue(func() []byte { return packet(nil, 1, ok) }),
+	one: sync.OnceValue(func() []byte { return result(1, 1, func(int) []byte { return text("1") }) }),
+	prepared: sync.OnceValue(func() []byte {
+		b := packet(nil, 1, []byte{0, 1, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0}) // three columns, one parameter
+		b = packet(packet(b, 2, column), 3, eof)
+		return packet(packet(packet(packet(b, 4, column), 5, column), 6, column), 7, eof)
 	}),
-	blob: blobResult(),
+	point: sync.OnceValue(func() []byte {
+		return result(3, 1, func(int) []byte { return append([]byte{0, 0}, text("7", "value-7", "1.5")...) })
+	}),
+	scan: sync.OnceValue(func() []byte {
+		return result(4, 100000, func(i int) []byte {
+			return text(strconv.Itoa(i), "value-"+strconv.Itoa(i), "1.5", "2026-01-01 00:00:00")
+		})
+	}),
+	blob: sync.OnceValue(blobResult),
 }
 
 func text(values ...string) (b []byte) {
@@ -124,13 +135,14 @@ func head(columns int) ([]byte, byte) {
 	b := packet(nil, 1, []byte{byte(columns)})
 	seq := byte(2)
 	for range columns {
-		p := text("def", "", "", "", "c", "")
-		p = append(p, 12, 45, 0, 255, 0, 0, 0, 253, 0, 0, 0, 0, 0)
-		b = packet(b, seq, p)
+		b = packet(b, seq, column)
 		seq++
 	}
 	return packet(b, seq, eof), seq + 1
 }
+
+// column is the definition of a string.
+var column = append(text("def", "", "", "", "c", ""), 12, 45, 0, 255, 0, 0, 0, 253, 0, 0, 0, 0, 0)
 
 var eof = []byte{0xFE, 0, 0, 2, 0}
 
