@@ -11,6 +11,7 @@ get_programs() {
   mariadb118) program=mariadbd suite=trixie version='Ver 11\.8\..*MariaDB' ;;&
   mariadb*) packages=(mariadb-server-core mariadb-client-core mariadb-server) keep='mariadb|mariadb-admin' ;;
   router) program=mysqlrouter suite=sid version='Ver 9\.' packages=(mysql-router) keep=mysqlrouter ;;
+  prometheus) program=prometheus suite=bookworm version='version 2\.' packages=(prometheus) keep='prometheus|promtool' ;;
   esac
   local installed
   installed=$(PATH=$PATH:/usr/sbin command -v "$program" || true)
@@ -38,6 +39,10 @@ get_programs() {
     starter "$dir" mysql usr/bin/mariadb --no-defaults
     starter "$dir" mysqladmin usr/bin/mariadb-admin --no-defaults
     if [ -d "$dir/root" ]; then ln -sfn "../root/$share" "$dir/bin/share"; else ln -sfn "/$share" "$dir/bin/share"; fi
+    ;;
+  prometheus)
+    starter "$dir" prometheus usr/bin/prometheus
+    starter "$dir" promtool usr/bin/promtool
     ;;
   router)
     starter "$dir" mysqlrouter usr/bin/mysqlrouter

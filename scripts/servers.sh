@@ -5,7 +5,7 @@
 # servers.sh stop DIR
 # servers.sh cli NAME [ARGUMENT...]  the mysql client that came with the server
 #
-# Names: mysql9, mariadb1011, mariadb118, router. (Jaeger: jaeger.sh.)
+# Names: mysql9, mariadb1011, mariadb118, router (see router.sh), prometheus (with promtool; for contrib/). (Jaeger: jaeger.sh.)
 #
 # Accounts of every server, all with all rights: root (no password, from this machine), gotest/secret (MySQL:
 # caching_sha2_password, MariaDB: mysql_native_password), tlsonly/secret (must use TLS), mtls/secret (must show a client
@@ -23,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 . "$here/programs.sh"
 . "$here/datadir.sh"
-all=(mysql9 mariadb1011 mariadb118 router)
+all=(mysql9 mariadb1011 mariadb118 router prometheus)
 
 fetch() {
   local name=$1 dir=$cache/$1
@@ -39,10 +39,13 @@ fetch() {
   # bin/ has no path in it, so the folder can be moved once it is whole.
   rm -rf "$dir"
   mv "$dir.new" "$dir"
-  [ "$name" = router ] || make_template "$name" "$dir"
   local program=mysqld
-  [ "$name" != router ] || program=mysqlrouter
-  "$dir/bin/$program" --version | sed -E 's/^.*Ver +([^ ]+).*/\1/' >"$dir/version.new"
+  case $name in
+  router) program=mysqlrouter ;;
+  prometheus) program=prometheus ;;
+  *) make_template "$name" "$dir" ;;
+  esac
+  "$dir/bin/$program" --version | sed -E -n '1s/^.*([Vv]er|version) +([^ ]+).*/\2/p' >"$dir/version.new"
   mv "$dir/version.new" "$dir/version"
   say "$name: $(cat "$dir/version") in $dir"
 }

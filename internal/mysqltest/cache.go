@@ -81,3 +81,13 @@ func missing(t testing.TB, what, how string) {
 	}
 	t.Skipf("NOT TESTED on %s: it is not on this machine. Get it with: %s", what, how)
 }
+
+// Program returns the folder with the starters of a program that scripts/servers.sh fetches and that is no server of MySQL. what names it
+// for people. A test without it is skipped, loudly.
+func Program(t testing.TB, name, what string) string {
+	t.Helper()
+	if !cached(name) && !adopt(name) {
+		missing(t, what, "scripts/servers.sh fetch "+name)
+	}
+	return filepath.Join(cacheDir(), name, "bin")
+}
