@@ -61,6 +61,25 @@ func (d *dialer) forget() {
 
 // dialContext is the mysql.Config.DialFunc of one connection.
 func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	inner, err := d.connect(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	d.conn = d.guard(inner, network, addr)
+	if d.link != nil {
+		d.link.Attach(d.conn)
+	}
+	// The connect has been under way since before there was a connection; its
+	// end is in interceptor.ConnectorConnect.
+	if _, err := d.conn.Begin(d.ctx, wrapconn.OpConnect); err != nil {
+		_ = inner.Close()
+		return nil, err
+	}
+	return d.conn.NetConn(), nil
+}
+
+// connect dials as the driver would.
+func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
 	inner, err := d.dialInner(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -72,18 +91,13 @@ func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Con
 			d.logger.Print(err)
 		}
 	}
-	d.opt.Network, d.opt.Server = network, addr
-	d.conn = wrapconn.New(inner, d.opt)
-	if d.link != nil {
-		d.link.Attach(d.conn)
-	}
-	// The connect has been under way since before there was a connection; its
-	// end is in interceptor.ConnectorConnect.
-	if _, err := d.conn.Begin(d.ctx, wrapconn.OpConnect); err != nil {
-		_ = inner.Close()
-		return nil, err
-	}
-	return d.conn.NetConn(), nil
+	return inner, nil
+}
+
+func (d *dialer) guard(inner net.Conn, network, addr string) *wrapconn.Conn {
+	opt := d.opt
+	opt.Network, opt.Server = network, addr
+	return wrapconn.New(inner, opt)
 }
 
 func (d *dialer) dialInner(ctx context.Context, network, addr string) (net.Conn, error) {
