@@ -76,8 +76,7 @@ func (c *Conversation) lose() {
 
 // search looks for the beginning of a command in bytes that nobody can make
 // sense of: at the beginning of a piece (a segment), which is where clients
-// begin one, and the packet ends where the piece does, or is longer. It returns
-// the bytes from there on.
+// begin one. It returns the bytes from there on.
 func (c *Conversation) search(dir session.Direction, p []byte) []byte {
 	if dir == session.FromServer || len(p) < wire.HeaderLen+1 {
 		return nil
@@ -102,11 +101,26 @@ func (c *Conversation) search(dir session.Direction, p []byte) []byte {
 	return p
 }
 
-// isCommand reports whether p begins with the header of a command and ends with
-// its end, or before.
+// leastSegment is how long a piece must be to end in the middle of a packet: a
+// command is cut where a segment is full (RFC 9293 section 3.7.1).
+const leastSegment = 536
+
+// isCommand reports whether p is a command, or several, or the beginning of one
+// that is longer than a segment.
 func isCommand(p []byte) bool {
-	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
-	return p[3] == 0 && n > 0 && len(p) <= wire.HeaderLen+n && session.Command(p[wire.HeaderLen]).Known()
+	whole := len(p)
+	for len(p) > wire.HeaderLen {
+		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+		c := session.Command(p[wire.HeaderLen])
+		switch {
+		case p[3] != 0 || n == 0 || !c.Known() || c == session.ComSleep:
+			return false
+		case len(p) < wire.HeaderLen+n:
+			return whole >= leastSegment
+		}
+		p = p[wire.HeaderLen+n:]
+	}
+	return len(p) == 0
 }
 
 const frameHeaderLen = wire.HeaderLen + 3
@@ -118,7 +132,7 @@ func isCompressedCommand(p []byte) bool {
 	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
 	stored := p[4] == 0 && p[5] == 0 && p[6] == 0
 	body := p[frameHeaderLen:]
-	return p[3] == 0 && n > 0 && len(p) <= frameHeaderLen+n &&
+	return p[3] == 0 && n > 0 && (len(p) == frameHeaderLen+n || len(p) < frameHeaderLen+n && len(p) >= leastSegment) &&
 		(stored && isCommand(body) || !stored && body[0]&0x0F == 8) // zlib
 }
 

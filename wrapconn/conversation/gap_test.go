@@ -1,0 +1,147 @@
+package conversation
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// bigAnswer is a result with a long row.
+func bigAnswer() []segment {
+	return []segment{query("SELECT blob"), fromServer(1, []byte{1}, column, mysqltest.TextRowPayload(strings.Repeat("x", 5000)), mysqltest.ResultEndPayload(2, 0))}
+}
+
+// Whatever is lost, nothing is made up, and the next command is followed again.
+func TestGapAnywhere(t *testing.T) {
+	lossy := join(selectOne(), bigAnswer(), prepared())
+	last := join(selectOne(), bigAnswer())
+	ref := newWatch(another())
+	ref.say(join(plainLogin(), last)...)
+	want := strings.TrimPrefix(ref.list(false), func() string { r := newWatch(another()); r.say(plainLogin()...); return r.list(false) }())
+
+	for i, s := range lossy {
+		for from := 0; from < len(s.bytes); from += 1 + len(s.bytes)/40 {
+			for _, n := range []int{1, 4, 9, 700, len(s.bytes)} {
+				to := min(from+n, len(s.bytes))
+				w := newWatch(another())
+				w.say(plainLogin()...)
+				w.say(lossy[:i]...)
+				w.say(segment{s.dir, s.bytes[:from]})
+				w.Gap(s.dir, int64(to-from), w.now)
+				w.say(segment{s.dir, s.bytes[to:]})
+				w.say(lossy[i+1:]...)
+				w.say(last...)
+				fine(t, w.Conversation)
+				st := w.State()
+				if !w.Idle() || st.Gaps != 1 || st.Lost != uint64(to-from) {
+					t.Fatalf("segment %d, lost %d to %d: %s, %d gaps of %d bytes", i, from, to, st.Phase, st.Gaps, st.Lost)
+				}
+				if got := w.list(false); !strings.HasSuffix(got, want) {
+					t.Fatalf("segment %d, lost %d to %d:\n%swant at the end\n%s", i, from, to, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Lost bytes that would not have been looked at lose nothing.
+func TestGapInPayload(t *testing.T) {
+	all := join(plainLogin(), bigAnswer())
+	whole := newWatch(another())
+	whole.say(all...)
+	w := newWatch(another())
+	answer := all[len(all)-1]
+	w.say(all[:len(all)-1]...)
+	w.say(segment{answer.dir, answer.bytes[:1000]})
+	w.Gap(answer.dir, 3000, w.now)
+	w.say(segment{answer.dir, answer.bytes[4000:]})
+	fine(t, w.Conversation)
+	if w.list(false) != whole.list(false) || inside(w.Conversation) != inside(whole.Conversation) {
+		t.Errorf("with a gap:\n%swithout:\n%s", w.list(false), whole.list(false))
+	}
+}
+
+// Nothing can be seen of TLS behind a gap, and nothing is made up.
+func TestGapInTLS(t *testing.T) {
+	for name, version := range versions {
+		all, keyLog := overTLS(t, version)
+		for i, s := range all[2:] {
+			for _, known := range []bool{true, false} {
+				w := newWatch(late())
+				if known {
+					w.Secrets(keyLog, 0)
+				}
+				w.say(all[:2+i]...)
+				w.Gap(s.dir, int64(len(s.bytes)), w.now)
+				w.say(all[3+i:]...)
+				w.Secrets(keyLog, w.now)
+				st := w.State()
+				if w.Found() || st.Counts.Opaque != 1 || st.Counts.Panics != 0 || st.Phase != session.PhaseOpaque || st.Held != 0 {
+					t.Fatalf("%s, segment %d, secrets known %v: %+v", name, i, known, st)
+				}
+			}
+		}
+	}
+}
+
+// A conversation whose beginning was not seen, from any segment on: with and
+// without EOF packets, which nobody tells.
+func TestMiddle(t *testing.T) {
+	eof := mysqltest.EOFPayload(0, 2)
+	deprecated := join(selectOne(), prepared(), selectOne())
+	with := join(classic(), prepared(eof), classic())
+	noColumns := []segment{fromClient(0, []byte("\x16DO 1")), fromServer(1, []byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})}
+	params := fromServer(1, []byte{0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0}, column)
+	for name, all := range map[string][]segment{
+		"deprecated": deprecated, "classic": with,
+		"prepare first, deprecated": join(prepared(), deprecated), "prepare first, classic": join(prepared(eof), with),
+		"nothing to learn":      join(noColumns, noColumns, selectOne()),
+		"a command shows it":    join([]segment{noColumns[0], params}, selectOne()),
+		"a failure":             {query("nonsense"), fromServer(1, mysqltest.ERRPayload(1064, "42000", "no")), query("DO 1"), fromServer(1, mysqltest.OKPayload(0, 0, 2, 0))},
+		"the end of an upload":  join([]segment{fromClient(3, []byte("a,b"), nil), fromServer(5, mysqltest.OKPayload(1, 0, 2, 0))}, selectOne()),
+		"the end of the login":  join(plainLogin()[1:], selectOne()),
+		"the end of the login2": join(plainLogin()[2:], classic()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for at := range all {
+				if len(all)-at < 2 {
+					break
+				}
+				for _, cut := range []int{0, 3} { // in the middle of a packet, too
+					w := newWatch(another())
+					w.Middle(0)
+					first := all[at]
+					if cut > 0 && len(first.bytes) > cut {
+						if first.dir == session.FromClient {
+							continue // then it is a gap
+						}
+						first.bytes = first.bytes[cut:]
+					}
+					w.say(first)
+					w.say(all[at+1:]...)
+					fine(t, w.Conversation)
+					if s := w.State(); !w.Idle() || s.Phase != session.PhaseReady && s.Phase != session.PhaseUntracked || s.Commands == 0 && at < len(all)-2 {
+						t.Fatalf("from segment %d: %+v\n%s", at, s, w.list(false))
+					}
+				}
+			}
+		})
+	}
+}
+
+// TLS from before the beginning is opaque.
+func TestMiddleOfTLS(t *testing.T) {
+	all, keyLog := overTLS(t, tls.VersionTLS13)
+	for at := 3; at < len(all)-1; at++ {
+		w := newWatch(late())
+		w.Secrets(keyLog, 0)
+		w.Middle(0)
+		w.say(all[at:]...)
+		if s := w.State(); w.Found() || s.Counts.Panics != 0 || s.Phase != session.PhaseOpaque && s.Phase != session.PhaseUntracked || s.Commands != 0 {
+			t.Errorf("from segment %d: %+v", at, s)
+		}
+	}
+}
