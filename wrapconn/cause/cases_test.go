@@ -60,6 +60,18 @@ var cases = []struct {
 	// it is then.
 	near map[Slug]change
 }{
+	{"client_left", "in its login", with(login(0, 2, 2, time.Millisecond, time.Second), func(e *Evidence) {
+		e.Direction, e.Kind, e.ServerError, e.Violation, e.Stream = session.FromClient, session.KindUnknown, nil, session.Truncated, StreamEOF
+		e.Client, e.Vantage = Client{Address: "10.0.0.7:4711"}, VantageProxy
+	}), map[Slug]change{
+		"login_unanswered": func(e *Evidence) { e.Direction = session.FromServer },
+	}},
+	{"client_left", "before the answer", with(out(), func(e *Evidence) {
+		e.Direction, e.Violation, e.Stream = session.FromClient, session.Truncated, StreamReset
+		e.Client, e.Vantage = Client{Address: "10.0.0.7:4711"}, VantageServerHost
+	}), map[Slug]change{
+		"closed_before_answer": func(e *Evidence) { e.Direction = session.FromServer },
+	}},
 	{"refused_before_greeting", "1040 with number 0", Evidence{Violation: session.Refused, Kind: session.KindERR, ServerError: &session.ServerError{Code: 1040, Message: "Too many connections"}}, map[Slug]change{
 		"not_mysql": func(e *Evidence) {
 			e.ServerError, e.Violation, e.FirstBytes = nil, session.NotMySQL, []byte("HTTP/1.1 400 Bad")
