@@ -3,9 +3,11 @@ package wrapconn
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -25,7 +27,7 @@ func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict, holde
 	if c.opts.Mode == Observe {
 		return nil
 	}
-	return &OwnershipError{Report: r}
+	return &OwnershipError{Report: r.detached()}
 }
 
 // overlappedIO reports a Read during a Read, or a Write during a Write.
@@ -54,20 +56,17 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 	if c.opts.Mode == Observe {
 		return nil
 	}
-	return &OwnershipError{Report: r}
+	return &OwnershipError{Report: r.detached()}
 }
 
 // conflict makes the report of an intruder. It does not end the connection: the
 // owner goes on.
 func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict, o cause.Ownership) *Report {
-	c.mu.Lock()
-	defer c.unlock()
-	now := c.now()
+	s := c.scene()
+	now, e := s.now, s.evidence
 	if intruder.started == 0 {
 		intruder.started = now
 	}
-	e := c.talk.Evidence(now)
-	c.evidence(&e)
 	e.Ownership = o
 	e.NothingWritten = c.opts.Mode == Enforce
 	in := c.export(&intruder, now)
@@ -78,9 +77,31 @@ func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict
 		e.Owner = owner.party()
 		e.Goroutines = goroutines(&intruder, holder)
 	}
-	r := c.newReport(&e, c.start.Add(now))
+	r := c.newReport(&e, c.start.Add(now), s.connection)
 	r.Conflict, r.Context, r.Intruder, r.Owner = conflict, intruder.ctx, in, owner
-	r.OpaqueReason = c.talk.State().OpaqueReason
-	r.History, r.Forgotten = c.talk.History()
+	r.OpaqueReason = s.opaque
+	r.History, r.Forgotten = s.history.Packets()
 	return r
+}
+
+// scene is what a report of a conflict needs of the conversation.
+type scene struct {
+	now        time.Duration
+	evidence   cause.Evidence
+	connection uint32
+	opaque     string
+	history    conversation.Excerpt
+}
+
+// scene holds the owner up, who has done nothing wrong, for no longer than it takes
+// to copy: the report is made afterwards.
+func (c *Conn) scene() (s scene) {
+	c.mu.Lock()
+	defer c.unlock()
+	s.now = c.now()
+	s.evidence = c.talk.Evidence(s.now)
+	c.evidence(&s.evidence)
+	s.connection, s.opaque = c.talk.ConnectionID(), c.talk.State().OpaqueReason
+	s.history = c.talk.Excerpt()
+	return s
 }

@@ -20,9 +20,10 @@ func (c *Conn) report(now time.Duration) []*Report {
 	var met []*Report
 	for _, f := range c.talk.Take() {
 		r := c.reportOf(&f, now)
-		c.pending = r
+		kept := r.detached() // by this connection and by errors
+		c.pending = kept
 		if !f.Survived {
-			c.fatal = r
+			c.fatal = kept
 		}
 		c.broken.Store(true)
 		met = append(met, r)
@@ -52,7 +53,7 @@ func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
 		e.Owner = owner.party()
 	}
 	c.testify(e)
-	r := c.newReport(e, f.Time)
+	r := c.newReport(e, f.Time, c.talk.ConnectionID())
 	r.Owner, r.Context, r.Err = owner, ctx, f.Err
 	r.OpaqueReason, r.History, r.Forgotten = f.OpaqueReason, f.History, f.Forgotten
 	return r
@@ -66,12 +67,12 @@ func (c *Conn) evidence(e *cause.Evidence) {
 }
 
 // newReport names the cause and puts the connection's facts beside it.
-func (c *Conn) newReport(e *cause.Evidence, at time.Time) *Report {
+func (c *Conn) newReport(e *cause.Evidence, at time.Time, connection uint32) *Report {
 	return &Report{
 		Time: at, Cause: cause.Diagnose(e), Evidence: *e,
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
 		Peer: c.inner.RemoteAddr(), Local: c.inner.LocalAddr(),
-		Connection: c.talk.ConnectionID(), Connected: c.start,
+		Connection: connection, Connected: c.start,
 		Goroutine: goroutineID(), Context: context.Background(),
 	}
 }

@@ -88,7 +88,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 	for _, r := range c.report(now) {
 		met = append(met, r)
 		if r.Evidence.Violation == session.CommandDuringAnswer && c.opts.Mode == Enforce && refuse == nil {
-			refuse = &ProtocolError{Report: r}
+			refuse = &ProtocolError{Report: r.detached()}
 		}
 	}
 	return middle, met, refuse

@@ -83,7 +83,7 @@ type Operation struct {
 	// few libraries on top of database/sql (GORM, sqlx, otelsql), innermost
 	// first; empty if call sites are switched off.
 	Stack []Frame
-	// Context is the one that the operation was started with.
+	// Context is the one that the operation was started with; see Report.Context.
 	Context context.Context
 }
 

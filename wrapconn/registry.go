@@ -121,16 +121,22 @@ var lastReports struct {
 	n    int // reports ever kept
 }
 
-// remember keeps a copy without the contexts: those may hold a whole request,
-// and a report stays here until others take its place.
+// remember keeps a report until others take its place.
 func remember(r *Report) {
+	kept := r.detached()
+	lastReports.mu.Lock()
+	lastReports.ring[lastReports.n%len(lastReports.ring)] = kept
+	lastReports.n++
+	lastReports.mu.Unlock()
+}
+
+// detached is a copy without the contexts: those may hold a whole request, and
+// what is kept of it must not.
+func (r *Report) detached() *Report {
 	kept := *r
 	kept.Context = context.Background()
 	kept.Owner, kept.Intruder = r.Owner.detached(), r.Intruder.detached()
-	lastReports.mu.Lock()
-	lastReports.ring[lastReports.n%len(lastReports.ring)] = &kept
-	lastReports.n++
-	lastReports.mu.Unlock()
+	return &kept
 }
 
 // detached is a copy without the context.

@@ -50,7 +50,9 @@ type Report struct {
 
 	// Err is the error of the socket or the driver, if there is one.
 	Err error
-	// Context is that of the operation under way, never nil.
+	// Context is that of the operation under way, in a report that is being
+	// delivered, and context.Background() in one that is kept: of an error, or in a list.
+	// The same is true of Owner's and Intruder's.
 	Context context.Context
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -78,6 +79,66 @@ func TestFault2_03ContextsOfConnects(t *testing.T) {
 	for _, c := range conns {
 		if err := c.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// An error that is kept, and the list of the last reports, kept the request's context.
+func TestFault2_03ContextsOfErrors(t *testing.T) {
+	server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}),
+		mysqltest.ServeForever(func(s *mysqltest.Session, cmd byte, body []byte) error {
+			if string(body) == "SELECT 1" {
+				return s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "a"}}, []any{"1"}, []any{"2"})
+			}
+			return s.Conn.Close()
+		}))
+	var told atomic.Int32
+	db := pool(t, server.DSN(""), seqguard.WithOnReport(func(ctx context.Context, r *seqguard.Report) {
+		if ctx.Value(payload{}) == nil || r.Operation().Context.Value(payload{}) == nil {
+			t.Error("the callback does not get the values of the operation's context")
+		}
+		told.Add(1)
+	}))
+	var kept []weak.Pointer[payload]
+	var errs []error
+	keep := func(what func(ctx context.Context, c *sql.Conn) error) {
+		ctx, w := requestContext()
+		c, err := db.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		err = what(ctx, c)
+		if err == nil {
+			t.Error("an operation succeeded")
+		}
+		kept, errs = append(kept, w), append(errs, err)
+	}
+	for range 3 {
+		keep(func(ctx context.Context, c *sql.Conn) error { // the connection is lost
+			_, err := c.ExecContext(ctx, "DO 1")
+			return err
+		})
+		keep(func(ctx context.Context, c *sql.Conn) error { // a call while rows are open
+			rows, err := c.QueryContext(ctx, "SELECT 1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			_, err = c.ExecContext(ctx, "DO 1")
+			return err
+		})
+	}
+	flush(t)
+	if n := int(told.Load()); n != len(errs) {
+		t.Errorf("told %d times, want %d", n, len(errs))
+	}
+	gone(t, kept)
+	for _, err := range errs {
+		var pe *seqguard.ProtocolError
+		var oe *seqguard.OwnershipError
+		if !errors.As(err, &pe) && !errors.As(err, &oe) {
+			t.Errorf("no report in %v", err)
 		}
 	}
 }

@@ -71,26 +71,41 @@ func (e *entry) packet(start time.Time) Packet {
 	}
 }
 
-// export copies the entries, oldest first, and says how many older ones have
-// been overwritten.
-func (h *history) export(start time.Time) (out []Packet, dropped uint64) {
+// Excerpt is the history at one moment, in the form in which it is kept: to be
+// taken in a hurry, and made readable later.
+type Excerpt struct {
+	entries   []entry // oldest first
+	forgotten uint64
+	start     time.Time
+}
+
+// excerpt copies the entries.
+func (h *history) excerpt(start time.Time) Excerpt {
 	size := uint64(len(h.ring))
-	from := uint64(0)
-	if h.n > size {
-		from = h.n - size
+	if h.n <= size {
+		return Excerpt{append([]entry(nil), h.ring[:h.n]...), 0, start}
 	}
-	out = make([]Packet, 0, h.n-from)
-	for i := from; i < h.n; i++ {
-		out = append(out, h.ring[i%size].packet(start))
+	at := h.n % size
+	return Excerpt{append(append(make([]entry, 0, size), h.ring[at:]...), h.ring[:at]...), h.n - size, start}
+}
+
+// Packets returns the packets, oldest first, and how many older ones there were.
+func (x Excerpt) Packets() (packets []Packet, forgotten uint64) {
+	packets = make([]Packet, len(x.entries))
+	for i := range x.entries {
+		packets[i] = x.entries[i].packet(x.start)
 	}
-	return out, from
+	return packets, x.forgotten
 }
 
 // History returns the last packets, oldest first, and how many older ones there
 // were.
 func (c *Conversation) History() (packets []Packet, forgotten uint64) {
-	return c.history.export(c.start)
+	return c.Excerpt().Packets()
 }
+
+// Excerpt is what History makes readable. It costs a fraction of that.
+func (c *Conversation) Excerpt() Excerpt { return c.history.excerpt(c.start) }
 
 // Label names the packet in a few words: "COM_QUERY", "ERR 1159", "rows × 4096".
 func (e Packet) Label() string {

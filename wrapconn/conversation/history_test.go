@@ -17,12 +17,12 @@ func TestHistoryKeepsTheLast(t *testing.T) {
 	h.init(3)
 	for i := range 5 {
 		h.add(entry{at: time.Duration(i), first: uint8(i), last: uint8(i), count: 1, kind: session.KindOK})
-		out, dropped := h.export(time.Unix(0, 0))
+		out, dropped := h.excerpt(time.Unix(0, 0)).Packets()
 		if want := max(0, i-2); int(dropped) != want || len(out) != i+1-want || out[len(out)-1].First != uint8(i) {
 			t.Errorf("after %d: %d forgotten, %d there, the last is %+v", i+1, dropped, len(out), out[len(out)-1])
 		}
 	}
-	out, _ := h.export(time.Unix(0, 0))
+	out, _ := h.excerpt(time.Unix(0, 0)).Packets()
 	for i, e := range out {
 		if e.First != uint8(i+2) || !e.Time.Equal(time.Unix(0, int64(i+2))) {
 			t.Errorf("%d: %+v", i, e)
@@ -37,7 +37,7 @@ func TestHistoryRuns(t *testing.T) {
 	h.add(rows(1, 3, 10))
 	h.add(rows(300, 4, 3000))
 	h.add(rows(1, 48, 10))
-	out, _ := h.export(time.Time{})
+	out, _ := h.excerpt(time.Time{}).Packets()
 	if len(out) != 1 || out[0].Count != 302 || out[0].First != 3 || out[0].Last != 48 || out[0].Bytes != 3020 {
 		t.Fatalf("%+v", out)
 	}
@@ -50,13 +50,13 @@ func TestHistoryRuns(t *testing.T) {
 	h.add(gap)
 	h.add(rows(1, 61, 1))
 	h.add(rows(1, 63, 1))
-	if out, _ = h.export(time.Time{}); len(out) != 4 {
+	if out, _ = h.excerpt(time.Time{}).Packets(); len(out) != 4 {
 		t.Errorf("%+v", out)
 	}
 	// Bytes stop at the most that the field holds.
 	h.add(rows(1, 64, 1<<32-1))
 	h.add(rows(1, 65, 1<<31))
-	if out, _ = h.export(time.Time{}); out[3].Count != 3 || out[3].Bytes != 1<<32-1 {
+	if out, _ = h.excerpt(time.Time{}).Packets(); out[3].Count != 3 || out[3].Bytes != 1<<32-1 {
 		t.Errorf("%+v", out[3])
 	}
 	// The first and the last place of the ring are neighbours.
@@ -67,7 +67,7 @@ func TestHistoryRuns(t *testing.T) {
 		h.add(rows(2, uint8(i), 1))
 		h.add(rows(1, uint8(i+2), 1))
 	}
-	if out, dropped := h.export(time.Time{}); len(out) != 2 || dropped != 8 || out[1].Count != 3 {
+	if out, dropped := h.excerpt(time.Time{}).Packets(); len(out) != 2 || dropped != 8 || out[1].Count != 3 {
 		t.Errorf("%d forgotten, %+v", dropped, out)
 	}
 }
