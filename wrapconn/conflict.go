@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
-	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
