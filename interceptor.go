@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/ngrok/sqlmw"
@@ -22,6 +23,7 @@ type interceptor struct {
 	mode   wrapconn.Mode
 	wire   *wrapconn.Conn // nil until connected
 	inner  driver.Conn    // the driver's connection
+	late   atomic.Pointer[lateClose]
 }
 
 var _ sqlmw.Interceptor = (*interceptor)(nil)
@@ -47,6 +49,7 @@ func (o op) end(err *error) {
 			o.it.wire.Failed(*err)
 		}
 		o.it.wire.End(false)
+		o.it.closeLate()
 	}
 	if p != nil {
 		*err = o.it.rescue(p)
@@ -259,6 +262,9 @@ func (it *interceptor) StmtQueryContext(ctx context.Context, s driver.StmtQueryC
 
 // StmtClose implements sqlmw.Interceptor.
 func (it *interceptor) StmtClose(ctx context.Context, s driver.Stmt) (err error) {
+	if it.closeLater(s) {
+		return nil
+	}
 	o, err := it.begin(ctx, wrapconn.OpStmtClose)
 	if err != nil {
 		return err
@@ -280,6 +286,7 @@ func (o op) endRows(r *driver.Rows, err *error) {
 			o.it.wire.Failed(*err)
 		}
 		o.it.wire.End(lease)
+		o.it.closeLate()
 	}
 	switch {
 	case p != nil:

@@ -60,6 +60,7 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 		default:
 			r.lease = false
 			r.it.wire.Drop()
+			r.it.closeLate()
 		}
 		if doubt := r.it.doubt(); doubt != nil {
 			return doubt
@@ -127,6 +128,7 @@ func (r *rows) leave(taken, over bool) {
 	}
 	if taken {
 		r.it.wire.EndLeased(over)
+		r.it.closeLate()
 	}
 }
 

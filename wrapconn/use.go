@@ -59,6 +59,13 @@ func (c *Conn) Forget() { c.owner.forget() }
 // Read or Write outside any operation is no violation any more.
 func (c *Conn) Disown() { c.disowned.Store(true) }
 
+// Leased reports whether the result of a query is still to be read: what would
+// write now is refused.
+func (c *Conn) Leased() bool {
+	state, _ := c.owner.copy()
+	return state == ownerLeased || state == ownerInside
+}
+
 // Drop gives the lease up: its result has been read to the end.
 func (c *Conn) Drop() {
 	c.forgetMore()
