@@ -2,13 +2,248 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxy"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/telemetry"
 )
 
 var proxyCommand = command{
-	name: "proxy", short: "stands in front of a server and says what goes wrong on the connections through it",
-	setup: func(fs *flag.FlagSet) func(context.Context, []string, streams) error {
-		return func(context.Context, []string, streams) error { return errors.New("not there yet") }
-	},
+	name:  "proxy",
+	short: "stands in front of a server and says what goes wrong on the connections through it",
+	usage: "seqguard proxy -listen 127.0.0.1:3307 -server db:3306 [flags]",
+	long: `Proxy accepts MySQL clients, connects each to the server, and passes every byte, half-close,
+reset and pause on as it is. The server's greeting is never edited, so nothing that client and
+server agree on changes; bytes that are not MySQL pass, too. While they pass, it follows the
+protocol, and says on the standard error what went wrong: what happened, what caused it, and
+what to do. Point the client at the proxy's address; nothing else changes.
+
+TLS:
+  -tls passthrough   client and server speak TLS with each other. Nothing of it can be seen,
+                     which is said, unless the client writes its secrets into a file
+                     (SSLKEYLOGFILE=F in its environment, or its own setting) and -keylog F
+                     names that. Secrets that come late are waited for.
+  -tls terminate     TLS ends at the proxy and begins anew towards the server. Clients that
+                     check the certificate must know the proxy's: give one with -cert and
+                     -key, or have one made and written to a file with -cert-out, which the
+                     client takes as its CA. A client that proves itself with a certificate
+                     of its own cannot be passed on this way, and neither can one that checks
+                     the server's certificate by the password (MariaDB 11.4).
+
+Reports go to the standard error as text, with -json also to the standard output, one object a
+line; with -http to a page; and to OpenTelemetry if OTEL_EXPORTER_OTLP_ENDPOINT is set (a span
+for each violation, under the client's own span if its statements carry a traceparent in a
+comment or a query attribute that is not encrypted). Statements and data are in none of them.
+
+SIGTERM ends it gracefully: no new connections, idle ones are closed, those within a command
+or a transaction get the time of -grace. A second signal ends it at once.
+
+Flags:
+`,
+	after: `Examples:
+  seqguard proxy -listen 127.0.0.1:3307 -server db.example:3306
+  seqguard proxy -listen :3307 -server db:3306 -tls terminate -cert-out proxy-ca.pem
+  seqguard proxy -listen /tmp/mysql.sock -server /run/mysqld/mysqld.sock -json >violations.jsonl
+  SSLKEYLOGFILE=/tmp/keys my-client … ; seqguard proxy -listen :3307 -server db:3306 -keylog /tmp/keys
+
+Exit status: 0 after SIGTERM or SIGINT; 1 if it could not go on; 2 if the command was not
+understood.
+`,
+	setup: proxySetup,
+}
+
+// proxyFlags are the flags that are no field of a proxy.Config.
+type proxyFlags struct {
+	listen, tls, cert, key, certOut, serverCA, keylog, http string
+	json                                                    bool
+}
+
+func proxySetup(fs *flag.FlagSet) func(context.Context, []string, streams) error {
+	var f proxyFlags
+	var c proxy.Config
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:3307", "accept clients at `address`: host:port, or the path of a Unix socket")
+	fs.StringVar(&c.Server, "server", "", "the server's `address`: host:port, or the path of a Unix socket")
+	fs.StringVar(&f.tls, "tls", "passthrough", "`what` to do with TLS: passthrough or terminate")
+	fs.StringVar(&f.cert, "cert", "", "certificate `file` (PEM) for -tls terminate, with its chain")
+	fs.StringVar(&f.key, "key", "", "`file` with the key of -cert")
+	fs.StringVar(&f.certOut, "cert-out", "", "with -tls terminate and no -cert: write the certificate that is made to `file`, for\nthe clients' CA setting")
+	fs.StringVar(&f.serverCA, "server-ca", "", "with -tls terminate: check the server's certificate against the CAs in `file`;\nwithout it, it is not checked")
+	fs.StringVar(&f.keylog, "keylog", "", "`file` into which clients write the secrets of their TLS (SSLKEYLOGFILE)")
+	fs.DurationVar(&c.KeyWait, "key-wait", 5*time.Second, "how long to wait for the secrets of a connection in -keylog, a `duration`")
+	fs.StringVar(&f.http, "http", "", "serve the live page at `address`")
+	fs.BoolVar(&f.json, "json", false, "write one JSON object a line to the standard output for each violation")
+	fs.IntVar(&c.Header, "proxy-protocol", 0, "send the server a PROXY protocol header of `version` 1 or 2, so that it knows the\nclient's address; the server must expect it; 0 for none")
+	fs.IntVar(&c.Max, "max-connections", 0, "at most `n` connections at once; beyond, clients get ERR 1040; 0 for no limit")
+	fs.DurationVar(&c.DialTimeout, "dial-timeout", 10*time.Second, "how long to try to reach the server, a `duration`")
+	fs.DurationVar(&c.Grace, "grace", 30*time.Second, "how long a connection that is busy may go on after SIGTERM, a `duration`")
+	fs.IntVar(&c.History, "history", 64, "`n` packets to keep of each connection for reports")
+	return func(ctx context.Context, args []string, std streams) error {
+		if err := f.check(&c, args); err != nil {
+			return err
+		}
+		return f.run(ctx, &c, std)
+	}
+}
+
+func (f *proxyFlags) check(c *proxy.Config, args []string) error {
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("%w: %q is left over", errUsage, args[0])
+	case c.Server == "":
+		return fmt.Errorf("%w: -server is missing", errUsage)
+	case f.tls != "passthrough" && f.tls != "terminate":
+		return fmt.Errorf("%w: -tls takes passthrough or terminate, not %q", errUsage, f.tls)
+	case (f.cert == "") != (f.key == ""):
+		return fmt.Errorf("%w: -cert and -key go together", errUsage)
+	case f.tls == "passthrough" && (f.cert != "" || f.certOut != "" || f.serverCA != ""):
+		return fmt.Errorf("%w: -cert, -key, -cert-out and -server-ca are for -tls terminate", errUsage)
+	case f.tls == "terminate" && f.keylog != "":
+		return fmt.Errorf("%w: -keylog is for -tls passthrough; what is terminated is seen anyway", errUsage)
+	case f.cert != "" && f.certOut != "":
+		return fmt.Errorf("%w: -cert-out is for a certificate that is made, not for -cert", errUsage)
+	case c.Header < 0 || c.Header > 2:
+		return fmt.Errorf("%w: -proxy-protocol takes 0, 1 or 2", errUsage)
+	case c.Max < 0 || c.History < 1 || c.History > 4096 || c.Grace < 0 || c.KeyWait < 0 || c.DialTimeout <= 0:
+		return fmt.Errorf("%w: a number or duration is out of its range", errUsage)
+	}
+	for name, a := range map[string]string{"-listen": f.listen, "-server": c.Server} {
+		if err := proxy.CheckAddress(a); err != nil {
+			return fmt.Errorf("%w: %s: %w", errUsage, name, err)
+		}
+	}
+	return nil
+}
+
+// run is the proxy from its start to its end.
+func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) error {
+	var mu sync.Mutex // of std.err
+	c.Log = func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = fmt.Fprintf(std.err, "%s "+format+"\n", append([]any{time.Now().Format("2006-01-02 15:04:05.000")}, args...)...)
+	}
+	seen, err := f.setTLS(c)
+	if err != nil {
+		return err
+	}
+	if f.keylog != "" {
+		c.Keys = keylog.Follow(f.keylog)
+		run, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		go c.Keys.Run(run)
+	}
+	sender, err := telemetry.FromEnvironment(ctx)
+	if err != nil {
+		return fmt.Errorf("OpenTelemetry: %w", err)
+	}
+	if sender != nil {
+		defer func() {
+			end, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer stop()
+			_ = sender.Close(end)
+		}()
+	}
+	c.OnReport = func(v *report.Violation) {
+		c.Log("#%d %s", v.Number, v.Line())
+		if f.json {
+			_ = v.JSON(std.out)
+		}
+		if sender != nil {
+			sender.Send(v)
+		}
+	}
+	l, err := proxy.Listen(f.listen)
+	if err != nil {
+		return err
+	}
+	p := proxy.New(*c)
+	if f.http != "" {
+		page, err := f.serve(p)
+		if err != nil {
+			_ = l.Close()
+			return err
+		}
+		defer func() { _ = page.Close() }()
+		c.Log("live page: http://%s/", page.Addr())
+	}
+	c.Log("seqguard proxy: %s → %s; %s", l.Addr(), c.Server, seen)
+	err = p.Serve(ctx, l)
+	n := &p.Counters
+	c.Log("seqguard proxy ends: %d connections, %d violations, %d idle connections ended politely, %d untracked, %d not seen",
+		n.Connections.Load(), n.Violations.Load(), n.Quiet.Load(), n.Untracked.Load(), n.Opaque.Load())
+	return err
+}
+
+// setTLS prepares for TLS and says what will be seen of it.
+func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
+	if f.tls == "passthrough" {
+		if f.keylog == "" {
+			return "TLS is passed through, and what is in it is not seen (see -keylog and -tls terminate)", nil
+		}
+		return "TLS is passed through, and seen with the secrets in " + f.keylog, nil
+	}
+	c.ServerTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // as a client that prefers TLS, but does not insist on who it is
+	if f.serverCA != "" {
+		pem, err := os.ReadFile(f.serverCA)
+		if err != nil {
+			return "", err
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return "", fmt.Errorf("%s holds no certificate", f.serverCA)
+		}
+		host, _, _ := net.SplitHostPort(c.Server)
+		c.ServerTLS = &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return "", err
+		}
+		c.Terminate = &pair
+		return "TLS ends here, with the certificate in " + f.cert, nil
+	}
+	pair, pem, err := proxy.SelfMade(f.listen)
+	if err != nil {
+		return "", err
+	}
+	c.Terminate = pair
+	seen = "TLS ends here, with a certificate made for this run (SHA-256 " + proxy.Fingerprint(pair) + "); clients that check certificates "
+	if f.certOut == "" {
+		return seen + "will refuse it: turn the check off (mysql --ssl-mode=REQUIRED, Go tls=skip-verify, PyMySQL ssl_verify_cert=False), or use -cert-out or -cert", nil
+	}
+	if err := os.WriteFile(f.certOut, pem, 0o644); err != nil {
+		return "", err
+	}
+	return seen + "need " + f.certOut + " as their CA (mysql --ssl-ca, Go tls.Config.RootCAs, PyMySQL ssl_ca)", nil
+}
+
+// page is the server of the live page.
+type pageServer struct {
+	http.Server
+	l net.Listener
+}
+
+func (s *pageServer) Addr() string { return s.l.Addr().String() }
+
+func (f *proxyFlags) serve(p *proxy.Proxy) (*pageServer, error) {
+	l, err := net.Listen("tcp", f.http)
+	if err != nil {
+		return nil, fmt.Errorf("-http: %w", err)
+	}
+	s := &pageServer{l: l}
+	s.Handler = p.Handler()
+	s.ReadHeaderTimeout = 10 * time.Second
+	go func() { _ = s.Serve(l) }()
+	return s, nil
 }
