@@ -51,7 +51,7 @@ command was not understood.
 		fs.BoolVar(&o.Packets, "packets", false, "list all packets: time since the connection was made, direction, sequence id, kind, length;\na run of rows is one line")
 		fs.BoolVar(&o.Rows, "rows", false, "with -packets, list each row")
 		fs.BoolVar(&o.SQL, "sql", false, "show the texts of statements with -packets, where they are not encrypted or compressed")
-		fs.BoolVar(&o.JSON, "json", false, "write one JSON object a line for each violation, and nothing else")
+		fs.BoolVar(&o.JSON, "json", false, "write one JSON object a line for each violation, with -packets for each packet, too,\nand nothing else")
 		fs.StringVar(&o.HTML, "html", "", "write one self-contained page into `file`")
 		return func(ctx context.Context, args []string, std streams) error {
 			switch {

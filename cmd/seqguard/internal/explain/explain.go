@@ -3,6 +3,7 @@ package explain
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,7 @@ type explainer struct {
 	failed map[string][]int64 // when connections of a server failed, the last second
 	format bool               // pcapng: secrets may come with the frames
 	err    error              // of the output
+	enc    *json.Encoder
 }
 
 // Run reads a capture and writes what is in it.
@@ -70,6 +72,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 		opts: o, out: bufio.NewWriterSize(out, 64<<10), live: map[*conn]struct{}{},
 		hosts: map[[16]byte]cause.Vantage{}, failed: map[string][]int64{},
 	}
+	x.enc = json.NewEncoder(x.out)
 	x.tally.init()
 	if len(x.opts.Ports) == 0 {
 		x.opts.Ports = []uint16{3306}

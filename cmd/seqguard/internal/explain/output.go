@@ -55,7 +55,11 @@ func (c *conn) packet(p conversation.Packet) {
 	if c.lines != nil {
 		c.lines.add(&p, c.start)
 	}
-	if !x.opts.Packets || !x.text() {
+	if !x.opts.Packets || x.page != nil {
+		return
+	}
+	if x.opts.JSON {
+		x.keep(x.enc.Encode(packetObject{c.number, report.PacketObject(&p)}))
 		return
 	}
 	line := report.PacketLine(&p, time.Unix(0, c.start))
@@ -70,6 +74,12 @@ func (c *conn) packet(p conversation.Packet) {
 	}
 	x.keep(x.out.WriteByte('\n'))
 	c.last[p.Direction], c.speaker = p, p.Direction
+}
+
+// packetObject is a packet for programs: it has no cause.
+type packetObject struct {
+	Number int `json:"connection"` // in the order of the capture
+	report.Packet
 }
 
 // pause is how long one side may wait for the other before the margin says so.

@@ -1,6 +1,7 @@
 package keylog
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"sync"
@@ -21,7 +22,8 @@ type Follower struct {
 }
 
 // poll is how often the file is looked at while somebody waits for a secret.
-const poll = 10 * time.Millisecond
+// What a client sends meanwhile is held back.
+const poll = 2 * time.Millisecond
 
 // Follow begins at the present end of the file: the secrets before are of
 // connections before. The file need not be there yet. Run must be called.
@@ -39,12 +41,23 @@ func (f *Follower) Lines(r Random, late func(lines []byte)) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fresh = append(f.fresh, f.read()...)
-	f.waiting[r] = late // also if there are some: they may be written one by one
-	select {
-	case f.wake <- struct{}{}:
-	default:
+	lines := f.Store.Lines(r)
+	if !whole(lines) {
+		f.waiting[r] = late
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
 	}
-	return f.Store.Lines(r)
+	return lines
+}
+
+// whole reports whether the lines are all that is needed: they may be written one by
+// one.
+func whole(lines []byte) bool {
+	has := func(label string) bool { return bytes.Contains(lines, []byte(label+" ")) }
+	return has("CLIENT_RANDOM") || has("CLIENT_TRAFFIC_SECRET_0") && has("SERVER_TRAFFIC_SECRET_0") &&
+		has("CLIENT_HANDSHAKE_TRAFFIC_SECRET") && has("SERVER_HANDSHAKE_TRAFFIC_SECRET")
 }
 
 // Forget ends the waiting for a connection's lines.
@@ -93,7 +106,11 @@ func (f *Follower) deliver() {
 	f.fresh = nil
 	for _, r := range fresh {
 		if late := f.waiting[r]; late != nil {
-			calls = append(calls, call{late, f.Store.Lines(r)})
+			lines := f.Store.Lines(r)
+			calls = append(calls, call{late, lines})
+			if whole(lines) {
+				delete(f.waiting, r)
+			}
 		}
 	}
 	f.mu.Unlock()

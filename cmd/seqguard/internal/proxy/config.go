@@ -33,8 +33,10 @@ type Config struct {
 	Log      func(format string, args ...any)
 }
 
-// HeldTLS is how much of a TLS connection is kept while its secrets are waited for.
-const heldTLS = 256 << 10
+// held is how much of a TLS connection is kept while its secrets are waited for: the
+// fewer there are, the more, and all together 64 MiB at the most (beyond a thousand
+// connections in the middle of their handshakes, 64 KiB each).
+func held(connections int) int { return min(max(64<<20/(connections+1), 64<<10), 4<<20) }
 
 // Listen listens on host:port, or on the path of a Unix socket.
 func Listen(address string) (net.Listener, error) {

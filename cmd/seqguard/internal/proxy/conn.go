@@ -75,10 +75,10 @@ func (s *conn) begin(source string) {
 		Client: cause.Client{Address: s.address}, Vantage: cause.VantageProxy,
 	}
 	if cfg.Keys != nil && cfg.Terminate == nil {
-		c.Hold = heldTLS
+		c.Hold = held(s.p.open())
 		c.KeyLog = s.secrets
 	} else if cfg.Terminate != nil {
-		c.Hold = heldTLS // the key log of crypto/tls comes in the middle of a flight
+		c.Hold = held(s.p.open()) // the key log of crypto/tls comes in the middle of a flight
 	}
 	s.talk.Init(c)
 	s.begun = true
@@ -177,6 +177,7 @@ func (s *conn) over() {
 	s.mu.Lock()
 	s.talk.Close()
 	c := s.talk.Counts()
+	s.p.seen.Add(s.talk.State().Commands)
 	s.begun = false
 	random := s.random
 	s.mu.Unlock()

@@ -31,6 +31,7 @@ type Proxy struct {
 	started time.Time
 
 	Counters Counters
+	seen     atomic.Uint64 // commands, of connections that are over
 }
 
 // Counters count since the start.
@@ -175,6 +176,13 @@ func (p *Proxy) endIdle() {
 			s.close()
 		}
 	}
+}
+
+// open is how many connections there are.
+func (p *Proxy) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.sessions)
 }
 
 // list is a copy of the sessions.

@@ -73,7 +73,7 @@ func Packets(b *strings.Builder, list []conversation.Packet, forgotten uint64, s
 	}
 	for i := range list {
 		line := PacketLine(&list[i], started)
-		if s := margin(&list[i], v); s != "" {
+		if s := Margin(&list[i], v); s != "" {
 			line += "   ← " + s
 		}
 		b.WriteString("  " + line + "\n")
@@ -93,7 +93,8 @@ func PacketLine(p *conversation.Packet, started time.Time) string {
 	return fmt.Sprintf("%+12.6f  %s  seq %-7s  %-28s %9d bytes", at, arrow, p.IDs(), p.Label(), p.Bytes)
 }
 
-func margin(p *conversation.Packet, v *Violation) string {
+// Margin is what a list of packets does not say by itself.
+func Margin(p *conversation.Packet, v *Violation) string {
 	if p.Violation == session.None {
 		return ""
 	}

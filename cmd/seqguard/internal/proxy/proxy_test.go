@@ -1,0 +1,462 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// reports collects what a proxy tells.
+type reports struct {
+	mu   sync.Mutex
+	list []*report.Violation
+}
+
+func (r *reports) add(v *report.Violation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, v)
+}
+
+func (r *reports) slugs() (s []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.list {
+		s = append(s, string(v.Cause.Slug))
+	}
+	return s
+}
+
+// ending is how one end sees a conversation: all bytes, and then what.
+type ending struct {
+	got   string
+	reset bool
+}
+
+func readAll(c net.Conn) ending {
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	b, err := io.ReadAll(c)
+	return ending{string(b), err != nil && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))}
+}
+
+// conversationBytes are what the server says, in answers to the client's packets.
+var clientSays = [][]byte{loginPacket, pingPacket, mysqltest.Packet(0, []byte("\x03SELECT 1")), pingPacket}
+
+var serverSays = [][]byte{
+	greetingPacket, okPacket, pongPacket,
+	bytes.Join([][]byte{
+		mysqltest.Packet(1, []byte{1}), mysqltest.Packet(2, mysqltest.ColumnPayload(mysqltest.Column{Name: "1", Type: mysqltest.TypeLongLong})),
+		mysqltest.Packet(3, mysqltest.TextRowPayload(1)), mysqltest.Packet(4, mysqltest.ResultEndPayload(2, 0)),
+	}, nil),
+	pongPacket,
+}
+
+// play is a server that cuts what it says behind a byte: with a FIN, or a reset.
+func play(t *testing.T, cut int, reset bool) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				left := cut
+				for i, say := range serverSays {
+					if i > 0 {
+						if _, err := io.ReadFull(c, make([]byte, len(clientSays[i-1]))); err != nil {
+							return
+						}
+					}
+					if left <= len(say) {
+						_, _ = c.Write(say[:left])
+						if reset {
+							time.Sleep(2 * time.Millisecond) // the bytes first
+							_ = c.(*net.TCPConn).SetLinger(0)
+						}
+						return
+					}
+					_, _ = c.Write(say)
+					left -= len(say)
+				}
+			}()
+		}
+	}()
+	return l
+}
+
+// converse is a client that says its part and notes all it sees. cut is how many
+// bytes it says before it half-closes, -1 for all.
+func converse(t *testing.T, addr string, cut int) ending {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	var got []byte
+	for i, say := range serverSays {
+		b := make([]byte, len(say))
+		n, err := io.ReadFull(c, b)
+		got = append(got, b[:n]...)
+		if err != nil {
+			return ending{string(got), errors.Is(err, syscall.ECONNRESET)}
+		}
+		if i == len(clientSays) {
+			break
+		}
+		say := clientSays[i]
+		if cut >= 0 && cut <= len(say) {
+			_, _ = c.Write(say[:cut])
+			_ = c.(*net.TCPConn).CloseWrite()
+			break
+		}
+		cut -= len(say)
+		_, _ = c.Write(say)
+	}
+	rest := readAll(c)
+	return ending{string(got) + rest.got, rest.reset}
+}
+
+func total(b [][]byte) (n int) {
+	for _, p := range b {
+		n += len(p)
+	}
+	return n
+}
+
+// TestCutEverywhere: wherever either side ends, by a FIN or a reset, the other one
+// sees through the proxy what it sees without it.
+func TestCutEverywhere(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, reset := range []bool{false, true} {
+		for cut := 0; cut <= total(serverSays); cut += step {
+			server := play(t, cut, reset)
+			_, addr := startProxy(t, Config{Server: server.Addr().String()})
+			direct, through := converse(t, server.Addr().String(), -1), converse(t, addr, -1)
+			if direct != through {
+				t.Errorf("server cut behind byte %d, reset %t: %d bytes (reset %t) without the proxy, %d (%t) through it",
+					cut, reset, len(direct.got), direct.reset, len(through.got), through.reset)
+			}
+		}
+	}
+	server := play(t, 1<<30, false)
+	_, addr := startProxy(t, Config{Server: server.Addr().String()})
+	for cut := 0; cut <= total(clientSays); cut += step {
+		direct, through := converse(t, server.Addr().String(), cut), converse(t, addr, cut)
+		if direct != through {
+			t.Errorf("client cut behind byte %d: %+v without the proxy, %+v through it", cut, direct, through)
+		}
+	}
+}
+
+// TestClientReset: a client that goes away with a reset is gone for the server, too.
+func TestClientReset(t *testing.T) {
+	seen := make(chan ending, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = c.Write(greetingPacket)
+		seen <- readAll(c)
+	}()
+	_, addr := startProxy(t, Config{Server: l.Addr().String()})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, len(greetingPacket))); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Write(loginPacket[:10])
+	time.Sleep(20 * time.Millisecond)
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+	if e := <-seen; !e.reset || e.got != string(loginPacket[:10]) {
+		t.Errorf("the server saw %+v", e)
+	}
+}
+
+// TestNotMySQL: what is not MySQL passes in both directions, whoever begins.
+func TestNotMySQL(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+		}
+	}()
+	_, addr := startProxy(t, Config{Server: l.Addr().String()})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	said := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100000)
+	go func() {
+		_, _ = io.WriteString(c, said)
+		_ = c.(*net.TCPConn).CloseWrite()
+	}()
+	if e := readAll(c); e.got != said {
+		t.Errorf("%d bytes of %d", len(e.got), len(said))
+	}
+}
+
+func TestUnixSockets(t *testing.T) {
+	dir := t.TempDir()
+	backend, front := filepath.Join(dir, "b.sock"), filepath.Join(dir, "f.sock")
+	l, err := net.Listen("unix", backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = c.Write(greetingPacket)
+		b, _ := io.ReadAll(c) // the half-close arrives
+		_, _ = fmt.Fprintf(c, "read %d", len(b))
+	}()
+	fl, err := Listen("unix:" + front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(Config{Server: backend})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- p.Serve(ctx, fl) }()
+	c, err := net.Dial("unix", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.Write(loginPacket)
+	_ = c.(*net.UnixConn).CloseWrite()
+	if e, want := readAll(c), string(greetingPacket)+fmt.Sprintf("read %d", len(loginPacket)); e.got != want {
+		t.Errorf("%q, want %q", e.got, want)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHeader(t *testing.T) {
+	got := make(chan string, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		b := make([]byte, 200)
+		n, _ := c.Read(b)
+		got <- string(b[:n])
+		_ = c.Close()
+	}()
+	_, addr := startProxy(t, Config{Server: l.Addr().String(), Header: 1})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, clientPort, _ := net.SplitHostPort(c.LocalAddr().String())
+	_, proxyPort, _ := net.SplitHostPort(addr)
+	if h, want := <-got, "PROXY TCP4 127.0.0.1 127.0.0.1 "+clientPort+" "+proxyPort+"\r\n"; h != want {
+		t.Errorf("%q, want %q", h, want)
+	}
+	_ = c.Close()
+}
+
+// TestLimit: beyond the limit a client gets what a full server says.
+func TestLimit(t *testing.T) {
+	p, addr := startProxy(t, Config{Server: fakeServer(t), Max: 1})
+	first := dialLogin(t, addr)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := readAll(c)
+	if !strings.HasPrefix(e.got[4:], "\xff\x10\x04Too many connections") || int(e.got[0]) != len(e.got)-4 {
+		t.Errorf("%q", e.got)
+	}
+	if n := p.Counters.Refused.Load(); n != 1 {
+		t.Errorf("%d refused", n)
+	}
+	ping(t, first) // the first one is not hurt
+	_ = first.Close()
+}
+
+// TestGraceful: when the proxy is to end, an idle connection is closed at once, one
+// within a command when its answer has come.
+func TestGraceful(t *testing.T) {
+	server := fakeServer(t)
+	l, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(Config{Server: server, Grace: 10 * time.Second})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Serve(ctx, l) }()
+	idle, busy := dialLogin(t, l.Addr().String()), dialLogin(t, l.Addr().String())
+	_, _ = busy.Write(pingPacket[:4]) // its command is under way
+	time.Sleep(30 * time.Millisecond)
+	_, _ = busy.Write(mysqltest.Packet(0, []byte("\x03SELECT SLEEP(1)"))[:8])
+	time.Sleep(30 * time.Millisecond)
+	stop()
+	if e := readAll(idle); e.got != "" {
+		t.Errorf("%q", e.got)
+	}
+	select {
+	case <-done:
+		t.Error("it did not wait for the busy connection")
+	case <-time.After(100 * time.Millisecond):
+	}
+	_ = busy.Close()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it does not end")
+	}
+	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		_ = c.Close()
+		t.Error("it still listens")
+	}
+}
+
+// TestNoServer: a client of a server that is not there is not left waiting.
+func TestNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := l.Addr().String()
+	_ = l.Close()
+	p, addr := startProxy(t, Config{Server: gone})
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		if e := readAll(c); e.got != "" || !e.reset {
+			t.Errorf("%+v", e)
+		}
+	} else if !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+	if n := p.Counters.Failed.Load(); n != 1 {
+		t.Errorf("%d failures counted", n)
+	}
+}
+
+// TestReport: two commands at once are reported about the client, with the trace
+// that its statement carries.
+func TestReport(t *testing.T) {
+	var r reports
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = c.Write(greetingPacket)
+		_, _ = io.ReadFull(c, make([]byte, len(loginPacket)))
+		_, _ = c.Write(okPacket)
+		_, _ = io.Copy(io.Discard, c) // it answers nothing
+		_ = c.Close()
+	}()
+	p, addr := startProxy(t, Config{Server: l.Addr().String(), OnReport: r.add})
+	c := dialLogin(t, addr)
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	q := mysqltest.Packet(0, []byte("\x03SELECT 1 /*traceparent='"+trace+"'*/"))
+	_, _ = c.Write(q)
+	time.Sleep(20 * time.Millisecond)
+	_, _ = c.Write(q)
+	for deadline := time.Now().Add(5 * time.Second); len(r.slugs()) == 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if s := fmt.Sprint(r.slugs()); !strings.HasPrefix(s, "[concurrent_use") {
+		t.Fatalf("told: %s", s)
+	}
+	v := r.list[0]
+	if v.Client().User != "shop" || v.Client().Address != c.LocalAddr().String() || v.TraceID != trace[3:35] || v.ParentID != trace[36:52] {
+		t.Errorf("%+v, trace %s, parent %s", v.Client(), v.TraceID, v.ParentID)
+	}
+	for _, format := range []string{"", "?format=json"} {
+		w := httptest.NewRecorder()
+		p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/"+format, nil))
+		for _, want := range []string{"concurrent_use", "shop", c.LocalAddr().String()} {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("page%s lacks %q", format, want)
+			}
+		}
+	}
+	_ = c.Close()
+}
+
+func TestLimiter(t *testing.T) {
+	l := newLimiter()
+	now := time.Now()
+	passed := 0
+	for range 1000 {
+		if ok, _ := l.take("a", now); ok {
+			passed++
+		}
+	}
+	if passed != burst {
+		t.Errorf("%d of 1000 in one moment", passed)
+	}
+	if ok, dropped := l.take("a", now.Add(time.Second)); !ok || dropped != 1000-burst {
+		t.Errorf("%t, %d dropped", ok, dropped)
+	}
+}
