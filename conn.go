@@ -150,10 +150,15 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 	if c.it.wire.Check() != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
-	if r, ok := c.it.inner.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
+	r, ok := c.it.inner.(driver.SessionResetter)
+	if !ok {
+		return nil
 	}
-	return nil
+	// The driver would look into the socket now, and find what was found.
+	c.it.wire.Vouch()
+	err = r.ResetSession(ctx)
+	c.it.wire.Unvouch()
+	return err
 }
 
 // IsValid implements driver.Validator: a connection on which something broke,

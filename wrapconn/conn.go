@@ -30,10 +30,12 @@ type Conn struct {
 	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
-	broken   atomic.Bool // there is a report: cheap to ask
-	cut      atomic.Bool // a command was written in part, then the write failed
-	more     atomic.Bool // the lease is for a further result, which nobody has asked for yet
-	pid      int         // the process that made the connection: a fork that uses it is a cause
+	broken   atomic.Bool  // there is a report: cheap to ask
+	cut      atomic.Bool  // a command was written in part, then the write failed
+	vouch    vouch        // of the last Check
+	deadline atomic.Int64 // for reads, as UnixNano; 0: none
+	more     atomic.Bool  // the lease is for a further result, which nobody has asked for yet
+	pid      int          // the process that made the connection: a fork that uses it is a cause
 
 	// mu guards what follows. It is taken once for each Read, twice for a Write,
 	// and never held during I/O or a callback: see locked.go.
@@ -72,27 +74,6 @@ func New(inner net.Conn, opts Options) *Conn {
 	c.greet()
 	return c
 }
-
-// NetConn returns the net.Conn for the client. It has SyscallConn exactly if
-// the inner connection has: go-sql-driver checks a connection's liveness
-// through it, skips the check silently without it, and takes an error of it for
-// a dead connection.
-func (c *Conn) NetConn() net.Conn {
-	if sc, ok := c.inner.(syscall.Conn); ok {
-		return &sysConn{Conn: c, sys: sc}
-	}
-	return c
-}
-
-// sysConn is a Conn over a socket.
-type sysConn struct {
-	*Conn
-	sys syscall.Conn
-}
-
-// SyscallConn returns the inner connection's. What is read or written through
-// it is not seen.
-func (c *sysConn) SyscallConn() (syscall.RawConn, error) { return c.sys.SyscallConn() }
 
 var (
 	_ net.Conn     = (*Conn)(nil)
@@ -184,10 +165,24 @@ func (c *Conn) LocalAddr() net.Addr { return c.inner.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.inner.RemoteAddr() }
 
 // SetDeadline sets the inner connection's.
-func (c *Conn) SetDeadline(t time.Time) error { return c.inner.SetDeadline(t) }
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.readUntil(t)
+	return c.inner.SetDeadline(t)
+}
 
 // SetReadDeadline sets the inner connection's.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.readUntil(t)
+	return c.inner.SetReadDeadline(t)
+}
+
+func (c *Conn) readUntil(t time.Time) {
+	if t.IsZero() {
+		c.deadline.Store(0)
+	} else {
+		c.deadline.Store(t.UnixNano())
+	}
+}
 
 // SetWriteDeadline sets the inner connection's.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDeadline(t) }

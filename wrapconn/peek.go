@@ -13,6 +13,7 @@ type peeker struct {
 	buf     []byte           // where to; set for the call
 	n       int
 	err     error
+	quiet   bool // it was looked: the socket is open, and nothing waits
 }
 
 func (p *peeker) init() {
@@ -22,6 +23,7 @@ func (p *peeker) init() {
 // peek returns what is waiting, up to len(b) bytes: (0, nil) if nothing is,
 // (0, io.EOF) if the peer has hung up. It is to be called with mu held.
 func (c *Conn) peek(b []byte) (int, error) {
+	c.peeker.quiet = false
 	if c.raw == nil {
 		return 0, nil
 	}
@@ -38,7 +40,10 @@ func (c *Conn) peek(b []byte) (int, error) {
 		return n, nil
 	case err == nil:
 		return 0, io.EOF
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, errPeekUnsupported), errors.Is(err, syscall.EINTR):
+	case errors.Is(err, syscall.EAGAIN):
+		c.peeker.quiet = true
+		return 0, nil
+	case errors.Is(err, errPeekUnsupported), errors.Is(err, syscall.EINTR):
 		return 0, nil
 	default:
 		return 0, err
@@ -66,7 +71,9 @@ func (c *Conn) checkNow() (met []*Report, refuse error) {
 	defer c.unlock()
 	now := c.now()
 	c.checked, c.pooled = now, now
+	c.peeker.quiet = false
 	c.check(now)
+	c.vouch.checked(c.peeker.quiet)
 	met = c.report(now)
 	if c.fatal != nil {
 		refuse = &ProtocolError{Report: c.fatal}

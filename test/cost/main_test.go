@@ -1,0 +1,15 @@
+package cost_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(clientEnv) != "" {
+		os.Exit(client())
+	}
+	mysqltest.Main(m)
+}
