@@ -153,15 +153,21 @@ var answerRules = []rule{
 		slug:     "connection_lost_mid_answer",
 		severity: Error,
 		title:    "The connection ended in the middle of an answer",
-		signs:    when(answering, ended, noERR),
+		signs:    []sign{{answering, ended, noERR}, {phase(session.PhaseEvents, session.PhaseClone), ended, noERR}},
 		explain: func(e *Evidence) string {
 			where := "between two packets"
 			if e.InsidePacket {
 				where = "inside a packet"
 			}
+			if e.Phase == session.PhaseEvents {
+				return fmt.Sprintf("The binary log that %s asked for stopped %s: the connection was %s, %s after the command was sent. It has an end only for a client that does not want to wait.", e.Command, where, e.ending(), dur(e.SinceCommand))
+			}
 			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand))
 		},
-		advise: func(*Evidence) string {
+		advise: func(e *Evidence) string {
+			if e.Phase == session.PhaseEvents {
+				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id (the source ends the thread of the first one), for KILL of its thread there, and for a proxy's limit on the duration of a statement."
+			}
 			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, or a limit on the duration or size of a result. A SELECT may be run again; check a statement that changes data first."
 		},
 		executed: ifSent,

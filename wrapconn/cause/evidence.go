@@ -70,6 +70,9 @@ type Evidence struct {
 	// EarlierUnfinished: a command before the present one never got the end of
 	// its answer.
 	EarlierUnfinished bool
+	// EarlyCommands is how many commands this client sent before the answers to
+	// earlier ones were complete, without being one that may.
+	EarlyCommands uint64
 	// NothingWritten: not one byte of this operation's command left this
 	// process, because the guard refused it or the socket took nothing.
 	NothingWritten bool

@@ -56,7 +56,7 @@ var ownershipRules = []rule{
 				return fmt.Sprintf("The connection was read or written while no operation of its user was under way.%s", refused(e))
 			}
 			if e.Ownership == OwnershipNone {
-				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e)
+				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e) + offBy(e)
 			}
 			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
@@ -141,6 +141,14 @@ func (p Party) name() string {
 		s += " (begun " + dur(p.Age) + " ago)"
 	}
 	return s
+}
+
+// offBy says what an early command that was sent does to all that follows.
+func offBy(e *Evidence) string {
+	if e.NothingWritten || e.EarlyCommands == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" What this client reads from now on may be the answer to a question it asked up to %s earlier.", count(int(e.EarlyCommands), "command", "commands"))
 }
 
 // refused says that no harm was done, if so.

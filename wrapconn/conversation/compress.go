@@ -11,6 +11,7 @@ type compLayer struct {
 	clientDir, serverDir compDirection
 
 	next     uint8 // outer id due next, from whichever side speaks
+	fresh    bool  // the server's next frame begins the answer to a command that was sent ahead
 	wrong    bool  // the last frame of the server had another one
 	got      uint8
 	reported bool
@@ -59,11 +60,19 @@ func (v *compLayer) of(dir session.Direction) *wire.Inflater {
 }
 
 // Frame implements wire.FrameHandler: it counts the outer ids. As with packets,
-// they start at 0 with each command and go on across both directions.
+// they start at 0 with each command and go on across both directions. A command
+// that is sent ahead has a count of its own, which its answer goes on with.
 func (d *compDirection) Frame(h wire.FrameHeader) {
 	v := d.c.comp
-	if d.dir == session.FromClient && d.c.tracker.Phase() == session.PhaseReady {
-		v.next = 0
+	if d.dir == session.FromClient {
+		switch phase := d.c.tracker.Phase(); {
+		case phase == session.PhaseReady:
+			v.next, v.fresh = 0, false
+		case phase.Answering() && phase != session.PhaseLocalInfile:
+			return
+		}
+	} else if v.fresh {
+		v.next, v.fresh = h.Seq, false
 	}
 	v.wrong = d.dir == session.FromServer && h.Seq != v.next
 	v.got = h.Seq

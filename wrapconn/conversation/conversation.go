@@ -36,6 +36,10 @@ type Config struct {
 	// at, and credentials are never kept.
 	Client  cause.Client
 	Vantage cause.Vantage
+	// Pipelining says that the client may send commands while answers to earlier
+	// ones are outstanding. Without it, libraries that do so by themselves are
+	// known by their name in the login.
+	Pipelining bool
 	// OnPacket, if there is one, is told about each packet as it is found, in
 	// order. Rows that follow each other come as one, unless EachRow is set. It
 	// must not use the Conversation.
@@ -112,6 +116,7 @@ func (c *Conversation) Init(cfg Config) {
 	c.server.frames.init(c, session.FromServer)
 	c.client.frames.init(c, session.FromClient)
 	c.x = newExtras(c, &cfg)
+	c.tracker.Pipelining(cfg.Pipelining)
 }
 
 // New returns a conversation that waits for its first byte.

@@ -110,7 +110,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
 	e.Compressed = c.comp != nil
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
-	e.EarlierUnfinished = t.Overrun()
+	e.EarlierUnfinished, e.EarlyCommands = t.Overrun(), t.Early()
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.TLS = c.visibility()
 	e.CommandBytes = c.client.taken - c.marks.before

@@ -47,6 +47,9 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 		c.marks.idle = f.now - c.marks.last()
 	}
 	c.marks.packet(f.now, f.dir, ev)
+	if ev.Done && c.comp != nil && c.tracker.Pending() > 0 {
+		c.comp.fresh = true
+	}
 	if lost != c.tracker.Lost() {
 		c.counts.Untracked++
 	}

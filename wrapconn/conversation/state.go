@@ -14,6 +14,7 @@ type State struct {
 	Command       session.Command // whose answer is on the wire, or was the last
 	Commands      uint64          // sent so far
 	Pending       int             // commands whose answer is not complete
+	Early         uint64          // commands that were sent before their turn: an answer may be that of a question so many earlier
 	InTransaction bool            // by the server's last status
 
 	Connection    uint32 // the server's id of the connection; 0 before its greeting
@@ -47,7 +48,7 @@ func (c *Conversation) State() State {
 	t := &c.tracker
 	g := t.Greeting()
 	s := State{
-		Phase: t.Phase(), Expected: t.Expected(), Command: t.Command(), Commands: t.Sent(), Pending: t.Pending(),
+		Phase: t.Phase(), Expected: t.Expected(), Command: t.Command(), Commands: t.Sent(), Pending: t.Pending(), Early: t.Early(),
 		InTransaction: t.InTransaction(), Connection: g.ConnectionID, ServerVersion: g.Version, MariaDB: g.MariaDB(),
 		TLS: c.visibility(), OpaqueReason: c.reason, Compressed: c.comp != nil || t.Zstd(),
 		Received: uint64(c.server.taken), Sent: uint64(c.client.taken),

@@ -1,0 +1,9 @@
+package grammar_test
+
+import (
+	"testing"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+func TestMain(m *testing.M) { mysqltest.Main(m) }
