@@ -47,6 +47,7 @@ func (o op) end(err *error) {
 	if o.taken {
 		if *err != nil {
 			o.it.wire.Failed(*err)
+			o.it.wire.Abandoned()
 		}
 		o.it.wire.End(false)
 		o.it.closeLate()
@@ -284,6 +285,7 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	if o.taken {
 		if *err != nil {
 			o.it.wire.Failed(*err)
+			o.it.wire.Abandoned()
 		}
 		o.it.wire.End(lease)
 		o.it.closeLate()

@@ -42,6 +42,7 @@ type config struct {
 	logger     *slog.Logger
 	attributes []attribute.KeyValue
 	onReport   func(context.Context, *wrapconn.Report)
+	abandoned  bool
 	middleware func(driver.Connector) driver.Connector
 }
 
@@ -120,6 +121,12 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
 	return optionFunc(func(c *config) { c.onReport = fn })
 }
+
+// WithAbandoned says whether to report an operation whose context ended while its
+// command was unanswered, as a notice with the cause "abandoned". The default is
+// not to: such operations are counted (Stats().Abandoned, seqguard.abandoned) and
+// listed on the live page. Their error is the plain driver's in any case.
+func WithAbandoned(on bool) Option { return optionFunc(func(c *config) { c.abandoned = on }) }
 
 // WithMiddleware puts another wrapper between this one and go-sql-driver:
 // wrap gets the driver's connector and returns its own. It is called for each

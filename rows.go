@@ -65,6 +65,8 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 		if doubt := r.it.doubt(); doubt != nil {
 			return doubt
 		}
+	} else if r.lease {
+		r.it.wire.Abandoned()
 	}
 	return r.it.explain(err)
 }
@@ -77,6 +79,9 @@ func (r *rows) NextResultSet() (err error) {
 	}
 	defer func() {
 		p := recover()
+		if err != nil && taken {
+			r.it.wire.Abandoned()
+		}
 		r.leave(taken, err != nil || p != nil)
 		r.finish(p, &err)
 	}()
@@ -91,6 +96,9 @@ func (r *rows) Close() (err error) {
 	}
 	defer func() {
 		p := recover()
+		if err != nil && taken {
+			r.it.wire.Abandoned()
+		}
 		r.leave(taken, true)
 		r.finish(p, &err)
 	}()

@@ -10,8 +10,8 @@ import (
 )
 
 // The keys of the JSON are an interface: what is here stays.
-var schema = struct{ top, connection, operation, packet, report []string }{
-	top: []string{"time", "totals", "servers", "connections_total", "connections_shown", "connections", "reports"},
+var schema = struct{ top, connection, operation, packet, report, abandoned []string }{
+	top: []string{"time", "totals", "servers", "connections_total", "connections_shown", "connections", "reports", "abandoned"},
 	connection: []string{
 		"server", "network", "database", "id", "server_version", "phase", "sequence_expected", "command", "commands",
 		"pending_answers", "in_transaction", "state", "owner", "tls", "compression", "bytes_received", "bytes_sent",
@@ -22,6 +22,10 @@ var schema = struct{ top, connection, operation, packet, report []string }{
 	report: []string{
 		"time", "server", "connection", "cause", "severity", "title", "explanation", "advice", "documentation",
 		"executed", "retry_safe", "phase", "owner", "intruder", "packets", "packets_forgotten",
+	},
+	abandoned: []string{
+		"time", "server", "connection", "how", "command", "after_ms", "answer_started", "in_transaction", "owner",
+		"explanation", "packets", "packets_forgotten",
 	},
 }
 
@@ -39,6 +43,7 @@ func TestJSON(t *testing.T) {
 	if err := conn.PingContext(t.Context()); err == nil {
 		t.Fatal("an interleaved ping was let through")
 	}
+	giveUp(t, serve(t, "9.7.4"), "json-db:3306")
 	body := get(t, of("json-db:3306"), "application/json").Body.String()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(body), &v); err != nil {
@@ -71,6 +76,7 @@ func TestJSON(t *testing.T) {
 	keys("owner", at(v, "connections", 0, "owner"), schema.operation)
 	keys("packet", at(v, "connections", 0, "packets", 0), schema.packet)
 	keys("report", at(v, "reports", 0), schema.report)
+	keys("abandoned", at(v, "abandoned", 0), schema.abandoned)
 	for path, want := range map[string]any{
 		"server": "json-db:3306", "network": "tcp", "database": "shop", "server_version": "9.7.4",
 		"commands": 1.0, "state": "leased", "tls": "none", "compression": false, "command": "COM_QUERY",
@@ -98,5 +104,5 @@ func TestJSON(t *testing.T) {
 // Empty lists are lists.
 func TestJSONEmpty(t *testing.T) {
 	body := get(t, of("json-none:1"), "application/json").Body.String()
-	contains(t, body, `"connections":[]`, `"reports":[]`)
+	contains(t, body, `"connections":[]`, `"reports":[]`, `"abandoned":[]`)
 }

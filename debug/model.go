@@ -24,7 +24,8 @@ type view struct {
 	Total       int          `json:"connections_total"`
 	Shown       int          `json:"connections_shown"` // at most 500
 	Connections []connection `json:"connections"`
-	Reports     []report     `json:"reports"` // newest first
+	Reports     []report     `json:"reports"`   // newest first
+	Abandoned   []abandoned  `json:"abandoned"` // newest first
 }
 
 type totals struct {
@@ -34,6 +35,9 @@ type totals struct {
 	Closed      uint64 `json:"closed_while_idle"`
 	Untracked   uint64 `json:"untracked"`
 	Opaque      uint64 `json:"opaque"`
+	Abandoned   uint64 `json:"abandoned"`
+	Undelivered uint64 `json:"reports_undelivered"`
+	Nested      uint64 `json:"reports_nested"`
 }
 
 type server struct {
@@ -125,10 +129,11 @@ func look(filter string) *view {
 		Time: time.Now(), Filter: filter, Shown: len(snapshots),
 		Totals: totals{
 			Connections: s.Connections, Reports: s.Reports, Notices: s.Notices, Closed: s.Closed,
-			Untracked: s.Untracked, Opaque: s.Opaque,
+			Untracked: s.Untracked, Opaque: s.Opaque, Abandoned: s.Abandoned,
+			Undelivered: s.Undelivered, Nested: s.Nested,
 		},
 		// Empty lists, not null, for a reader of the JSON.
-		Servers: make([]server, 0, len(counts)), Connections: make([]connection, len(snapshots)), Reports: []report{},
+		Servers: make([]server, 0, len(counts)), Connections: make([]connection, len(snapshots)), Reports: []report{}, Abandoned: []abandoned{},
 	}
 	for address, n := range counts {
 		v.Servers = append(v.Servers, server{address, n})
@@ -143,6 +148,11 @@ func look(filter string) *view {
 	for _, r := range wrapconn.LastReports() {
 		if filter == "" || filter == r.Server {
 			v.Reports = append(v.Reports, reportOf(r, v.Time))
+		}
+	}
+	for _, r := range wrapconn.LastAbandoned() {
+		if filter == "" || filter == r.Server {
+			v.Abandoned = append(v.Abandoned, abandonedOf(r, v.Time))
 		}
 	}
 	return v

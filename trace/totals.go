@@ -17,6 +17,7 @@ const (
 	MetricClosedIdle  = "seqguard.closed_idle"
 	MetricUntracked   = "seqguard.untracked"
 	MetricOpaque      = "seqguard.opaque"
+	MetricAbandoned   = "seqguard.abandoned"
 	MetricPanics      = "seqguard.panics"
 	MetricUndelivered = "seqguard.reports.undelivered"
 	MetricNested      = "seqguard.reports.nested"
@@ -31,6 +32,7 @@ var observed = []struct {
 	{MetricClosedIdle, "{connection}", "Idle connections that the peer closed without a word, which the pool replaces.", func(c *wrapconn.Counters) uint64 { return c.Closed }},
 	{MetricUntracked, "{conversation}", "Times that a conversation could not be followed for a while.", func(c *wrapconn.Counters) uint64 { return c.Untracked }},
 	{MetricOpaque, "{connection}", "Connections whose packets could not be seen.", func(c *wrapconn.Counters) uint64 { return c.Opaque }},
+	{MetricAbandoned, "{operation}", "Operations whose context ended while their command was unanswered; the statement may go on running on the server.", func(c *wrapconn.Counters) uint64 { return c.Abandoned }},
 	{MetricPanics, "{panic}", "Faults of the guard's own view, which went on without it, and of what it called with a report.", func(c *wrapconn.Counters) uint64 { return c.Panics }},
 	{MetricUndelivered, "{report}", "Times that telemetry or a callback did not get a report, because it was too slow for them.", func(c *wrapconn.Counters) uint64 { return c.Undelivered }},
 	{MetricNested, "{report}", "Reports that were caused by delivering another one, and only counted.", func(c *wrapconn.Counters) uint64 { return c.Nested }},

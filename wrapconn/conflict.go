@@ -95,9 +95,13 @@ type scene struct {
 
 // scene holds the owner up, who has done nothing wrong, for no longer than it takes
 // to copy: the report is made afterwards.
-func (c *Conn) scene() (s scene) {
+func (c *Conn) scene() scene {
 	c.mu.Lock()
 	defer c.unlock()
+	return c.sceneLocked()
+}
+
+func (c *Conn) sceneLocked() (s scene) {
 	s.now = c.now()
 	s.evidence = c.talk.Evidence(s.now)
 	c.evidence(&s.evidence)

@@ -43,6 +43,8 @@ type Conn struct {
 	talk     conversation.Conversation
 	counted  conversation.Counts // of talk, as far as they are in the totals of the process
 	fatal    *Report             // the first violation that ends the connection
+	open     *scene              // what was outstanding when this side closed the connection
+	left     bool                // that has been told
 	pending  *Report             // the last violation that no error has told yet
 	peeker   peeker
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
@@ -151,6 +153,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // the owner is in Read.
 func (c *Conn) Close() error {
 	c.beforeClose()
+	c.noteClose()
 	c.closed.Store(true)
 	unregister(weak.Make(c))
 	err := c.inner.Close()

@@ -11,6 +11,7 @@ type Counters struct {
 	Closed      uint64 // idle connections that the peer closed politely
 	Untracked   uint64 // conversations that could not be followed for a while
 	Opaque      uint64 // connections whose packets could not be seen
+	Abandoned   uint64 // operations whose context ended while their command was unanswered
 	Panics      uint64 // of the guard's own view, or of what it calls with a report, recovered
 	Undelivered uint64 // times that a receiver (telemetry, a callback) did not get a report, because there were too many
 	Nested      uint64 // reports that were caused by telling a receiver of another one, and not told to any
@@ -18,7 +19,7 @@ type Counters struct {
 
 var counters struct {
 	connections, reports, notices, closed, untracked, opaque, panics atomic.Uint64
-	undelivered, nested                                              atomic.Uint64
+	undelivered, nested, abandoned                                   atomic.Uint64
 }
 
 // Stats returns the totals of this process. It may be called at any time.
@@ -30,6 +31,7 @@ func Stats() Counters {
 		Closed:      counters.closed.Load(),
 		Untracked:   counters.untracked.Load(),
 		Opaque:      counters.opaque.Load(),
+		Abandoned:   counters.abandoned.Load(),
 		Panics:      counters.panics.Load(),
 		Undelivered: counters.undelivered.Load(),
 		Nested:      counters.nested.Load(),

@@ -102,7 +102,7 @@ func (c *Conn) tell(r *Report) {
 	} else {
 		counters.reports.Add(1)
 	}
-	remember(r)
+	lastReports.keep(r.detached())
 	if c.opts.OnReport == nil {
 		return
 	}

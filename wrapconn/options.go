@@ -53,6 +53,10 @@ type Options struct {
 	Server, Network string
 	// Database is the schema asked for at login, for reports.
 	Database string
+	// Abandoned reports an operation whose context ended while its command was
+	// unanswered, as a notice. It is counted and listed in any case; see
+	// Conn.Abandoned.
+	Abandoned bool
 	// OnReport is told about each violation, on the goroutine that met it, with
 	// no lock held: somebody waits for the connection meanwhile, and database/sql
 	// may hold a lock of its own. So it must return at once and not use the

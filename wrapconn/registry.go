@@ -113,23 +113,6 @@ func Connections(server string, limit int) (list []Snapshot, servers map[string]
 	return list, servers
 }
 
-// lastReports is a ring of what was reported last. It is written only when
-// something is.
-var lastReports struct {
-	mu   sync.Mutex
-	ring [32]*Report
-	n    int // reports ever kept
-}
-
-// remember keeps a report until others take its place.
-func remember(r *Report) {
-	kept := r.detached()
-	lastReports.mu.Lock()
-	lastReports.ring[lastReports.n%len(lastReports.ring)] = kept
-	lastReports.n++
-	lastReports.mu.Unlock()
-}
-
 // detached is a copy without the contexts: those may hold a whole request, and
 // what is kept of it must not.
 func (r *Report) detached() *Report {
@@ -147,16 +130,4 @@ func (o *Operation) detached() *Operation {
 	d := *o
 	d.Context = context.Background()
 	return &d
-}
-
-// LastReports returns the last reports of this process, newest first, at most
-// 32. They have no contexts.
-func LastReports() []*Report {
-	lastReports.mu.Lock()
-	defer lastReports.mu.Unlock()
-	out := make([]*Report, 0, min(lastReports.n, len(lastReports.ring)))
-	for i := lastReports.n - 1; i >= 0 && len(out) < cap(out); i-- {
-		out = append(out, lastReports.ring[i%len(lastReports.ring)])
-	}
-	return out
 }

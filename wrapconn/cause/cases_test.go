@@ -60,6 +60,16 @@ var cases = []struct {
 	// it is then.
 	near map[Slug]change
 }{
+	{"abandoned", "before the answer", with(out(), func(e *Evidence) { e.Abandoned = AbandonDeadline }), map[Slug]change{
+		"undetermined": func(e *Evidence) { e.Abandoned = NotAbandoned },
+	}},
+	{"abandoned", "in the middle of the answer", with(out(), func(e *Evidence) {
+		e.Abandoned, e.AnswerStarted, e.Phase, e.InTransaction = AbandonCanceled, true, session.PhaseRows, true
+	}), map[Slug]change{
+		"connection_lost_mid_answer": func(e *Evidence) {
+			e.Abandoned, e.Violation, e.Stream = NotAbandoned, session.Truncated, StreamReset
+		},
+	}},
 	{"client_left", "in its login", with(login(0, 2, 2, time.Millisecond, time.Second), func(e *Evidence) {
 		e.Direction, e.Kind, e.ServerError, e.Violation, e.Stream = session.FromClient, session.KindUnknown, nil, session.Truncated, StreamEOF
 		e.Client, e.Vantage = Client{Address: "10.0.0.7:4711"}, VantageProxy

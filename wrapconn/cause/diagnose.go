@@ -35,7 +35,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	// broken it.
 	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
 	lost := e.InTransaction && !alive
-	if d.Severity == Notice && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
+	if d.Severity == Notice && e.Abandoned == NotAbandoned && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
 		// The farewell met somebody who was not idle, or whom the pool does not
 		// give another connection.
 		d.Severity = Error

@@ -85,6 +85,9 @@ func random(r *rand.Rand) Evidence {
 	if bit(4) {
 		e.Ownership = Ownership(r.IntN(5))
 	}
+	if bit(50) {
+		e.Abandoned = Abandon(r.IntN(3))
+	}
 	if bit(20) {
 		e.Compression = "wrong checksum"
 	}

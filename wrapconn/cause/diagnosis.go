@@ -7,7 +7,8 @@ type Slug string
 type Severity uint8
 
 const (
-	// Notice: the peer ended an idle connection; nothing was lost.
+	// Notice: nothing is wrong with the protocol. The peer ended an idle
+	// connection, or the application gave an operation up.
 	Notice Severity = iota
 	// Error: this operation failed.
 	Error

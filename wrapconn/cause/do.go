@@ -5,6 +5,7 @@ import "time"
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
+	"abandoned":           say("It may still run on the server: KILL it there."),
 	"client_left":         say("Look at the client: its limits, cancelled requests."),
 	"used_after_fork":     say("Open the pool after the fork."),
 	"concurrent_use":      say("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it."),

@@ -76,6 +76,10 @@ type Evidence struct {
 	// NothingWritten: not one byte of this operation's command left this
 	// process, because the guard refused it or the socket took nothing.
 	NothingWritten bool
+	// Abandoned: the context of the operation ended while its command was
+	// unanswered, and this side closed the connection over it.
+	Abandoned Abandon
+
 	// Forked: this process is not the one that made the connection.
 	Forked bool
 	// AuthPlugin is what the server asked for in its last AuthSwitchRequest, or

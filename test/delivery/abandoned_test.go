@@ -1,0 +1,173 @@
+package delivery_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// givingUp are operations that the application gives up while the server is at work on them.
+var givingUp = []struct {
+	name    string
+	how     cause.Abandon
+	started bool // a part of the answer has come
+	run     func(ctx context.Context, cancel func(), c *sql.Conn) error
+}{
+	{"deadline", cause.AbandonDeadline, false, func(ctx context.Context, _ func(), c *sql.Conn) error {
+		ctx, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer stop()
+		_, err := c.ExecContext(ctx, "DO SLEEP(20)")
+		return err
+	}},
+	{"cancelled", cause.AbandonCanceled, false, func(ctx context.Context, cancel func(), c *sql.Conn) error {
+		time.AfterFunc(100*time.Millisecond, cancel)
+		rows, err := c.QueryContext(ctx, "SELECT SLEEP(20)")
+		if err == nil { // MySQL sends the columns before it sleeps
+			defer rows.Close()
+			for rows.Next() {
+			}
+			err = rows.Err()
+		}
+		return err
+	}},
+	{"a statement", cause.AbandonCanceled, false, func(ctx context.Context, cancel func(), c *sql.Conn) error {
+		s, err := c.PrepareContext(ctx, "DO SLEEP(?)")
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		time.AfterFunc(100*time.Millisecond, cancel)
+		_, err = s.ExecContext(ctx, 20)
+		return err
+	}},
+	{"rows that come", cause.AbandonCanceled, true, func(ctx context.Context, cancel func(), c *sql.Conn) error {
+		// Without a limit it would go on for hours.
+		rows, err := c.QueryContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 1000) SELECT a.i, REPEAT('x', 1000) FROM n a, n b, n c")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		time.AfterFunc(100*time.Millisecond, cancel)
+		for rows.Next() {
+		}
+		return rows.Err()
+	}},
+}
+
+// A context that ends while the server is at work left no trace.
+func TestAbandoned(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		for _, report := range []bool{false, true} {
+			for _, c := range givingUp {
+				name := c.name
+				if report {
+					name += ", reported"
+				}
+				t.Run(name, func(t *testing.T) {
+					col := &kit.Collector{}
+					db := pool(t, server.DSN(""), seqguard.WithAbandoned(report), seqguard.WithOnReport(col.Add))
+					conn := kit.Pin(t, db)
+					var id uint32
+					if err := conn.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+						t.Fatal(err)
+					}
+					before := seqguard.Stats()
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					err := c.run(ctx, cancel, conn)
+					want := context.Canceled
+					if c.how == cause.AbandonDeadline {
+						want = context.DeadlineExceeded
+					}
+					if !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
+						t.Errorf("error %v, want the driver's own about %v", err, want)
+					}
+					_ = conn.Close()
+					var r *wrapconn.Report
+					eventually(t, func() bool { r = abandonedOn(id); return r != nil }, "connection %d is not in the list", id)
+					if r == nil {
+						return
+					}
+					t.Log(r.Cause.Explanation)
+					if n := seqguard.Stats().Abandoned - before.Abandoned; n != 1 {
+						t.Errorf("%d counted, want 1", n)
+					}
+					site, _ := r.Operation().Site()
+					if r.Evidence.Abandoned != c.how || r.Cause.Severity != cause.Notice || !strings.HasSuffix(site.File, "abandoned_test.go") ||
+						r.Evidence.SinceCommand < 50*time.Millisecond || c.started && !r.Evidence.AnswerStarted {
+						t.Errorf("%s: %v, %v, after %v, answer started %v, at %v", r.Cause.Slug, r.Evidence.Abandoned, r.Cause.Severity, r.Evidence.SinceCommand, r.Evidence.AnswerStarted, site)
+					}
+					if r.Cause.RetrySafe || r.Cause.Executed == cause.ExecutedNo {
+						t.Errorf("executed %v, retry safe %v", r.Cause.Executed, r.Cause.RetrySafe)
+					}
+					if !report {
+						col.None(t)
+						return
+					}
+					if told := col.Only(t); told.Cause.Slug != "abandoned" {
+						t.Errorf("told of %s", told.Cause.Slug)
+					}
+				})
+			}
+		}
+	})
+}
+
+// abandonedOn is the operation that was given up on a connection with that number: each is used once.
+func abandonedOn(id uint32) *wrapconn.Report {
+	for _, r := range wrapconn.LastAbandoned() {
+		if r.Connection == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// What is none: an answer that was complete, a context that ends afterwards, a pool that is closed, a connection that is lost, a
+// time limit of the driver.
+func TestNotAbandoned(t *testing.T) {
+	server := mysqltest.Shared(t, "mysql9")
+	before := seqguard.Stats().Abandoned
+	db := pool(t, server.DSN(""))
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := db.ExecContext(ctx, "DO 1"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	_ = tx.Rollback()
+
+	c := kit.Pin(t, db)
+	var id int
+	if err := c.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	kit.KillSoon(t, server, id)
+	if _, err := c.ExecContext(t.Context(), kit.LongStatement); err == nil {
+		t.Error("a killed statement succeeded")
+	}
+	limited := pool(t, server.DSN("readTimeout=100ms"))
+	if _, err := limited.ExecContext(t.Context(), "DO SLEEP(2)"); !errors.Is(err, mysql.ErrInvalidConn) {
+		t.Errorf("after the driver's time limit: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := seqguard.Stats().Abandoned - before; n != 0 {
+		t.Errorf("%d counted as given up, want none", n)
+	}
+}

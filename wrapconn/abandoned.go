@@ -1,0 +1,114 @@
+package wrapconn
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// A context that ends while the server is at work on a command is no violation
+// of anything, and the commonest failure of all. go-sql-driver closes the
+// connection over it; what stood there then is noted by Close, and Abandoned, on
+// the goroutine of the operation, says whether it was the context.
+
+// noteClose notes what is outstanding when this side closes the connection in the
+// middle of an operation.
+func (c *Conn) noteClose() {
+	if c.leaving.Load() || c.closed.Load() || !c.owner.active() {
+		return
+	}
+	c.mu.Lock()
+	defer c.unlock()
+	if c.fatal == nil && c.open == nil && c.talk.Phase().Answering() {
+		s := c.sceneLocked()
+		c.open = &s
+	}
+}
+
+// Abandoned tells the connection, before End, that the operation under way has
+// failed. If its context had ended and a command was unanswered then, that is
+// counted, kept for LastAbandoned, and reported as a notice if Options.Abandoned
+// says so. The operation's error is not touched: Take does not return this
+// report.
+func (c *Conn) Abandoned() {
+	op := c.owner.snapshot()
+	if op.kind == OpNone || op.ctx == nil || op.ctx.Err() == nil {
+		return
+	}
+	s := c.takeOpen()
+	if s == nil {
+		return
+	}
+	e := s.evidence
+	e.Abandoned = cause.AbandonCanceled
+	if errors.Is(op.ctx.Err(), context.DeadlineExceeded) {
+		e.Abandoned = cause.AbandonDeadline
+	}
+	owner := c.export(&op, s.now)
+	e.Owner = owner.party()
+	c.testify(&e)
+	r := c.newReport(&e, c.start.Add(s.now), s.connection)
+	r.Owner, r.Context, r.OpaqueReason = owner, op.ctx, s.opaque
+	r.History, r.Forgotten = s.history.Packets()
+	counters.abandoned.Add(1)
+	lastAbandoned.keep(r.detached())
+	if c.opts.Abandoned {
+		c.tell(r)
+	}
+}
+
+// takeOpen returns what was outstanding, once. The client may learn of the end
+// of the context a moment before it closes the connection.
+func (c *Conn) takeOpen() *scene {
+	c.mu.Lock()
+	defer c.unlock()
+	s := c.open
+	if c.fatal != nil || c.left {
+		return nil
+	}
+	if s == nil && c.talk.Phase().Answering() {
+		now := c.sceneLocked()
+		s = &now
+	}
+	c.open, c.left = nil, s != nil
+	return s
+}
+
+// reportRing keeps the last reports of a kind. It is written only when there is
+// something to keep.
+type reportRing struct {
+	mu   sync.Mutex
+	ring [32]*Report
+	n    int // reports ever kept
+}
+
+func (l *reportRing) keep(r *Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring[l.n%len(l.ring)] = r
+	l.n++
+}
+
+// last returns the reports, newest first.
+func (l *reportRing) last() []*Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]*Report, 0, min(l.n, len(l.ring)))
+	for i := l.n - 1; i >= 0 && len(out) < cap(out); i-- {
+		out = append(out, l.ring[i%len(l.ring)])
+	}
+	return out
+}
+
+var lastReports, lastAbandoned reportRing
+
+// LastReports returns the last reports of this process, newest first, at most
+// 32. They have no contexts.
+func LastReports() []*Report { return lastReports.last() }
+
+// LastAbandoned returns the last operations of this process that were given up
+// while their command was unanswered, as LastReports does: when (Time), where
+// (Owner), on which connection, how long after the command, and what had come.
+func LastAbandoned() []*Report { return lastAbandoned.last() }

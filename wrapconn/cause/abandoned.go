@@ -1,0 +1,58 @@
+package cause
+
+import "fmt"
+
+// Abandon is how an operation was given up by the application.
+type Abandon uint8
+
+const (
+	NotAbandoned Abandon = iota
+	// AbandonCanceled: its context was cancelled.
+	AbandonCanceled
+	// AbandonDeadline: the deadline of its context passed.
+	AbandonDeadline
+)
+
+func (a Abandon) String() string {
+	switch a {
+	case AbandonCanceled:
+		return "cancelled"
+	case AbandonDeadline:
+		return "deadline exceeded"
+	}
+	return "not abandoned"
+}
+
+// abandonedRules are about this side giving up an operation that the server is
+// still busy with. Nothing is wrong with the protocol.
+var abandonedRules = []rule{
+	{
+		slug:     "abandoned",
+		severity: Notice,
+		title:    "The operation was given up before its answer was complete",
+		signs: when(
+			fact{is: "the context of the operation ended while its command was unanswered", holds: func(e *Evidence) bool {
+				return e.Abandoned != NotAbandoned
+			}},
+		),
+		explain: func(e *Evidence) string {
+			how := "The context of the operation was cancelled"
+			if e.Abandoned == AbandonDeadline {
+				how = "The deadline of the operation's context passed"
+			}
+			came := "before anything of the answer had come"
+			if begun(e) {
+				came = "in the middle of the answer"
+			}
+			s := fmt.Sprintf("%s %s after %s had been sent, %s. The driver closed the connection, of which the server hears only when it writes to it: the statement may go on running there", how, dur(e.SinceCommand), e.Command, came)
+			if e.InTransaction {
+				s += ", and the transaction keeps its locks until then"
+			}
+			return s + "."
+		},
+		advise: func(e *Evidence) string {
+			return "To end the statement, KILL the connection on the server. Give statements a limit there that is below the deadline here: max_execution_time (MySQL, of a SELECT) or max_statement_time (MariaDB). Check what was done before you run it again. If it happens often, look for slow statements and for waits on locks."
+		},
+		executed: ifSent,
+	},
+}
