@@ -16,9 +16,7 @@ import (
 const EventName = "seqguard.violation"
 
 // message is the one line for people.
-func message(r *wrapconn.Report) string {
-	return text(r.Cause.Title + ": " + r.Cause.Explanation)
-}
+func message(r *wrapconn.Report) string { return text(r.Summary()) }
 
 // log emits one record through OpenTelemetry. Its trace context is that of the
 // violation's span.
@@ -39,7 +37,7 @@ func (r *Recorder) log(ctx context.Context, rep *wrapconn.Report, kv []attribute
 	rec.SetSeverityText(severity.String())
 	rec.SetBody(attribute.StringValue(message(rep)))
 	rec.AddAttributes(kv...)
-	if lines := packetLines(rep); len(lines) > 0 {
+	if lines := rep.PacketLines(maxLines); len(lines) > 0 {
 		rec.AddAttributes(KeyHistoryPackets.StringSlice(lines))
 	}
 	logger.Emit(ctx, rec)

@@ -64,7 +64,7 @@ func (r *Recorder) Report(ctx context.Context, rep *wrapconn.Report) {
 	kv := attributes(rep, dropped, r.cfg.Attributes)
 	all.do(func() { ctx = r.span(ctx, rep, kv) })
 	all.do(func() { r.log(ctx, rep, kv) })
-	all.do(func() { r.slog(ctx, rep, kv) })
+	all.do(func() { r.slog(ctx, rep) })
 }
 
 // steps are calls of which none keeps the others from being made.

@@ -18,6 +18,7 @@ import (
 func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) []attribute.KeyValue {
 	a := make(attrs, 0, 110)
 	a.add(extra...)
+	a.str(KeyAbout, r.Summary())
 	a.database(r)
 	a.network(r)
 	a.diagnosis(&r.Cause)

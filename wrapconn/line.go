@@ -50,21 +50,22 @@ func (r *Report) line(err error) string {
 }
 
 // between says which operation met which: "exec at shop/cart.go:42 by another
-// goroutine, during query at shop/cart.go:40 0.5 ms ago".
+// goroutine, during query at shop/cart.go:40, 0.5 ms ago". What may be cut off comes
+// last.
 func (r *Report) between() string {
 	s := r.Intruder.short()
-	if r.Owner == nil {
-		return s
-	}
-	s += " during "
-	if r.Conflict == Interleaving {
-		s = r.Intruder.short() + " before the end of "
-	}
-	s += r.Owner.short()
 	if r.Evidence.Goroutines == cause.OtherGoroutine {
 		s += " by another goroutine"
 	}
-	return s + ", " + formatDuration(r.Owner.Age) + " ago"
+	if r.Owner == nil {
+		return s
+	}
+	if r.Conflict == Interleaving {
+		s += " before the end of "
+	} else {
+		s += " during "
+	}
+	return s + r.Owner.short() + ", " + formatDuration(r.Owner.Age) + " ago"
 }
 
 // short names the operation and its call site.

@@ -60,8 +60,8 @@ func TestErrorLine(t *testing.T) {
 			"seqguard: commands out of sync: This process sent its login too late " +
 				"(db:3306 connection 8, connect at shop/main.go:7; ERR 1159, sequence id 1, 2 was due). Not executed. Find what held this process up (CPU limit, overload). [login_stalled_locally]"},
 		{&OwnershipError{Report: open},
-			"seqguard: The rows of another command are still open (db:3306 connection 1638, exec at svc/main.go:208 before the end of " +
-				"query at svc/main.go:197 by another goroutine, 500 µs ago). Not executed. Close the rows first, or read them into a slice. [result_still_open]"},
+			"seqguard: The rows of another command are still open (db:3306 connection 1638, exec at svc/main.go:208 by another goroutine before the end of " +
+				"query at svc/main.go:197, 500 µs ago). Not executed. Close the rows first, or read them into a slice. [result_still_open]"},
 		{&OwnershipError{Report: &same},
 			"seqguard: The rows of another command are still open (db:3306 connection 1638, exec at svc/main.go:208 during " +
 				"query at svc/main.go:197, 500 µs ago). Not executed. Close the rows first, or read them into a slice. [result_still_open]"},

@@ -93,7 +93,7 @@ var ownershipRules = []rule{
 	{
 		slug:     "result_still_open",
 		severity: Misuse,
-		title:    "A command was started while the rows of another were still open",
+		title:    "The rows of an earlier query were still open",
 		signs: []sign{
 			{ownership("an earlier result was not finished", OwnershipInterleaving)},
 			{crossed},
