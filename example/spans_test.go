@@ -143,7 +143,6 @@ var dependent = []string{"seqguard.timing.longest_read_gap_ms", "seqguard.tcp.",
 // held is the sentence about what held this process up, and advice about that: a busy machine is the kernel's word against the demo's.
 var held = regexp.MustCompile(` (Its container was throttled|It was ready to run|The garbage collector had|It did not run for|The process ran|The process could run).*`)
 
-
 func status(s *jaegertest.Span) string {
 	s.Status.Message = held.ReplaceAllString(s.Status.Message, "")
 	if s.Status.Message == "" {
