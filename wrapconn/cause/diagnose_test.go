@@ -88,6 +88,15 @@ func random(r *rand.Rand) Evidence {
 	if bit(50) {
 		e.Abandoned = Abandon(r.IntN(3))
 	}
+	e.AnswerAfter = d()
+	if bit(2) {
+		e.Transport = Transport{Known: true, State: TCPState(r.IntN(14)), Written: r.Uint64N(300), Acked: r.Uint64N(300), NotSent: r.Uint64N(9), Retransmitted: r.Uint32N(3),
+			Unanswered: r.Uint32N(3), Full: bit(3), RTT: d(), LeastRTT: d(), SinceData: d(), SinceAck: d()}
+	}
+	if bit(2) {
+		e.Stall = Stall{Known: true, Window: d(), ThrottleKnown: bit(2), Throttled: d(), CPULimit: r.Float64(), WaitKnown: bit(2), Waited: d(), Pressure: d(),
+			Ran: d(), LongestGC: d(), SchedLatency: d(), Beats: r.IntN(3), Late: d()}
+	}
 	if bit(20) {
 		e.Compression = "wrong checksum"
 	}

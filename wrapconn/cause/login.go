@@ -36,6 +36,8 @@ var loginRules = []rule{
 		signs: []sign{
 			{connecting, said(erReadInterrupted), stalledHere},
 			append(slices.Clone(neverRead), stalledHere),
+			// MariaDB says 1043 in plaintext of a TLS handshake that takes too long.
+			{phase(session.PhaseTLS), said(erHandshake), stalledHere},
 			// MariaDB 10.11 says nothing: when connect_timeout is over it sets
 			// SO_LINGER to 0 and closes, which makes a reset (seen with strace).
 			{mariaDB, connecting, noERR, reset, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), stalledHere},

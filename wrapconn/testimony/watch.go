@@ -29,6 +29,7 @@ type Watch struct {
 	beat  time.Time // when the next look is due; zero while nothing is open
 	late  [kept]lateness
 	lates int
+	asked time.Time // when Start had the counters read
 	timer *time.Timer
 	waits func() (open, waits bool)
 }
@@ -38,21 +39,26 @@ type lateness struct {
 	by time.Duration
 }
 
-// Start begins to look at the clock once a second, now for the first time, for
-// as long as waits says that there is anything open, unless it does so already.
-// The counters are read only while it says that somebody waits. Start reads none
-// itself: it is called on the way of a connection.
+// Start is to be called when somebody begins to wait. It begins to look at the
+// clock once a second for as long as waits says that there is anything open,
+// unless it does so already. The counters are read now, if they were not within
+// the last second, and then once a second while waits says that somebody waits.
+// Start itself reads none: it is called on the way of a connection.
 func (w *Watch) Start(waits func() (open, waits bool)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	w.waits = waits
 	// A timer of a bubble of testing/synctest may have been lost with it.
-	if w.timer != nil && now.Sub(w.beat) < 10*Beat {
+	if w.timer == nil || now.Sub(w.beat) > 10*Beat {
+		w.beat, w.asked = now, now
+		w.timer = time.AfterFunc(0, w.look)
 		return
 	}
-	w.beat = now
-	w.timer = time.AfterFunc(0, w.look)
+	if last := w.last(); now.Sub(w.asked) >= Beat && (last == nil || now.Sub(last.at) >= Beat) {
+		w.asked = now
+		time.AfterFunc(0, func() { w.keep(take()) })
+	}
 }
 
 // look is one beat: it runs on a goroutine of its own, and there is none between
@@ -62,10 +68,10 @@ func (w *Watch) look() {
 	now := time.Now()
 	w.late[w.lates%kept] = lateness{now, max(0, now.Sub(w.beat))}
 	w.lates++
-	waits := w.waits
+	waits, first := w.waits, w.asked.Equal(w.beat)
 	w.mu.Unlock()
 	open, waiting := waits()
-	if waiting {
+	if first || waiting {
 		w.keep(take())
 	}
 	w.mu.Lock()

@@ -1,0 +1,79 @@
+package testimony_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var updatePage = flag.Bool("update-page", false, "write docs/proof-matrix.md anew")
+
+const pageFile = "../../docs/proof-matrix.md"
+
+const pageHead = `# Real faults and what is said of them
+
+The sister of [causes-matrix.md](causes-matrix.md): there, what is seen on the wire; here, what the kernel and the Go runtime add to it at the moment of a failure, and
+how the sentences differ by it. Made by TestPage from the faults that TestFaults, TestStalledLogin and TestSlowReader produce (` + "`test/testimony/`" + `).
+` + "`go test ./test/testimony -runs 20`" + ` produces each of them twenty times.
+
+## The network
+
+Faults of a real one: two network namespaces of Linux with a wire between them that delays and loses (` + "`internal/netlab/`" + `), nftables in the server's, and servers that
+stop to read or reset. A forwarder ends the TCP connections in front of the real servers, as a proxy does: what is acknowledged is acknowledged by it.
+
+| what happens | how it is produced | on | cause | what the kernel adds |
+|---|---|---|---|---|
+`
+
+const pageStalls = `
+## This process
+
+A process of its own is late by three seconds, in the login to a server whose connect_timeout is 2 s (MySQL 9 and MariaDB 10.11, plaintext and TLS:
+[login_stalled_locally](causes.md#login_stalled_locally)), and, where it can be, between two rows (MySQL 9, net_write_timeout 1 s: [slow_reader](causes.md#slow_reader)).
+
+| what happens | how it is produced | named | what is said |
+|---|---|---|---|
+`
+
+const pageFoot = `
+On a machine without network namespaces or without a control group that may be written, those tests are skipped and say how to get them; with SEQGUARD_REQUIRE_KERNEL=1 they fail.
+`
+
+// TestPage holds docs/proof-matrix.md against the faults.
+func TestPage(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	for _, f := range networkFaults {
+		on := "scripted"
+		if len(f.on) > 0 {
+			on = strings.NewReplacer("mysql9", "MySQL 9", "mariadb1011", "MariaDB 10.11").Replace(strings.Join(f.on, ", "))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | [%s](causes.md#%[4]s) | %s |\n", f.name, f.how, on, f.slug, quoted(f.says))
+	}
+	b.WriteString(pageStalls)
+	for _, s := range stalls {
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", s.name, s.how, s.want, quoted(s.says))
+	}
+	b.WriteString(pageFoot)
+	if *updatePage {
+		if err := os.WriteFile(pageFile, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ReplaceAll(string(got), "\r\n", "\n") != b.String() {
+		t.Errorf("%s is not what the faults say: go test ./test/testimony -run TestPage -update-page", pageFile)
+	}
+}
+
+func quoted(says []string) string {
+	if len(says) == 0 {
+		return "nothing"
+	}
+	return "“" + strings.Join(says, "” … “") + "”"
+}

@@ -1,0 +1,134 @@
+package cause
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// acked is a connection whose other side has n of 200 bytes.
+func acked(n uint64, change func(*Transport)) Transport {
+	t := Transport{Known: true, State: TCPEstablished, Written: 200, Acked: n, RTT: 2 * time.Millisecond, LeastRTT: time.Millisecond,
+		SinceData: 12 * time.Second, SinceAck: 12 * time.Second}
+	if change != nil {
+		change(&t)
+	}
+	return t
+}
+
+func lostAgain(t *Transport) { t.Retransmitted, t.Unanswered = 3, 3 }
+
+// TestProof: what the kernel says splits what looks the same on the wire, and
+// changes neither the name nor whether the statement was executed.
+func TestProof(t *testing.T) {
+	silent := with(out(), func(e *Evidence) { e.Stream, e.SinceCommand = StreamTimeout, 12*time.Second })
+	ended := with(out(), func(e *Evidence) { e.Stream = StreamReset })
+	loggingIn := Evidence{Phase: session.PhaseAuth, Stream: StreamTimeout, SinceLogin: 12 * time.Second, LoginAfter: time.Millisecond}
+	for _, tt := range []struct {
+		name      string
+		e         Evidence
+		transport Transport
+		says      string
+		never     string
+	}{
+		{"silent, all there", silent, acked(200, nil), "has acknowledged all 200 bytes that were written: it has COM_QUERY and does not answer", "dead"},
+		{"silent, retransmitted", silent, acked(188, lostAgain), "not acknowledged 12 bytes of the 200 bytes that were written, although they were retransmitted 3 times, and nothing has come from there for 12.0 s: the path is dead", "does not answer"},
+		{"silent, too early to tell", silent, acked(188, nil), "too short to tell a dead path from a slow one", "dead path is"},
+		{"silent, no room", silent, acked(100, func(x *Transport) { x.Full, x.NotSent = true, 90 }), "has no room for more: whoever should read there does not, and 90 bytes wait here", "dead"},
+		{"silent, not over TCP", silent, Transport{}, "until the time limit of this side ran out", "acknowledged"},
+		{"in the middle of an answer", with(silent, func(e *Evidence) { e.Phase, e.AnswerStarted = session.PhaseRows, true }), acked(200, nil), "nothing is lost on the way there", "does not answer"},
+		{"ended, all there", ended, acked(200, nil), "had acknowledged COM_QUERY before the end, all 200 bytes", ""},
+		{"ended, not acknowledged", ended, acked(188, nil), "never acknowledged the last 12 bytes. That does not prove that nobody read them", "dead"},
+		// A reset is a word from there.
+		{"ended after retransmissions", ended, acked(188, lostAgain), "never acknowledged the last 12 bytes", "dead"},
+		{"the kernel gave up", with(out(), func(e *Evidence) { e.Stream = StreamBroken }), acked(188, lostAgain), "the path is dead", ""},
+		{"login, all there", loggingIn, acked(200, nil), "it has the login and does not answer", "dead"},
+		{"login, lost", loggingIn, acked(0, lostAgain), "the path is dead", "and does not answer"},
+		{"login late, network alright", login(1159, 2, 1, time.Millisecond, 3*time.Second), acked(200, nil), "Nothing was sent twice", "lost on the way"},
+		{"login late, packets lost", login(1159, 2, 1, time.Millisecond, 3*time.Second), acked(200, func(x *Transport) { x.Retransmitted = 2 }), "2 segments had to be sent again on this connection: packets are lost on the way", "kept the login"},
+	} {
+		without := Diagnose(&tt.e)
+		tt.e.Transport = tt.transport
+		d := Diagnose(&tt.e)
+		if d.Slug != without.Slug || d.Executed != without.Executed || d.RetrySafe != without.RetrySafe || d.Severity != without.Severity {
+			t.Errorf("%s: %+v, and without what the kernel says %+v", tt.name, d, without)
+		}
+		if !strings.Contains(d.Explanation, tt.says) {
+			t.Errorf("%s: %s\nwant: %s", tt.name, d.Explanation, tt.says)
+		}
+		if tt.never != "" && strings.Contains(d.Explanation, tt.never) {
+			t.Errorf("%s: it says %q: %s", tt.name, tt.never, d.Explanation)
+		}
+	}
+}
+
+// TestTooEarly: what begins sooner than half of the least round trip after its
+// command is no answer to it.
+func TestTooEarly(t *testing.T) {
+	left := with(rest(), func(e *Evidence) {
+		e.Kind, e.Length, e.Actual, e.Violation, e.Commands = session.KindOK, 7, 1, session.Unsolicited, 3
+		e.Transport = acked(200, func(x *Transport) { x.LeastRTT = 20 * time.Millisecond })
+	})
+	for _, tt := range []struct {
+		name   string
+		change func(*Evidence)
+		want   Slug
+	}{
+		{"sooner", func(e *Evidence) { e.AnswerAfter = 9 * time.Millisecond }, "stale_answer"},
+		{"as soon as it can be", func(e *Evidence) { e.AnswerAfter = 11 * time.Millisecond }, "unsolicited_packet"},
+		{"not measured", func(e *Evidence) {}, "unsolicited_packet"},
+		{"the kernel does not say", func(e *Evidence) { e.AnswerAfter, e.Transport = time.Millisecond, Transport{} }, "unsolicited_packet"},
+		{"a round trip that tells nothing", func(e *Evidence) { e.AnswerAfter, e.Transport.LeastRTT = 20*time.Microsecond, 100*time.Microsecond }, "unsolicited_packet"},
+		{"seen from a proxy", func(e *Evidence) { e.AnswerAfter, e.Vantage = time.Millisecond, VantageProxy }, "unsolicited_packet"},
+	} {
+		e := left
+		tt.change(&e)
+		if d := Diagnose(&e); d.Slug != tt.want {
+			t.Errorf("%s: %s: %s", tt.name, d.Slug, d.Explanation)
+		}
+	}
+}
+
+func TestStall(t *testing.T) {
+	const s = time.Second
+	free := Stall{Known: true, Window: 3500 * time.Millisecond, ThrottleKnown: true, WaitKnown: true, Beats: 3, Ran: 10 * time.Millisecond}
+	for _, tt := range []struct {
+		name   string
+		change func(*Stall)
+		want   StallCause
+		says   string
+	}{
+		{"own code", func(x *Stall) {}, StallOwn, "The process could run all the time: look at your own code"},
+		{"own code, somebody looked", func(x *Stall) { x.Stack = "shop.(*Cache).fill" }, StallOwn, "look at your own code: the goroutine was in shop.(*Cache).fill"},
+		{"throttled", func(x *Stall) { x.Throttled, x.Waited, x.Late, x.CPULimit = 2700*time.Millisecond, 3*s, 3*s, 0.5 }, StallThrottled, "Its container was throttled for 2.7 s of these 3.5 s (CPU limit 0.5)"},
+		{"busy", func(x *Stall) { x.Waited, x.Late, x.Throttled = 2900*time.Millisecond, 2*s, 100*time.Millisecond }, StallNoCPU, "ready to run and waited for a CPU for 2.9 s of these 3.5 s"},
+		{"collector", func(x *Stall) { x.LongestGC, x.Late, x.Ran = 2*s, 2*s, 3*s }, StallGC, "The garbage collector had stopped the program for 2.0 s"},
+		{"stopped", func(x *Stall) { x.Late = 2100 * time.Millisecond }, StallStopped, "the process was stopped (SIGSTOP"},
+		{"stopped, on a system that does not tell who waits", func(x *Stall) { x.Late, x.WaitKnown, x.ThrottleKnown = 2*s, false, false }, StallUnknown, ""},
+		{"scheduler", func(x *Stall) { x.Late, x.Ran = 2*s, 3*s }, StallScheduler, "goroutines that were ready to run were not, for up to 2.0 s"},
+		{"scheduler, by its own count", func(x *Stall) { x.SchedLatency, x.Ran = 2*s, 3*s }, StallScheduler, "goroutines that were ready"},
+		{"nobody looked at the clock", func(x *Stall) { x.Beats = 0 }, StallUnknown, ""},
+		{"too short a window", func(x *Stall) { x.Window = s }, StallUnknown, ""},
+		{"a bit of each", func(x *Stall) { x.Throttled, x.Late = s, s }, StallOwn, "could run"},
+		{"nothing known", func(x *Stall) { *x = Stall{} }, StallUnknown, ""},
+	} {
+		x := free
+		tt.change(&x)
+		if got := x.Cause(3 * s); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if got := x.Sentence(3 * s); !strings.Contains(got, tt.says) || (tt.says == "") != (got == "") {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.says)
+		}
+		if tt.want != StallUnknown && x.Advice(3*s) == "" {
+			t.Errorf("%s: no advice", tt.name)
+		}
+		e := login(1159, 2, 1, 3*s, time.Millisecond)
+		e.Stall = x
+		if d := Diagnose(&e); d.Slug != "login_stalled_locally" || !strings.Contains(d.Explanation, tt.says) {
+			t.Errorf("%s: %s: %s", tt.name, d.Slug, d.Explanation)
+		}
+	}
+}
