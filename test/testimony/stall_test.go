@@ -32,7 +32,9 @@ type stall struct {
 	// when it says so.
 	place  func(*testing.T, *os.Process)
 	during func(*testing.T, *os.Process)
-	tls    bool // with TLS only
+	// tls: with TLS only, and on MariaDB: MySQL 9 waits for longer than its
+	// connect_timeout while TLS is set up.
+	tls bool
 }
 
 var stalls = []stall{
@@ -75,7 +77,7 @@ func TestStalledLogin(t *testing.T) {
 		for i := range stalls {
 			s := &stalls[i]
 			for _, mode := range []string{"plaintext", "TLS"} {
-				if s.tls && mode != "TLS" {
+				if s.tls && (mode != "TLS" || server.Kind != mysqltest.MariaDB) {
 					continue
 				}
 				t.Run(s.hold+"/"+name+"/"+mode, func(t *testing.T) {

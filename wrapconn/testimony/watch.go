@@ -41,23 +41,26 @@ type lateness struct {
 
 // Start is to be called when somebody begins to wait. It begins to look at the
 // clock once a second for as long as waits says that there is anything open,
-// unless it does so already. The counters are read now, if they were not within
-// the last second, and then once a second while waits says that somebody waits.
-// Start itself reads none: it is called on the way of a connection.
+// unless it does so already; the counters are read with it while somebody waits.
+// Start reads them itself if they were not read within the last second: what
+// holds the process up may do so from the next instruction on.
 func (w *Watch) Start(waits func() (open, waits bool)) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	now := time.Now()
 	w.waits = waits
+	last := w.last()
+	read := now.Sub(w.asked) >= Beat && (last == nil || now.Sub(last.at) >= Beat)
+	if read {
+		w.asked = now
+	}
 	// A timer of a bubble of testing/synctest may have been lost with it.
 	if w.timer == nil || now.Sub(w.beat) > 10*Beat {
-		w.beat, w.asked = now, now
-		w.timer = time.AfterFunc(0, w.look)
-		return
+		w.beat = now.Add(Beat)
+		w.timer = time.AfterFunc(Beat, w.look)
 	}
-	if last := w.last(); now.Sub(w.asked) >= Beat && (last == nil || now.Sub(last.at) >= Beat) {
-		w.asked = now
-		time.AfterFunc(0, func() { w.keep(take()) })
+	w.mu.Unlock()
+	if read {
+		w.keep(take())
 	}
 }
 
@@ -68,10 +71,10 @@ func (w *Watch) look() {
 	now := time.Now()
 	w.late[w.lates%kept] = lateness{now, max(0, now.Sub(w.beat))}
 	w.lates++
-	waits, first := w.waits, w.asked.Equal(w.beat)
+	waits := w.waits
 	w.mu.Unlock()
 	open, waiting := waits()
-	if first || waiting {
+	if waiting {
 		w.keep(take())
 	}
 	w.mu.Lock()
