@@ -32,7 +32,16 @@ func (c *Conversation) end(dir session.Direction, e ending, now time.Duration) {
 	defer c.rescue()
 	if c.x != nil {
 		c.x.ended(dir, e.how, now)
+		if len(c.x.queue) > 0 { // what is over by then is not known before they are read
+			c.x.queue = append(c.x.queue, heldBytes{at: now, dir: dir, end: &e})
+			return
+		}
 	}
+	c.over(dir, e)
+}
+
+// over takes the end of a side when all its bytes have been looked at.
+func (c *Conversation) over(dir session.Direction, e ending) {
 	if dir == session.FromClient {
 		c.clientEnd(e)
 		return

@@ -57,6 +57,9 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration) {
 		e.SinceLogin = since(m.login)
 	}
 	e.OwnPause = m.ownPause
+	if e.Phase.Connecting() && m.read > 0 && m.read >= m.write { // the pause is still going on
+		e.OwnPause = max(e.OwnPause, now-m.read)
+	}
 	e.SinceCommand = since(m.command)
 	e.Idle = since(m.last())
 	if e.Pending > 0 || e.BeforeCommand {

@@ -13,6 +13,7 @@ type heldBytes struct {
 	at  time.Duration
 	dir session.Direction
 	b   []byte
+	end *ending // of that side, behind bytes that are held back
 }
 
 // maxEarly bounds the lines of a key log that come before the ClientHello shows
@@ -77,7 +78,7 @@ func (c *Conversation) hold(dir session.Direction, p []byte) {
 	}
 	x.held += len(p)
 	x.heldAt = c.now
-	x.queue = append(x.queue, heldBytes{c.now, dir, append([]byte(nil), p...)})
+	x.queue = append(x.queue, heldBytes{at: c.now, dir: dir, b: append([]byte(nil), p...)})
 }
 
 // afterTake notes what the TLS layer has found in n bytes.
@@ -124,6 +125,10 @@ func (c *Conversation) drain() {
 		x.queue[0] = heldBytes{}
 		x.queue = x.queue[1:]
 		c.now = h.at
+		if h.end != nil {
+			c.over(h.dir, *h.end)
+			continue
+		}
 		c.take(h.dir, h.b)
 		if c.tls != nil && c.tls.view.Waiting() {
 			x.waitAt = h.at

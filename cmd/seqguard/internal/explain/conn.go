@@ -28,6 +28,8 @@ type conn struct {
 
 	causes  []cause.Slug
 	quiet   int
+	gaps    int
+	lost    uint64
 	packets uint64
 	last    [2]conversation.Packet // for the margin, by direction
 	speaker session.Direction
@@ -263,8 +265,8 @@ func (c *conn) take() {
 		if n := vantageNote(c.vantage, c.flow); n != "" {
 			v.Notes = append(v.Notes, n)
 		}
-		if s := c.talk.State(); s.Gaps > 0 {
-			v.Notes = append(v.Notes, "the capture lacks "+report.Bytes(s.Lost)+" of this connection, in "+plural(int(s.Gaps), "place"))
+		if c.gaps > 0 {
+			v.Notes = append(v.Notes, "the capture lacks "+report.Bytes(c.lost)+" of this connection, in "+plural(c.gaps, "place"))
 		}
 		if v.Quiet() {
 			c.quiet++

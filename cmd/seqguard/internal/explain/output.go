@@ -128,6 +128,8 @@ func answered(c session.Command) bool {
 func (x *explainer) gap(c *conn, d session.Direction, n int64, at int64) {
 	x.totals.Gaps++
 	x.totals.Lost += uint64(n)
+	c.gaps++
+	c.lost += uint64(n)
 	if x.opts.Packets && x.text() {
 		from := "server"
 		if d == session.FromClient {
@@ -140,7 +142,7 @@ func (x *explainer) gap(c *conn, d session.Direction, n int64, at int64) {
 // gone writes the line of a connection.
 func (x *explainer) gone(c *conn, at int64) {
 	s := c.talk.State()
-	if s.Counts.Untracked > 0 && s.Gaps == 0 && !c.flow.Middle {
+	if s.Counts.Untracked > 0 && c.gaps == 0 && !c.flow.Middle {
 		x.totals.Untracked++
 	}
 	if s.Counts.Opaque > 0 {
@@ -192,8 +194,8 @@ func (c *conn) facts(s *conversation.State, at int64) []string {
 	if c.flow.Middle {
 		f = append(f, "its beginning is not in the capture")
 	}
-	if s.Gaps > 0 {
-		f = append(f, fmt.Sprintf("%s lost by the capture in %s", report.Bytes(s.Lost), plural(int(s.Gaps), "place")))
+	if c.gaps > 0 {
+		f = append(f, fmt.Sprintf("%s lost by the capture in %s", report.Bytes(c.lost), plural(c.gaps, "place")))
 	}
 	if n := c.flow.Again[0] + c.flow.Again[1]; n > 0 {
 		f = append(f, plural(int(n), "segment")+" sent again")
