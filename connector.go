@@ -95,7 +95,7 @@ func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 	}()
 	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true, Abandoned: c.opt.abandoned,
-		OpaqueTLS: c.opt.opaqueTLS, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
+		OpaqueTLS: c.opt.opaqueTLS, NoPeek: !c.cfg.CheckConnLiveness, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
 	// What the driver keeps, a watcher of the context or the configuration of a
 	// connection, must not keep the request that needed the connection first.

@@ -44,7 +44,7 @@ func Guard(cfg *mysql.Config, opts ...Option) error {
 		return err
 	}
 	g := &guard{dialer: dialer{dial: cfg.DialFunc, logger: n.Logger, opt: wrapconn.Options{
-		Mode: o.mode, History: o.history, OpaqueTLS: o.opaqueTLS, Database: cfg.DBName,
+		Mode: o.mode, History: o.history, OpaqueTLS: o.opaqueTLS, NoPeek: !n.CheckConnLiveness, Database: cfg.DBName,
 	}}}
 	d := &Driver{&driverState{opts: opts}}
 	g.connector = &connector{tell: d.shared().tell}

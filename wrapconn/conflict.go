@@ -23,7 +23,7 @@ func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict, holde
 		o = cause.OwnershipInterleaving
 	}
 	r := c.conflict(op, holder, conflict, o)
-	c.tell(r)
+	c.deliver([]*Report{r})
 	if c.opts.Mode == Observe {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 	op.ncaller = runtime.Callers(3, op.callers[:])
 	holder := c.owner.snapshot()
 	r := c.conflict(op, &holder, conflict, o)
-	c.tell(r)
+	c.deliver([]*Report{r})
 	if c.opts.Mode == Observe {
 		return nil
 	}

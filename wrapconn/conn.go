@@ -52,6 +52,7 @@ type Conn struct {
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape
 	atClose  atomic.Pointer[cause.Transport]
+	ends     ends
 }
 
 // New guards inner, which must be freshly connected: nothing read, nothing
@@ -65,12 +66,11 @@ func New(inner net.Conn, opts Options) *Conn {
 	c.talk.Init(conversation.Config{
 		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,
 	})
-	if sc, ok := inner.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-			c.peeker.init()
-		}
+	if raw := socketOf(inner); raw != nil {
+		c.raw = raw
+		c.peeker.init()
 	}
+	c.ends.take(inner)
 	counters.connections.Add(1)
 	register(c)
 	c.greet()
@@ -107,7 +107,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.firstRead()
 	}
 	n, err := c.inner.Read(p)
-	met, refuse := c.sawRead(p[:n], err)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], endingOf(err))
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse
@@ -156,9 +156,8 @@ func (c *Conn) Close() error {
 	c.noteClose()
 	c.closed.Store(true)
 	unregister(weak.Make(c))
-	err := c.inner.Close()
-	c.forgetSecrets()
-	return err
+	defer c.forgetSecrets()
+	return c.inner.Close()
 }
 
 // LocalAddr returns the inner connection's.

@@ -33,6 +33,7 @@ func (c *Conn) report(now time.Duration) []*Report {
 
 // reportOf adds what the connection knows to a finding, and names the cause.
 func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
+	stage("report")
 	e := &f.Evidence
 	c.evidence(e)
 	if c.opts.Mode == Enforce {
@@ -68,10 +69,11 @@ func (c *Conn) evidence(e *cause.Evidence) {
 
 // newReport names the cause and puts the connection's facts beside it.
 func (c *Conn) newReport(e *cause.Evidence, at time.Time, connection uint32) *Report {
+	peer, local := c.ends.get()
 	return &Report{
 		Time: at, Cause: cause.Diagnose(e), Evidence: *e,
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
-		Peer: c.inner.RemoteAddr(), Local: c.inner.LocalAddr(),
+		Peer: peer, Local: local,
 		Connection: connection, Connected: c.start,
 		Goroutine: goroutineID(), Context: context.Background(),
 	}
@@ -87,6 +89,11 @@ func (c *Conn) export(op *operation, now time.Duration) *Operation {
 
 // deliver tells the user about violations, with no lock held.
 func (c *Conn) deliver(met []*Report) {
+	if len(met) == 0 {
+		return
+	}
+	defer contain()
+	stage("deliver")
 	for _, r := range met {
 		c.tell(r)
 	}
@@ -106,11 +113,6 @@ func (c *Conn) tell(r *Report) {
 	if c.opts.OnReport == nil {
 		return
 	}
-	// A bug in an exporter or a handler must not become a failed query.
-	defer func() {
-		if p := recover(); p != nil {
-			counters.panics.Add(1)
-		}
-	}()
+	defer contain() // a bug of OnReport must not become a failed query
 	c.opts.OnReport(r.Context, r)
 }

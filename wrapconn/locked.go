@@ -31,6 +31,23 @@ func (c *Conn) unlock() {
 	c.mu.Unlock()
 }
 
+// faultAt is set by tests: it is called at the stages of the guard, and panics.
+var faultAt func(stage string)
+
+func stage(name string) {
+	if faultAt != nil {
+		faultAt(name)
+	}
+}
+
+// contain is to be deferred where no lock is held. A panic of the guard, or of
+// what it has called of its own accord, ends here.
+func contain() {
+	if recover() != nil {
+		counters.panics.Add(1)
+	}
+}
+
 // firstRead notes when the client began to read.
 func (c *Conn) firstRead() {
 	c.mu.Lock()
@@ -40,16 +57,17 @@ func (c *Conn) firstRead() {
 
 // sawRead looks at what a Read returned. refuse, if there is one, is to be
 // returned in place of the bytes.
-func (c *Conn) sawRead(p []byte, err error) (met []*Report, refuse error) {
+func (c *Conn) sawRead(p []byte, end ending) (met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("read")
 	now := c.now()
 	if c.closed.Load() {
 		c.talk.Leave()
 	}
 	c.talk.Bytes(session.FromServer, p, now)
-	if err != nil {
-		c.ended(err, now)
+	if end.err != nil {
+		c.ended(end, now)
 	}
 	if c.talk.Found() {
 		met = c.report(now)
@@ -68,6 +86,7 @@ func (c *Conn) sawRead(p []byte, err error) (met []*Report, refuse error) {
 func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("write")
 	now := c.now()
 	if !c.justChecked(now) {
 		if c.check(now); c.talk.Found() {
@@ -75,6 +94,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 		}
 	}
 	c.pooled = 0
+	stage("before the command")
 	middle = !c.talk.BetweenCommands()
 	// A COM_QUIT has no answer that could be mistaken, and the plain driver
 	// closes a dead connection without an error.
@@ -96,27 +116,30 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 
 // failedWrite takes an error of the inner connection's Write.
 func (c *Conn) failedWrite(unsent int, err error) []*Report {
-	if c.closed.Load() || errors.Is(err, net.ErrClosed) {
+	end := endingOf(err)
+	if c.closed.Load() || end.own {
 		return nil
 	}
 	c.writeFailed(unsent)
-	if streamEnd(err) != cause.StreamTimeout { // the peer may be alive: its bytes are the client's
+	if end.how != cause.StreamTimeout { // the peer may be alive: its bytes are the client's
 		c.lastWords()
 	}
-	return c.gaveUp(err)
+	return c.gaveUp(end)
 }
 
 func (c *Conn) writeFailed(unsent int) {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("a write failed")
 	c.talk.WriteFailed(unsent)
 }
 
-func (c *Conn) gaveUp(err error) []*Report {
+func (c *Conn) gaveUp(end ending) []*Report {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("given up")
 	now := c.now()
-	c.ended(err, now)
+	c.ended(end, now)
 	c.talk.Resumed()
 	return c.report(now)
 }
@@ -126,39 +149,55 @@ func (c *Conn) gaveUp(err error) []*Report {
 func (c *Conn) lastWord(p []byte) (over bool) {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("last words")
 	c.talk.Bytes(session.FromServer, p, c.now())
 	return c.talk.Ended()
 }
 
 // ended takes an error of the inner connection.
-func (c *Conn) ended(err error, now time.Duration) {
-	if c.closed.Load() || errors.Is(err, net.ErrClosed) {
+func (c *Conn) ended(end ending, now time.Duration) {
+	if c.closed.Load() || end.own {
 		return // this side hung up
 	}
-	how := streamEnd(err)
 	switch {
-	case how == cause.StreamTimeout && !c.opts.Operations:
+	case end.how == cause.StreamTimeout && !c.opts.Operations:
 		// Of a client that uses deadlines to look around, it says nothing; one
 		// whose operations go through the owner gives the connection up over it.
 	case c.opts.Operations && c.owner.active():
-		c.talk.EndAwaited(how, err, now)
+		c.talk.EndAwaited(end.how, end.err, now)
 	default:
-		c.talk.End(session.FromServer, how, err, now)
+		c.talk.End(session.FromServer, end.how, end.err, now)
 	}
+}
+
+// ending is how the inner connection failed.
+type ending struct {
+	err error
+	how cause.StreamEnd
+	own bool // this side had closed it
+}
+
+// endingOf looks into an error. It must not be called with mu held: errors of a
+// connection that somebody else has made have methods of their own.
+func endingOf(err error) (e ending) {
+	if err == nil {
+		return ending{}
+	}
+	defer contain()
+	e = ending{err: err, how: cause.StreamBroken} // if those methods panic
+	e.own = errors.Is(err, net.ErrClosed)
+	e.how = streamEnd(err)
+	return e
 }
 
 // streamEnd names the way in which the inner connection failed.
 func streamEnd(err error) cause.StreamEnd {
 	var timeout interface{ Timeout() bool }
 	switch {
-	case err == nil:
-		return cause.StreamOpen
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return cause.StreamEOF
 	case errors.Is(err, syscall.ECONNRESET):
 		return cause.StreamReset
-	case errors.Is(err, syscall.ETIMEDOUT):
-		return cause.StreamBroken // the kernel gave up: no limit of this side
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return cause.StreamTimeout
 	}
@@ -169,6 +208,7 @@ func streamEnd(err error) cause.StreamEnd {
 func (c *Conn) tellTalk(what func(now time.Duration)) []*Report {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("told")
 	now := c.now()
 	what(now)
 	return c.report(now)
@@ -221,6 +261,7 @@ func (c *Conn) offerSession(master []byte) {
 func (c *Conn) forgetSecrets() {
 	c.mu.Lock()
 	defer c.unlock()
+	stage("close")
 	c.talk.Close()
 }
 

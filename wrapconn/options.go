@@ -48,6 +48,9 @@ type Options struct {
 	Operations bool
 	// OpaqueTLS does not look into TLS, even if the secrets are at hand.
 	OpaqueTLS bool
+	// NoPeek does not look into the socket before a command. What waits there, a
+	// stale answer or a farewell, is then not found before the command is out.
+	NoPeek bool
 	// Server is the address as the user wrote it, Network the kind of network
 	// ("tcp", "unix", a custom name); both are for reports.
 	Server, Network string

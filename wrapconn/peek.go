@@ -24,7 +24,7 @@ func (p *peeker) init() {
 // (0, io.EOF) if the peer has hung up. It is to be called with mu held.
 func (c *Conn) peek(b []byte) (int, error) {
 	c.peeker.quiet = false
-	if c.raw == nil {
+	if c.raw == nil || c.opts.NoPeek {
 		return 0, nil
 	}
 	c.peeker.buf = b
@@ -112,6 +112,7 @@ func (c *Conn) justChecked(now time.Duration) bool {
 
 // check is Check with mu held. It peeks one byte first, for the usual case.
 func (c *Conn) check(now time.Duration) {
+	stage("check")
 	if c.closed.Load() || !c.talk.BeforeCommand(now) {
 		return
 	}
@@ -152,14 +153,33 @@ func (c *Conn) lastWords() {
 	if !c.reading.CompareAndSwap(false, true) {
 		return // a reader of the client's own gets them
 	}
+	if c.raw != nil {
+		c.listen()
+		return
+	}
+	// Of another connection than a socket nobody knows that it keeps its
+	// deadline.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.listen()
+	}()
+	select {
+	case <-done:
+	case <-time.After(2 * lastWordsWait):
+	}
+}
+
+func (c *Conn) listen() {
 	defer c.reading.Store(false)
+	defer contain()
 	if err := c.inner.SetReadDeadline(time.Now().Add(lastWordsWait)); err != nil {
 		return
 	}
 	buf := make([]byte, peekLen)
 	for range 4 {
 		n, err := c.inner.Read(buf)
-		if over := c.lastWord(buf[:n]); err != nil || over {
+		if over := c.lastWord(buf[:min(max(n, 0), len(buf))]); err != nil || over {
 			return
 		}
 	}

@@ -33,6 +33,8 @@ func (c *Conn) testify(e *cause.Evidence) {
 // an operation: go-sql-driver closes the socket when a context is over, and what
 // happened is told only after that.
 func (c *Conn) beforeClose() {
+	defer contain()
+	stage("before close")
 	if c.leaving.Load() || !c.owner.active() {
 		return
 	}
@@ -44,6 +46,8 @@ func (c *Conn) beforeClose() {
 // greet asks for the round-trip time of the handshake of TCP, and has this
 // process watched.
 func (c *Conn) greet() {
+	defer contain()
+	stage("new")
 	c.leastRTT = testimony.Transport(c.raw).LeastRTT
 	process.Start(anybodyWaits)
 }
