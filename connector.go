@@ -86,10 +86,10 @@ func (c *connector) Close() error {
 // Connect implements driver.Connector. Each connection gets a dialer and an
 // interceptor of its own, so that the two know of each other without any shared
 // state.
-func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
+func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 	c.tell.hold(c)
 	defer func() {
-		if err != nil {
+		if made == nil { // it failed, or the application's code in it has panicked
 			c.tell.release()
 		}
 	}()

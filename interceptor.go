@@ -88,10 +88,10 @@ func (it *interceptor) doubt() error {
 
 // rescue takes a panic out of a driver call. The driver does not check every
 // bound while it parses an answer; a broken peer must not end the process. Any
-// other panic goes on.
+// other panic goes on, with the same value.
 func (it *interceptor) rescue(p any) error {
 	e, ok := p.(runtime.Error)
-	if !ok || it.wire == nil {
+	if !ok || it.wire == nil || !inParser() {
 		panic(p)
 	}
 	it.wire.Malformed(e)

@@ -23,6 +23,9 @@ func (c *Conn) refuse(ctx context.Context, kind OpKind, conflict Conflict, holde
 		o = cause.OwnershipInterleaving
 	}
 	r := c.conflict(op, holder, conflict, o)
+	if r == nil {
+		return nil
+	}
 	c.deliver([]*Report{r})
 	if c.opts.Mode == Observe {
 		return nil
@@ -52,6 +55,9 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 	op.ncaller = runtime.Callers(3, op.callers[:])
 	holder := c.owner.snapshot()
 	r := c.conflict(op, &holder, conflict, o)
+	if r == nil {
+		return nil
+	}
 	c.deliver([]*Report{r})
 	if c.opts.Mode == Observe {
 		return nil
@@ -60,8 +66,10 @@ func (c *Conn) stray(dir session.Direction, conflict Conflict, o cause.Ownership
 }
 
 // conflict makes the report of an intruder. It does not end the connection: the
-// owner goes on.
-func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict, o cause.Ownership) *Report {
+// owner goes on. It returns nil if the guard has failed: the client decides then.
+func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict, o cause.Ownership) (r *Report) {
+	defer contain()
+	stage("conflict")
 	s := c.scene()
 	now, e := s.now, s.evidence
 	if intruder.started == 0 {
@@ -77,11 +85,11 @@ func (c *Conn) conflict(intruder operation, holder *operation, conflict Conflict
 		e.Owner = owner.party()
 		e.Goroutines = goroutines(&intruder, holder)
 	}
-	r := c.newReport(&e, c.start.Add(now), s.connection)
-	r.Conflict, r.Context, r.Intruder, r.Owner = conflict, intruder.ctx, in, owner
-	r.OpaqueReason = s.opaque
-	r.History, r.Forgotten = s.history.Packets()
-	return r
+	made := c.newReport(&e, c.start.Add(now), s.connection)
+	made.Conflict, made.Context, made.Intruder, made.Owner = conflict, intruder.ctx, in, owner
+	made.OpaqueReason = s.opaque
+	made.History, made.Forgotten = s.history.Packets()
+	return made
 }
 
 // scene is what a report of a conflict needs of the conversation.

@@ -13,6 +13,14 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 		t.turn, t.keyAsked = false, t.fullLogin && p.Length == 1
 		t.number(p, ev)
 	case PhaseLocalInfile:
+		if p.Seq == 0 && t.next != 0 && p.Length == 1 && len(p.Prefix) == 1 && Command(p.Prefix[0]) == ComQuit {
+			// Its reader has panicked, and its user closes the connection. Hanging
+			// up is lawful at any time.
+			ev.Kind, ev.Command, ev.Expected = KindCommand, ComQuit, 0
+			t.sent++
+			t.phase = PhaseQuit
+			return
+		}
 		ev.Kind = KindInfileData
 		t.infile += int64(p.Length)
 		if p.Length == 0 {

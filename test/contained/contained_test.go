@@ -1,0 +1,252 @@
+package contained_test
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+func TestMain(m *testing.M) { mysqltest.Main(m) }
+
+// thin is a connection that has no more than the driver calls: the rest is that of
+// a nil net.Conn, and panics.
+type thin struct {
+	net.Conn
+	c net.Conn
+}
+
+func (t thin) Read(p []byte) (int, error)         { return t.c.Read(p) }
+func (t thin) Write(p []byte) (int, error)        { return t.c.Write(p) }
+func (t thin) Close() error                       { return t.c.Close() }
+func (t thin) SetReadDeadline(d time.Time) error  { return t.c.SetReadDeadline(d) }
+func (t thin) SetWriteDeadline(d time.Time) error { return t.c.SetWriteDeadline(d) }
+
+// stuck is a connection whose addresses nobody ever gets.
+type stuck struct{ thin }
+
+func (stuck) RemoteAddr() net.Addr { select {} }
+func (stuck) LocalAddr() net.Addr  { select {} }
+
+// Fault 2.1: RemoteAddr panicked, or did not return, under the connection's lock.
+func TestFault2_1(t *testing.T) {
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"panics": func(c net.Conn) net.Conn { return thin{c: c} },
+		"blocks": func(c net.Conn) net.Conn { return stuck{thin{c: c}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}),
+				mysqltest.ExpectCommand(0x03), mysqltest.Close())
+			db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
+				cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					var nd net.Dialer
+					inner, err := nd.DialContext(ctx, network, addr)
+					if err != nil {
+						return nil, err
+					}
+					return wrap(inner), nil
+				}
+			})
+			done := make(chan error, 1)
+			go func() {
+				_, err := db.ExecContext(kit.Timeout(t, time.Second), "DO 1")
+				wrapconn.CountOpen()
+				wrapconn.Connections("", 0)
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if !errors.Is(err, mysql.ErrInvalidConn) {
+					t.Errorf("%v, want that of the plain driver in it", err)
+				}
+				kit.WantCause(t, err, c, "closed_before_answer")
+			case <-time.After(5 * time.Second):
+				t.Fatal("the operation, or the list of connections, does not return")
+			}
+		})
+	}
+}
+
+// raised returns what f panics with.
+func raised(f func()) (p any) {
+	defer func() { p = recover() }()
+	f()
+	return nil
+}
+
+type nilReader struct{ at *int }
+
+func (r nilReader) Read([]byte) (int, error) { return *r.at, io.EOF }
+
+// Fault 2.2: a bug of the application inside of a call passes, as with the plain
+// driver, and is not told as something else.
+func TestFault2_2(t *testing.T) {
+	t.Run("the reader of LOAD DATA", func(t *testing.T) {
+		mysql.RegisterReaderHandler("contained", func() io.Reader { return nilReader{} })
+		defer mysql.DeregisterReaderHandler("contained")
+		both(t, "", nil, func(db *sql.DB) { _, _ = db.Exec("LOAD DATA LOCAL INFILE 'Reader::contained' INTO TABLE t") },
+			mysqltest.ExpectCommand(0x03), mysqltest.SendPacket(1, []byte("\xfbReader::contained")))
+	})
+	t.Run("VerifyConnection", func(t *testing.T) {
+		s := mysqltest.Shared(t, "mysql9")
+		change := func(cfg *mysql.Config) {
+			cfg.TLS = &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error { //nolint:gosec // a test
+				var none map[string]bool
+				none["here"] = true
+				return nil
+			}}
+		}
+		compare(t, s.RootDSN(""), change, func(db *sql.DB) { _ = db.Ping() })
+	})
+	t.Run("a dial function", func(t *testing.T) {
+		both(t, "", func(cfg *mysql.Config) {
+			cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) {
+				var none []net.Conn
+				return none[len(cfg.Addr)], nil
+			}
+		}, func(db *sql.DB) { _ = db.Ping() })
+	})
+}
+
+// both runs use against the steps, with the plain driver and with the guard.
+func both(t *testing.T, params string, change func(*mysql.Config), use func(*sql.DB), steps ...mysqltest.Step) {
+	t.Helper()
+	all := append([]mysqltest.Step{mysqltest.Login(mysqltest.GreetingOptions{})}, steps...)
+	server := mysqltest.ServeEvery(t, all...)
+	compare(t, server.DSN(params), change, use)
+}
+
+func compare(t *testing.T, dsn string, change func(*mysql.Config), use func(*sql.DB)) {
+	t.Helper()
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(cfg)
+	}
+	plain, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := raised(func() { use(sql.OpenDB(plain)) })
+	if _, ok := want.(runtime.Error); !ok {
+		t.Fatalf("the plain driver: %v", want)
+	}
+	db, c := kit.Open(t, dsn, change)
+	got := raised(func() { use(db) })
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v; the plain driver: %v", got, want)
+	}
+	c.None(t)
+}
+
+// The driver's own parser is still caught.
+func TestParserPanics(t *testing.T) {
+	server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ExpectCommand(0x03),
+		mysqltest.SendPacket(1, []byte{1}), mysqltest.SendPacket(2, []byte{3, 'd', 'e', 'f'}), mysqltest.Delay(100*time.Millisecond))
+	db, c := kit.Open(t, server.DSN(""), nil)
+	var err error
+	if p := raised(func() { _, err = db.Query("SELECT 1") }); p != nil || err == nil {
+		t.Fatalf("panic %v, error %v", p, err)
+	}
+	if len(c.All()) == 0 {
+		t.Errorf("no report: %v", err)
+	}
+}
+
+// Fault 2.7: the socket inside of a connection that frames what it carries is not
+// looked into, and checkConnLiveness=false is honoured.
+func TestFault2_7(t *testing.T) {
+	// A server that says something of its own accord, which belongs to the frames.
+	stray := []mysqltest.Step{
+		mysqltest.Login(mysqltest.GreetingOptions{}),
+		mysqltest.ExpectCommand(0x03), mysqltest.SendOK(1),
+		mysqltest.Delay(20 * time.Millisecond), mysqltest.SendRaw([]byte("ping")),
+		mysqltest.Do("the next command, if there is one", func(s *mysqltest.Session) error {
+			if s.ReadPacket() == nil {
+				_ = s.WritePacket(1, mysqltest.OKPayload(0, 0, 2, 0))
+			}
+			return nil
+		}),
+	}
+	for name, tt := range map[string]struct {
+		params string
+		embed  bool
+		found  bool
+	}{
+		"a plain socket":              {"", false, true},
+		"a plain socket, no check":    {"?checkConnLiveness=false", false, false},
+		"frames, no check of its own": {"?checkConnLiveness=false", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Serve(t, stray...)
+			dsn := server.DSN(strings.TrimPrefix(tt.params, "?"))
+			db, c := kit.Open(t, dsn, func(cfg *mysql.Config) {
+				if tt.embed {
+					cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+						var nd net.Dialer
+						inner, err := nd.DialContext(ctx, network, addr)
+						if err != nil {
+							return nil, err
+						}
+						return &stripped{TCPConn: inner.(*net.TCPConn), strip: "ping"}, nil
+					}
+				}
+			})
+			db.SetMaxOpenConns(1)
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.ExecContext(t.Context(), "DO 1"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond) // for the stray bytes
+			_, err = conn.ExecContext(kit.Timeout(t, time.Second), "DO 2")
+			switch {
+			case tt.found:
+				kit.WantCause(t, err, c, "unsolicited_packet")
+			case tt.embed:
+				if err != nil {
+					t.Errorf("%v", err)
+				}
+				c.None(t)
+			default: // nobody looked; the driver meets them itself
+				if r := c.All(); len(r) > 0 && r[0].Evidence.BeforeCommand {
+					t.Errorf("it was looked into the socket: %v", r[0])
+				}
+			}
+		})
+	}
+}
+
+// stripped takes a word out of the stream that it carries.
+type stripped struct {
+	*net.TCPConn
+	strip string
+}
+
+func (s *stripped) Read(p []byte) (int, error) {
+	for {
+		n, err := s.TCPConn.Read(p)
+		got := strings.ReplaceAll(string(p[:n]), s.strip, "")
+		if n = copy(p, got); n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
