@@ -31,7 +31,7 @@ type scenario struct {
 // scenarios in the order of the demo.
 var scenarios = []scenario{
 	loginStalled, loginHeld,
-	refused, notMySQL, xProtocol,
+	refused, notMySQL,
 	idlePool, idlePinned,
 	rowsOpen, ghostUpdate, stale,
 	misnumbered, cutMidAnswer, loadData,

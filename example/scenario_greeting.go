@@ -16,13 +16,6 @@ var notMySQL = scenario{
 	run: ping,
 }
 
-var xProtocol = scenario{
-	name:  "x-protocol",
-	title: "The port is MySQL's other one, 33060: X Protocol.",
-	fault: func(*target) fault { return fault{instead: says([]byte("\x05\x00\x00\x00\x0b\x08\x05\x1a\x00"))} },
-	run:   ping,
-}
-
 // says is a peer that says one thing and then only listens.
 func says(b []byte) func(*link) {
 	return func(l *link) { l.send(b) }

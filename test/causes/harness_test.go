@@ -330,7 +330,7 @@ func TestCauses(t *testing.T) {
 			}
 			t.Run(label, func(t *testing.T) {
 				t.Parallel()
-				server := mysqltest.Start(t, name, append(options, xPort(t, name)...)...)
+				server := mysqltest.Start(t, name, options...)
 				var jobs []func()
 				for i := range causeCases {
 					if c := &causeCases[i]; slices.Contains(c.on, server.Kind) && !c.alone && c.hasty == hasty {
@@ -354,12 +354,4 @@ func TestCauses(t *testing.T) {
 			}
 		})
 	}
-}
-
-// xPort are the options that open MySQL's X Protocol.
-func xPort(t *testing.T, name string) []string {
-	if name != "mysql9" {
-		return nil
-	}
-	return []string{"--mysqlx=ON", "--mysqlx-port=" + kit.FreePort(t), "--mysqlx-bind-address=127.0.0.1"}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,20 +47,16 @@ var greetingCases = []causeCase{
 		run: func(r *causeRun) error {
 			return r.connect(r.first(mysqltest.SendERR(1, 1203, "42000", "User x already has more than 'max_user_connections' active connections")))
 		}},
-	{slug: "not_mysql", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"X Protocol", "33060"},
-		run: func(r *causeRun) error {
-			admin, _ := kit.Open(r.T, r.server.RootDSN(""), nil)
-			var port int
-			if err := admin.QueryRow("SELECT @@mysqlx_port").Scan(&port); err != nil {
-				r.Fatal(err)
-			}
-			return r.connect(r.pool(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "", nil))
-		}},
 	{slug: "not_mysql", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"HTTP", "host and port"},
 		run: func(r *causeRun) error {
 			return r.connect(r.first(mysqltest.SendRaw([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n"))))
+		}},
+	{slug: "not_mysql", name: "MySQL's other port", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"X Protocol", "33060"},
+		run: func(r *causeRun) error {
+			// A notice, longer than that of a real server.
+			return r.connect(r.first(mysqltest.SendRaw(append([]byte{84, 0, 0, 0, 11}, make([]byte, 83)...))))
 		}},
 	{slug: "no_greeting", name: "the server is stopped", by: byServer, on: onBoth, modes: everyMode, alone: true,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"sent no greeting", "time limit"},

@@ -66,7 +66,7 @@ var (
 var gaps = []gap{
 	{"abandoned", causeColumns, everyMode, "The error is the plain driver's, with no word of this. Tests of test/delivery produce it on both servers."},
 	{"client_left", causeColumns, everyMode, "Nobody reports his own end. A test of wrapconn/conversation has another's."},
-	{"not_mysql", []causeColumn{colMariaDB}, everyMode, "MariaDB has no second protocol. MySQL has X Protocol."},
+	{"not_mysql", realColumns, everyMode, "What these servers say on their port is the MySQL protocol."},
 	{"login_delayed_on_the_way", []causeColumn{colMariaDB}, []causeMode{plain, compressed}, "Without TLS MariaDB resets the connection when connect_timeout is over and says nothing: `login_unanswered`, with this as an alternative."},
 	{"login_unreadable", []causeColumn{colMariaDB}, []causeMode{plain, compressed}, "Without TLS MariaDB closes without an ERR: `login_unanswered`."},
 	{"tls_failed", causeColumns, []causeMode{plain, compressed}, "There is no TLS."},

@@ -67,7 +67,7 @@ func TestConfusion(t *testing.T) {
 func random(r *rand.Rand) Evidence {
 	codes := []uint16{0, 0, 0, 1040, 1045, 1053, 1062, 1105, 1129, 1153, 1156, 1157, 1158, 1159, 1161, 1251, 1317, 1927, 3032, 3159, 3169, 4031, 9001, uint16(r.Uint32())}
 	durations := []time.Duration{0, 0, 1, time.Millisecond, time.Second, 3 * time.Second, 11 * time.Second, 70 * time.Second, 8 * time.Hour, -time.Second, time.Duration(r.Int64())}
-	firsts := [][]byte{nil, nil, []byte("HTTP/1.1 400 Bad Request, and the secret"), {5, 0, 0, 0, 11, 8, 5, 26, 0}, {0x15, 3, 1}, []byte("SSH-2.0-OpenSSH_9.2p1 the secret"), {0xff}, {0x4a, 0, 0, 0, 10}}
+	firsts := [][]byte{nil, nil, []byte("HTTP/1.1 400 Bad Request, and the secret"), {84, 0, 0, 0, 11, 8, 5, 26, 0}, {0x15, 3, 1}, []byte("SSH-2.0-OpenSSH_9.2p1 the secret"), {0xff}, {0x4a, 0, 0, 0, 10}}
 	commands := []session.Command{session.ComSleep, session.ComQuery, session.ComQuery, session.ComPing, session.ComStmtExecute, session.ComChangeUser, session.Command(r.Uint32())}
 	bit := func(n int) bool { return r.IntN(n) == 0 }
 	d := func() time.Duration { return durations[r.IntN(len(durations))] }
@@ -244,7 +244,7 @@ func TestSentences(t *testing.T) {
 
 func TestProtocol(t *testing.T) {
 	for first, want := range map[string]string{
-		"\x05\x00\x00\x00\x0b\x08\x05\x1a\x00": "MySQL's X Protocol",
+		"\x54\x00\x00\x00\x0b\x08\x05\x1a\x00": "MySQL's X Protocol",
 		"\x15\x03\x01\x00\x02":                 "a TLS server that speaks first",
 		"SSH-2.0-OpenSSH":                      "SSH",
 		"220 mail ESMTP":                       "SMTP or FTP",

@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -60,8 +61,8 @@ func TestOnTracker(t *testing.T) {
 		{"refused_before_greeting", "1040", func(w *wireTest) { w.server(0, errPacket(1040)) }},
 		{"refused_before_greeting", "number 1", func(w *wireTest) { w.server(1, errPacket(1129)) }},
 		{"not_mysql", "X Protocol", func(w *wireTest) {
-			w.server(0, "\x0b\x08\x05\x1a\x00")
-			w.e.FirstBytes = []byte("\x05\x00\x00\x00\x0b")
+			w.server(0, "\x0b"+strings.Repeat("\x00", 83))
+			w.e.FirstBytes = []byte("\x54\x00\x00\x00\x0b")
 		}},
 		{"no_greeting", "closed", func(w *wireTest) { w.end(false) }},
 		{"login_stalled_locally", "1 and 2", func(w *wireTest) {
