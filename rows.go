@@ -24,6 +24,9 @@ type rows struct {
 	driverRows
 	it    *interceptor
 	lease bool
+	ended bool   // this result has been read to its end
+	some  bool   // of an earlier one, rows were left out
+	read  uint64 // rows of all results
 }
 
 var _ driverRows = (*rows)(nil)
@@ -50,17 +53,25 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 	err = r.driverRows.Next(dest)
 	returned = true
 	if err == nil {
+		r.read++
 		return nil
 	}
 	if err == io.EOF {
+		r.ended = true
 		switch {
 		case !r.lease:
 		case r.driverRows.HasNextResultSet():
 			r.it.wire.MoreResults()
 		default:
-			r.lease = false
-			r.it.wire.Drop()
-			r.it.closeLate()
+			complete, lost := r.it.wire.ResultRead(r.read, !r.some)
+			if complete { // or Close reads the rest
+				r.lease = false
+				r.it.wire.Drop()
+				r.it.closeLate()
+			}
+			if lost != nil && r.it.mode == Enforce {
+				return newProtocolError(lost, io.ErrUnexpectedEOF)
+			}
 		}
 		if doubt := r.it.doubt(); doubt != nil {
 			return doubt
@@ -82,9 +93,20 @@ func (r *rows) NextResultSet() (err error) {
 		if err != nil && taken {
 			r.it.wire.Abandoned()
 		}
+		if err == io.EOF && r.lease {
+			// Behind a row that it could not read, the driver does not know yet that
+			// the result was the last one.
+			if _, lost := r.it.wire.ResultRead(r.read, !r.some); lost != nil && r.it.mode == Enforce {
+				err = newProtocolError(lost, io.ErrUnexpectedEOF)
+			}
+		}
 		r.leave(taken, err != nil || p != nil)
 		r.finish(p, &err)
 	}()
+	if !r.ended {
+		r.some = true
+	}
+	r.ended = false
 	return r.driverRows.NextResultSet()
 }
 

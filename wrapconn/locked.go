@@ -220,6 +220,19 @@ func (c *Conn) Malformed(err error) {
 	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Malformed(err, now) }))
 }
 
+// ResultRead says, before the lease is given up, that its holder has read the
+// answer to its end, and how many rows it got in all results; all is false if it
+// did not want some of them. If more rows came, that is reported, and the report
+// returned. complete is false if some are still to come: the lease must be kept.
+func (c *Conn) ResultRead(rows uint64, all bool) (complete bool, r *Report) {
+	met := c.tellTalk(func(now time.Duration) { complete = c.talk.ResultRead(rows, all, now) })
+	if met != nil {
+		c.deliver(met)
+		r = c.Take()
+	}
+	return complete, r
+}
+
 // LoginGivenUp tells the connection that the client ended the login because it
 // does not have, or may not use, the authentication plugin that the server wants.
 func (c *Conn) LoginGivenUp(err error) {

@@ -47,6 +47,9 @@ var answerRules = []rule{
 			if e.Violation != session.Malformed {
 				return fmt.Sprintf("In phase %s came %s, which the protocol does not have there.", e.Phase, packet(e))
 			}
+			if e.RowsSent > 0 {
+				return fmt.Sprintf("The answer to %s had %s, and the client read %d of them and took that for the end: a value in the next one is longer than its row. go-sql-driver gives no error then.", e.Command, count(int(e.RowsSent), "row", "rows"), e.RowsRead)
+			}
 			who := "The peer"
 			if e.Direction == session.FromClient {
 				who = "This side"

@@ -90,6 +90,11 @@ type Evidence struct {
 	TLSAlert string
 	// Compression says what is wrong with a compressed frame; empty if nothing is.
 	Compression string
+	// RowsSent and RowsRead are the rows that came and those that the client made
+	// of them; both 0 unless it gave up on one without a word.
+	RowsSent, RowsRead uint64
+	// ClassicEOF: rows ended with an EOF packet although OK had been agreed on.
+	ClassicEOF bool
 	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
 	// the upload as if the file were complete.
 	InfileFailed bool

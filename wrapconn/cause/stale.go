@@ -56,13 +56,13 @@ var staleRules = []rule{
 		signs:    when(unasked, notSaid(transportCodes...)),
 		explain: func(e *Evidence) string {
 			if behindAnswer(e) {
-				return fmt.Sprintf("Behind the answer to %s came %s, which nobody had asked for. Answers bear no name, so either may be the command's own: what it returned must not be trusted.", e.Command, packet(e))
+				return fmt.Sprintf("Behind the answer to %s came %s, which nobody had asked for. Answers bear no name, so either may be the command's own: what it returned must not be trusted.%s", e.Command, packet(e), wrongEnd(e))
 			}
 			where := "While no command was outstanding"
 			if e.BeforeCommand {
 				where = "Before the next command was written"
 			}
-			return fmt.Sprintf("%s, %s was waiting to be read, although every command of this connection had got its whole answer. The next command would have taken it for its own.", where, packet(e))
+			return fmt.Sprintf("%s, %s was waiting to be read, although every command of this connection had got its whole answer. The next command would have taken it for its own.%s", where, packet(e), wrongEnd(e))
 		},
 		advise: func(e *Evidence) string {
 			return "A server does not do this: suspect a proxy that gives one client the answer of another, or sends one result too many" + version(e) + ". The connection must not be used again. Connect past the proxy and compare; report it to its makers with the packets of this report."
@@ -93,6 +93,14 @@ var staleRules = []rule{
 		executed: ifSent,
 		others:   func(*Evidence) []Slug { return []Slug{"stale_answer", "unsolicited_packet", "peer_misnumbers_results"} },
 	},
+}
+
+// wrongEnd says that packets nobody asked for may be the rows of an earlier result.
+func wrongEnd(e *Evidence) string {
+	if !e.ClassicEOF {
+		return ""
+	}
+	return " A result of this connection ended with an EOF packet although both sides had agreed on OK in its place (CLIENT_DEPRECATE_EOF): if another one stood behind its columns, it was read as the end of an empty result, and these are its rows."
 }
 
 // anotherHead tells the first packet of an answer inside another from a packet

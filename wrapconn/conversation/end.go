@@ -160,6 +160,25 @@ func (c *Conversation) Failed(err error, since, now time.Duration) {
 	}
 }
 
+// ResultRead says that the client believes to have read an answer to its end, and
+// how many rows it got in all results; all is false if it did not want some of
+// them. complete is false if more of the answer is to come. go-sql-driver takes a
+// row whose values are longer than it for the end of the rows.
+func (c *Conversation) ResultRead(rows uint64, all bool, now time.Duration) (complete bool) {
+	phase, sent := c.tracker.Phase(), c.tracker.RowCount()
+	complete = phase != session.PhaseRows
+	if c.tracker.Overrun() || complete && (phase != session.PhaseReady || !all || rows == sent) {
+		return complete
+	}
+	c.now = now
+	defer c.rescue()
+	c.find(finding{
+		violation: session.Malformed, phase: session.PhaseRows, dir: session.FromServer, kind: session.KindRow,
+		expected: c.tracker.Expected(), command: c.tracker.Command(), survived: true, rowsSent: max(sent, rows+1), rowsRead: rows,
+	})
+	return complete
+}
+
 // FirstRead says that the client begins to read: until then the server waited
 // for nothing else.
 func (c *Conversation) FirstRead(now time.Duration) { c.marks.ownPause = now }

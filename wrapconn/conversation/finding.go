@@ -52,6 +52,8 @@ type finding struct {
 	corruption string // what is wrong with a compressed frame
 	survived   bool
 	infile     bool // the reader of a LOCAL INFILE failed
+
+	rowsSent, rowsRead uint64 // of a result whose rows the client did not read to their end
 }
 
 // find makes a finding.
@@ -63,7 +65,7 @@ func (c *Conversation) find(f finding) {
 		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
 		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
 		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
-		Compression: f.corruption, InfileFailed: f.infile,
+		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead,
 	}
 	if f.waiting {
 		c.marks.idle = c.now - c.marks.last()
@@ -110,6 +112,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
 	e.Compressed = c.comp != nil
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
+	e.ClassicEOF = t.ClassicEOF()
 	e.EarlierUnfinished, e.EarlyCommands = t.Overrun(), t.Early()
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.TLS = c.visibility()

@@ -236,8 +236,9 @@ func (t *Tracker) terminator(p Packet) bool {
 // prepareOK takes the head of the answer to COM_STMT_PREPARE.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
 func (t *Tracker) prepareOK(p Packet, ev *Event) {
-	if p.Prefix[0] != headOK || len(p.Prefix) < 9 || p.Length > maxPrepareOK {
-		// An OK of another length answers something else.
+	if p.Prefix[0] != headOK || len(p.Prefix) < 9 || p.Length > maxPrepareOK || len(p.Prefix) > 9 && p.Prefix[9] != 0 {
+		// An OK of another length, or with text where a zero must be, answers
+		// something else.
 		t.unexpected(p, ev)
 		return
 	}
