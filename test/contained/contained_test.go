@@ -154,20 +154,6 @@ func compare(t *testing.T, dsn string, change func(*mysql.Config), use func(*sql
 	c.None(t)
 }
 
-// The driver's own parser is still caught.
-func TestParserPanics(t *testing.T) {
-	server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ExpectCommand(0x03),
-		mysqltest.SendPacket(1, []byte{1}), mysqltest.SendPacket(2, []byte{3, 'd', 'e', 'f'}), mysqltest.Delay(100*time.Millisecond))
-	db, c := kit.Open(t, server.DSN(""), nil)
-	var err error
-	if p := raised(func() { _, err = db.Query("SELECT 1") }); p != nil || err == nil {
-		t.Fatalf("panic %v, error %v", p, err)
-	}
-	if len(c.All()) == 0 {
-		t.Errorf("no report: %v", err)
-	}
-}
-
 // Fault 2.7: the socket inside of a connection that frames what it carries is not
 // looked into, and checkConnLiveness=false is honoured.
 func TestFault2_7(t *testing.T) {
