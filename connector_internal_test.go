@@ -85,8 +85,8 @@ func TestConnectionsOfOneConnectorAreApart(t *testing.T) {
 			t.Cleanup(func() { _ = dc.Close() })
 			it := dc.(*conn).it
 			wires[i] = it.wire
-			if it.dialer.ctx != nil {
-				t.Error("the context of the connect is kept")
+			if it.dialer != nil {
+				t.Error("the dialer, and with it the context of the connect, is kept")
 			}
 		})
 	}

@@ -132,7 +132,7 @@ func (it *interceptor) explainConnect(err error) error {
 func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector) (conn driver.Conn, err error) {
 	defer func() {
 		p := recover()
-		it.wire = it.dialer.conn
+		it.wire, it.dialer = it.dialer.conn, nil // the dialer has done its work
 		if it.wire != nil {
 			switch {
 			case errors.Is(err, context.DeadlineExceeded):

@@ -41,6 +41,8 @@ type Conn struct {
 	// and never held during I/O or a callback: see locked.go.
 	mu       sync.Mutex
 	talk     conversation.Conversation
+	place    *place              // where it is counted
+	settled  bool                // there, since its login is over
 	counted  conversation.Counts // of talk, as far as they are in the totals of the process
 	fatal    *Report             // the first violation that ends the connection
 	open     *scene              // what was outstanding when this side closed the connection

@@ -22,7 +22,11 @@ func (c *Conn) unlock() {
 		counters.panics.Add(1)
 		c.talk.Opaque("internal error of the guard", c.now())
 	}
-	if n := c.talk.Counts(); n != c.counted {
+	n := c.talk.Counts()
+	if !c.settled || n != c.counted {
+		c.settle()
+	}
+	if n != c.counted {
 		counters.untracked.Add(uint64(n.Untracked - c.counted.Untracked))
 		counters.opaque.Add(uint64(n.Opaque - c.counted.Opaque))
 		counters.panics.Add(uint64(n.Panics - c.counted.Panics))

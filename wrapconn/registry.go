@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"weak"
-
-	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // registry holds the connections that were made and not closed. It is touched
@@ -17,21 +15,26 @@ import (
 // collected, and takes its entry along.
 var registry = struct {
 	mu    sync.Mutex
-	conns map[weak.Pointer[Conn]]struct{}
-}{conns: map[weak.Pointer[Conn]]struct{}{}}
+	conns map[weak.Pointer[Conn]]*place
+}{conns: map[weak.Pointer[Conn]]*place{}}
 
 func register(c *Conn) {
 	w := weak.Make(c)
+	c.place = newPlace()
 	registry.mu.Lock()
-	registry.conns[w] = struct{}{}
+	registry.conns[w] = c.place
 	registry.mu.Unlock()
 	runtime.AddCleanup(c, unregister, w)
 }
 
 func unregister(w weak.Pointer[Conn]) {
 	registry.mu.Lock()
+	p := registry.conns[w]
 	delete(registry.conns, w)
 	registry.mu.Unlock()
+	if p != nil {
+		p.move(placeGone)
+	}
 }
 
 // registered returns the connections that are alive, in no order.
@@ -49,34 +52,6 @@ func registered() []*Conn {
 		}
 	}
 	return conns
-}
-
-// Layers are what lies under the packets of a connection.
-type Layers struct {
-	TLS        cause.TLS
-	Compressed bool // zlib, which is looked into
-}
-
-// CountOpen counts the guarded connections that are open: by their layers, and those
-// whose login is not over, of which the layers are not known yet. Each is held
-// up for as long as it takes to look.
-func CountOpen() (ready map[Layers]int, loggingIn int) {
-	ready = map[Layers]int{}
-	for _, c := range registered() {
-		if l, ok := c.layers(); ok {
-			ready[l]++
-		} else {
-			loggingIn++
-		}
-	}
-	return ready, loggingIn
-}
-
-func (c *Conn) layers() (l Layers, known bool) {
-	c.mu.Lock()
-	defer c.unlock()
-	l.TLS, l.Compressed, known = c.talk.Layers()
-	return l, known
 }
 
 // Connections returns what the guarded connections of this process are at, those

@@ -170,3 +170,33 @@ func BenchmarkNewClose(b *testing.B) {
 		_ = New(inner, Options{}).Close()
 	}
 }
+
+// Each connection is counted in one place: where it logs in, then by its layers,
+// then nowhere, and it does not come back.
+func TestPlaces(t *testing.T) {
+	unusual := Layers{TLS: cause.TLSOpaque, Compressed: true}
+	at := func() int { ready, _ := CountOpen(); return ready[unusual] }
+	before := at()
+	p := newPlace()
+	for _, step := range []struct{ to, want int }{
+		{placeGone - 1, before + 1}, {placeGone - 1, before + 1}, {1, before}, {placeGone - 1, before + 1},
+		{placeGone, before}, {placeGone - 1, before}, {placeGone, before},
+	} {
+		if p.move(step.to); at() != step.want {
+			t.Fatalf("after a move to %d: %d, want %d", step.to, at(), step.want)
+		}
+	}
+	// A connection that hides its packets is moved; one that is closed is gone.
+	m := &queueConn{}
+	c := New(m, Options{})
+	pass(t, c, m, loginSegments(), whole)
+	if got := c.place.at.Load(); got != 1 {
+		t.Errorf("after a login in plaintext: place %d", got)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.place.at.Load(); int(got) != placeGone {
+		t.Errorf("after Close: place %d", got)
+	}
+}

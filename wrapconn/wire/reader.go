@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 const (
 	// HeaderLen is the length of a packet header: three bytes of payload
@@ -59,7 +62,9 @@ type Handler interface {
 // Reader finds the packets in one direction of an uncompressed stream.
 //
 // The zero value is not usable: call Init. A Reader allocates nothing, except for
-// a long greeting that comes in pieces.
+// a long greeting that comes in pieces. Every connection has two Readers, so they
+// have room for an ordinary prefix only; an ERR packet that comes in pieces is
+// put together in a buffer from a pool.
 type Reader struct {
 	h Handler
 
@@ -75,8 +80,8 @@ type Reader struct {
 	noLook bool // NoPrefix
 	long   bool // LongPrefix
 
-	buf  [HeaderLen + LongPrefixLen]byte
-	more []byte // what of a long greeting did not fit into buf
+	buf  [HeaderLen + PrefixLen]byte
+	more []byte // in place of buf, for a packet of which more is wanted
 }
 
 // Init makes r ready for the first byte of a stream.
@@ -177,8 +182,7 @@ func (r *Reader) feedOne(b []byte) []byte {
 	// steps: header, then first payload byte, then the rest of the prefix.
 	for len(b) > 0 {
 		if r.need > len(r.buf) {
-			b = r.feedLong(b)
-			continue
+			return r.feedLong(b)
 		}
 		n := copy(r.buf[r.have:r.need], b)
 		r.have += n
@@ -207,7 +211,12 @@ func (r *Reader) feedOne(b []byte) []byte {
 // feedLong is feedOne for a packet of which more is wanted than buf has room for.
 func (r *Reader) feedLong(b []byte) []byte {
 	if r.more == nil {
-		r.more = append(make([]byte, 0, r.need), r.buf[:r.have]...)
+		if r.need <= len(longPrefix{}) {
+			r.more = longPrefixes.Get().(*longPrefix)[:0]
+		} else {
+			r.more = make([]byte, 0, r.need)
+		}
+		r.more = append(r.more, r.buf[:r.have]...)
 	}
 	n := min(len(b), r.need-r.have)
 	r.more = append(r.more, b[:n]...)
@@ -216,11 +225,21 @@ func (r *Reader) feedLong(b []byte) []byte {
 		p := r.more
 		r.have, r.need, r.more = 0, HeaderLen, nil
 		h := Header{Length: uint24(p), Seq: p[3]}
+		want := min(r.prefixOf(h, p[HeaderLen:]), len(p)-HeaderLen) // see feedOne
 		r.skip = h.Length - uint32(len(p)-HeaderLen)
-		r.h.Packet(h, p[HeaderLen:])
+		r.h.Packet(h, p[HeaderLen:HeaderLen+want])
+		clear(p)
+		if cap(p) == len(longPrefix{}) {
+			longPrefixes.Put((*longPrefix)(p[:cap(p)]))
+		}
 	}
 	return b[n:]
 }
+
+// longPrefix has room for what is wanted of an ERR packet, with its header.
+type longPrefix [HeaderLen + LongPrefixLen]byte
+
+var longPrefixes = sync.Pool{New: func() any { return new(longPrefix) }}
 
 // prefixOf returns how many bytes of the payload to look at, as far as that can
 // be told from what is there of it: 1 when the first byte must be seen first.
