@@ -105,7 +105,12 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 }
 
 // Ping implements driver.Pinger.
-func (c *conn) Ping(ctx context.Context) error { return c.mw.Ping(ctx) }
+func (c *conn) Ping(ctx context.Context) error {
+	if w, ok := ctx.Value(watchKey{}).(*poolWatch); ok {
+		w.found(c.it.dialer.opt.Pool.(*connector))
+	}
+	return c.mw.Ping(ctx)
+}
 
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *conn) CheckNamedValue(v *driver.NamedValue) error { return c.mw.CheckNamedValue(v) }
@@ -147,7 +152,7 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 		return driver.ErrBadConn // somebody holds on to it past the pool
 	}
 	defer op{c.it, wrapconn.OpReset, taken}.end(&err)
-	if c.it.wire.Check() != nil && c.it.mode == Enforce {
+	if c.it.wire.CheckOut() != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
 	r, ok := c.it.inner.(driver.SessionResetter)
@@ -165,6 +170,7 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 // or on which an answer is outstanding, does not go back to the pool.
 func (c *conn) IsValid() bool {
 	c.it.wire.Forget()
+	c.it.wire.Returned()
 	if !c.it.wire.Idle() {
 		// If what is there is the beginning of a packet that nobody asked for,
 		// this is the last chance to tell.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
@@ -32,18 +33,19 @@ const (
 )
 
 type config struct {
-	mode       Mode
-	history    int
-	opaqueTLS  bool
-	callSites  bool
-	tracers    trace.TracerProvider
-	meters     metric.MeterProvider
-	loggers    log.LoggerProvider
-	logger     *slog.Logger
-	attributes []attribute.KeyValue
-	onReport   func(context.Context, *wrapconn.Report)
-	abandoned  bool
-	middleware func(driver.Connector) driver.Connector
+	mode        Mode
+	history     int
+	opaqueTLS   bool
+	callSites   bool
+	tracers     trace.TracerProvider
+	meters      metric.MeterProvider
+	loggers     log.LoggerProvider
+	logger      *slog.Logger
+	attributes  []attribute.KeyValue
+	onReport    func(context.Context, *wrapconn.Report)
+	heldTooLong time.Duration
+	abandoned   bool
+	middleware  func(driver.Connector) driver.Connector
 }
 
 func newConfig(opts []Option) config {
@@ -120,6 +122,14 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 // not end with it. See Flush for how to wait until fn has been called.
 func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
 	return optionFunc(func(c *config) { c.onReport = fn })
+}
+
+// WithHeldTooLong reports, as a notice and once for each holder, a connection that
+// somebody has had out of the pool for longer than d: by its call site, with
+// whether rows are open or a transaction is idle. 0, the default, reports none.
+// It is looked at once a second.
+func WithHeldTooLong(d time.Duration) Option {
+	return optionFunc(func(c *config) { c.heldTooLong = d })
 }
 
 // WithAbandoned says whether to report an operation whose context ended while its

@@ -124,6 +124,16 @@ const (
 	KeyStallLate      = attribute.Key("seqguard.stall.clock_late_ms")
 )
 
+// Who keeps connections from others.
+const (
+	KeyHeld       = attribute.Key("seqguard.held.longest_ms")
+	KeyHeldAs     = attribute.Key("seqguard.held.by")
+	KeyPoolWaits  = attribute.Key("seqguard.pool.waits")
+	KeyPoolWaited = attribute.Key("seqguard.pool.waited_ms")
+	KeyPoolInUse  = attribute.Key("seqguard.pool.in_use")
+	KeyPoolLimit  = attribute.Key("seqguard.pool.limit")
+)
+
 // Of the span's events, of its links, and of the log records.
 const (
 	KeyPacketLabel    = attribute.Key("seqguard.packet.label")

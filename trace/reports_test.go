@@ -120,6 +120,13 @@ func lost(ctx context.Context) *wrapconn.Report {
 	}
 }
 
+// exhausted is a pool whose callers wait.
+func exhausted(ctx context.Context) *wrapconn.Report {
+	e := cause.Evidence{Held: 4 * time.Minute, HeldAs: "17 by shop/list.go:10 (rows open), 3 by shop/pay.go:7 (idle in transaction)",
+		PoolWaits: 3, PoolWaited: 900 * time.Millisecond, PoolInUse: 20, PoolLimit: 20}
+	return &wrapconn.Report{Time: epoch.Add(time.Hour), Cause: cause.Diagnose(&e), Evidence: e, Server: "db.internal:3306", Network: "tcp", Context: ctx}
+}
+
 // all are the reports above, with slugs for names.
 func all(ctx context.Context) map[string]*wrapconn.Report {
 	return map[string]*wrapconn.Report{
@@ -128,5 +135,6 @@ func all(ctx context.Context) map[string]*wrapconn.Report {
 		"result_still_open":     conflict(ctx, ctx),
 		"not_mysql":             notMySQL(ctx),
 		"server_shutdown":       lost(ctx),
+		"pool_exhausted":        exhausted(ctx),
 	}
 }

@@ -46,3 +46,15 @@ func (a *attrs) stall(e *cause.Evidence) {
 	a.ms(KeyStallScheduler, s.SchedLatency)
 	a.ms(KeyStallLate, s.Late)
 }
+
+// held is who keeps connections from others.
+func (a *attrs) held(e *cause.Evidence) {
+	a.ms(KeyHeld, e.Held)
+	a.str(KeyHeldAs, e.HeldAs)
+	if e.PoolWaits > 0 {
+		a.num(KeyPoolWaits, e.PoolWaits)
+		a.duration(KeyPoolWaited, e.PoolWaited)
+		a.num(KeyPoolInUse, int64(e.PoolInUse))
+		a.num(KeyPoolLimit, int64(e.PoolLimit))
+	}
+}

@@ -49,6 +49,8 @@ type Conn struct {
 	left     bool                // that has been told
 	pending  *Report             // the last violation that no error has told yet
 	peeker   peeker
+	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
+	toldHeld atomic.Bool   // that it is held for long
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
 	checked  time.Duration // when Check was called last; 0 after the next write
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write

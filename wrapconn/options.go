@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"context"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 )
@@ -56,6 +57,10 @@ type Options struct {
 	Server, Network string
 	// Database is the schema asked for at login, for reports.
 	Database string
+	// Pool is what connections of one pool have in common, for Holders.
+	Pool any
+	// HeldTooLong reports, once, a connection that is out of its pool for longer; 0 does not.
+	HeldTooLong time.Duration
 	// Abandoned reports an operation whose context ended while its command was
 	// unanswered, as a notice. It is counted and listed in any case; see
 	// Conn.Abandoned.

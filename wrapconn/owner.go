@@ -150,6 +150,20 @@ func (o *owner) copy() (uint32, operation) {
 	}
 }
 
+// last is copy, and of an owner that nobody holds the operation that was the
+// last one, unless that was forgotten.
+func (o *owner) last() (uint32, operation) {
+	for {
+		switch state := o.state.Load(); {
+		case state != ownerLocked && o.state.CompareAndSwap(state, ownerLocked):
+			op := o.op
+			o.state.Store(state)
+			return state, op
+		}
+		runtime.Gosched()
+	}
+}
+
 // started returns when the operation of the holder began.
 func (o *owner) started() time.Duration {
 	_, op := o.copy()

@@ -61,15 +61,15 @@ const peekLen = 4096
 // one system call, and nothing on a connection that is not over a socket. It is
 // Pooled besides.
 func (c *Conn) Check() error {
-	met, refuse := c.checkNow()
+	met, refuse, _ := c.checkNow()
 	c.deliver(met)
 	return refuse
 }
 
-func (c *Conn) checkNow() (met []*Report, refuse error) {
+func (c *Conn) checkNow() (met []*Report, refuse error, now time.Duration) {
 	c.mu.Lock()
 	defer c.unlock()
-	now := c.now()
+	now = c.now()
 	c.checked, c.pooled = now, now
 	c.peeker.quiet = false
 	c.check(now)
@@ -78,7 +78,7 @@ func (c *Conn) checkNow() (met []*Report, refuse error) {
 	if c.fatal != nil {
 		refuse = &ProtocolError{Report: c.fatal}
 	}
-	return met, refuse
+	return met, refuse, now
 }
 
 // Pooled says that database/sql has just got the connection, from its pool or
@@ -88,6 +88,7 @@ func (c *Conn) Pooled() {
 	c.mu.Lock()
 	defer c.unlock()
 	c.pooled = c.now()
+	c.taken.Store(int64(c.pooled))
 }
 
 // pooledHolds is for how long Pooled is true. Who waits for longer holds the

@@ -1,6 +1,8 @@
 package wrapconn
 
 import (
+	"sync/atomic"
+
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/testimony"
 )
@@ -49,6 +51,9 @@ func (c *Conn) greet() {
 	defer contain()
 	stage("new")
 	c.leastRTT = testimony.Transport(c.raw).LeastRTT
+	if c.opts.HeldTooLong > 0 {
+		holdersWatched.Store(true)
+	}
 	process.Start(anybodyWaits)
 }
 
@@ -56,6 +61,9 @@ func (c *Conn) greet() {
 // is under way, or a result out, on any of them. It costs a few nanoseconds a
 // connection, once a second.
 func anybodyWaits() (open, waits bool) {
+	if holdersWatched.Load() {
+		heldTooLong()
+	}
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	for w := range registry.conns {
@@ -67,3 +75,6 @@ func anybodyWaits() (open, waits bool) {
 	}
 	return len(registry.conns) > 0, false
 }
+
+// holdersWatched: there is, or was, a connection with Options.HeldTooLong.
+var holdersWatched atomic.Bool

@@ -60,6 +60,14 @@ var cases = []struct {
 	// it is then.
 	near map[Slug]change
 }{
+	{"pool_exhausted", "somebody waited", Evidence{PoolWaits: 3, PoolInUse: 20, PoolLimit: 20, Held: 4 * time.Minute, HeldAs: "20 by shop/list.go:10 (rows open)"}, map[Slug]change{
+		"held_too_long": func(e *Evidence) { e.PoolWaits = 0 },
+	}},
+	{"held_too_long", "idle in a transaction", with(rest(), func(e *Evidence) {
+		e.Held, e.HeldAs, e.InTransaction = time.Minute, "idle in transaction", true
+	}), map[Slug]change{
+		"closed_while_idle": func(e *Evidence) { e.Held, e.Violation, e.Stream = 0, session.Truncated, StreamEOF },
+	}},
 	{"abandoned", "before the answer", with(out(), func(e *Evidence) { e.Abandoned = AbandonDeadline }), map[Slug]change{
 		"undetermined": func(e *Evidence) { e.Abandoned = NotAbandoned },
 	}},

@@ -34,8 +34,8 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	// transaction on it, as they were. One that nobody knew until it wrote has
 	// broken it.
 	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
-	lost := e.InTransaction && !alive
-	if d.Severity == Notice && e.Abandoned == NotAbandoned && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
+	lost := e.InTransaction && !alive && !e.standing()
+	if d.Severity == Notice && e.Abandoned == NotAbandoned && !e.standing() && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
 		// The farewell met somebody who was not idle, or whom the pool does not
 		// give another connection.
 		d.Severity = Error

@@ -89,6 +89,9 @@ func random(r *rand.Rand) Evidence {
 		e.Abandoned = Abandon(r.IntN(3))
 	}
 	e.AnswerAfter = d()
+	if bit(50) {
+		e.Held, e.HeldAs, e.PoolWaits = d(), "rows open", r.Int64N(2)
+	}
 	if bit(2) {
 		e.Transport = Transport{Known: true, State: TCPState(r.IntN(14)), Written: r.Uint64N(300), Acked: r.Uint64N(300), NotSent: r.Uint64N(9), Retransmitted: r.Uint32N(3),
 			Unanswered: r.Uint32N(3), Full: bit(3), RTT: d(), LeastRTT: d(), SinceData: d(), SinceAck: d()}

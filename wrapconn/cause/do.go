@@ -5,6 +5,8 @@ import "time"
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
+	"pool_exhausted":      say("Look at the call sites that hold most."),
+	"held_too_long":       say("Close what is open: rows, transaction, sql.Conn."),
 	"abandoned":           say("It may still run on the server: KILL it there."),
 	"client_left":         say("Look at the client: its limits, cancelled requests."),
 	"used_after_fork":     say("Open the pool after the fork."),
@@ -27,7 +29,12 @@ var do = map[Slug]func(*Evidence) string{
 	"peer_misnumbers_handshake": say(comparePaths),
 	"malformed_packet":          say(comparePaths),
 
-	"peer_unresponsive":          say("Look for the statement in SHOW PROCESSLIST."),
+	"peer_unresponsive": func(e *Evidence) string {
+		if e.Transport.Delivery() == Undelivered {
+			return "The path is dead: look at firewall, NAT, network."
+		}
+		return "Look for the statement in SHOW PROCESSLIST."
+	},
 	"closed_before_answer":       say("Look for KILL, a crash, or a limit of the proxy."),
 	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
 	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),

@@ -80,6 +80,17 @@ type Evidence struct {
 	// unanswered, and this side closed the connection over it.
 	Abandoned Abandon
 
+	// Held is for how long the connection has been out of its pool, or the one
+	// that is longest, where a report is about that; HeldAs says who has it, or
+	// them.
+	Held   time.Duration
+	HeldAs string
+	// PoolWaits callers waited for a connection of a pool, for PoolWaited
+	// together, while PoolInUse of PoolLimit connections were held.
+	PoolWaits            int64
+	PoolWaited           time.Duration
+	PoolInUse, PoolLimit int
+
 	// Forked: this process is not the one that made the connection.
 	Forked bool
 	// AuthPlugin is what the server asked for in its last AuthSwitchRequest, or

@@ -6,6 +6,7 @@ import "slices"
 // part of the knowledge: what the server said outright comes before what
 // follows from it, and a narrow picture before a wide one.
 var rules = slices.Concat(
+	heldRules,      // nothing has failed: who keeps connections from others
 	abandonedRules, // this side gave up
 	clientRules,    // the client's own end, seen by others
 	greetingRules,  // the peer's first bytes

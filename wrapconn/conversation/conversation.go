@@ -132,6 +132,9 @@ func (c *Conversation) Counts() Counts { return c.counts }
 // Phase returns where the conversation stands.
 func (c *Conversation) Phase() session.Phase { return c.tracker.Phase() }
 
+// InTransaction reports whether a transaction is open, by the server's last status.
+func (c *Conversation) InTransaction() bool { return c.tracker.InTransaction() }
+
 // ConnectionID returns the server's id of the connection, 0 before its greeting.
 func (c *Conversation) ConnectionID() uint32 { return c.tracker.Greeting().ConnectionID }
 

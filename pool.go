@@ -1,0 +1,98 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+)
+
+// watchKey is under which a Ping tells a connection who wants to know its pool.
+type watchKey struct{}
+
+// WatchPool watches a pool for callers that wait: if all its connections are held
+// (SetMaxOpenConns) and somebody has waited since the last look, that is reported
+// as pool_exhausted, with those who hold them by call site. It looks once a
+// second, asks db.Stats and no connection, and reports no more than once in ten
+// seconds. ctx is for one Ping, which finds out what db is made of; an error is
+// returned if that fails or if db is not of this driver. stop ends the watch,
+// which otherwise lasts for as long as db is in use.
+func WatchPool(ctx context.Context, db *sql.DB) (stop func(), err error) {
+	w := &poolWatch{db: weak.Make(db)}
+	if err := db.PingContext(context.WithValue(ctx, watchKey{}, w)); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pool == nil {
+		return nil, errors.New("seqguard: WatchPool: the pool is not one of this driver")
+	}
+	s := db.Stats()
+	w.waits, w.waited = s.WaitCount, s.WaitDuration
+	w.timer = time.AfterFunc(poolLook, w.look)
+	return w.stop, nil
+}
+
+const (
+	poolLook  = time.Second
+	poolQuiet = 10 * time.Second
+)
+
+// poolWatch is one watch. Between two looks it has no goroutine.
+type poolWatch struct {
+	db weak.Pointer[sql.DB]
+
+	mu     sync.Mutex
+	pool   *connector
+	timer  *time.Timer
+	over   bool
+	waits  int64
+	waited time.Duration
+	told   time.Time
+}
+
+// found is called by the connection that answers the Ping.
+func (w *poolWatch) found(c *connector) {
+	w.mu.Lock()
+	w.pool = c
+	w.mu.Unlock()
+}
+
+func (w *poolWatch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	w.timer.Stop()
+}
+
+func (w *poolWatch) look() {
+	db := w.db.Value()
+	if db == nil {
+		return
+	}
+	s := db.Stats()
+	w.mu.Lock()
+	if w.over {
+		w.mu.Unlock()
+		return
+	}
+	pool := w.pool
+	waits, waited := s.WaitCount-w.waits, s.WaitDuration-w.waited
+	exhausted := s.MaxOpenConnections > 0 && s.InUse >= s.MaxOpenConnections
+	tell := exhausted && waits > 0 && time.Since(w.told) >= poolQuiet
+	if tell || !exhausted {
+		w.waits, w.waited = s.WaitCount, s.WaitDuration
+	}
+	if tell {
+		w.told = time.Now()
+	}
+	w.timer = time.AfterFunc(poolLook, w.look)
+	w.mu.Unlock()
+	if tell {
+		wrapconn.PoolExhausted(pool, s.MaxOpenConnections, s.InUse, waits, waited)
+	}
+}
