@@ -47,7 +47,7 @@ func TestGORMWithPool(t *testing.T) {
 }
 
 func TestSQLX(t *testing.T) {
-	sqlx.BindDriver("mysql-seqguard", sqlx.QUESTION) // once, for named parameters
+	sqlx.BindDriver("mysql-seqguard", sqlx.QUESTION) // sqlx does not know the name
 	guarded(t, func() error {
 		db, err := sqlx.Connect("mysql-seqguard", server(t).DSN(""))
 		if err != nil {

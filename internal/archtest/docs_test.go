@@ -27,3 +27,42 @@ func TestArchitecturePaths(t *testing.T) {
 		}
 	}
 }
+
+var (
+	namedTest = regexp.MustCompile(`\bTest[A-Z]\w*`)
+	testFunc  = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+)
+
+// TestAdoptTests holds the tests that docs/adopt.md names beside its lines: they are there.
+func TestAdoptTests(t *testing.T) {
+	const root = "../.."
+	text, err := os.ReadFile(filepath.Join(root, "docs/adopt.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, dir := range []string{"example/adopt", "example/adopt/byname", "example/adopt/ddtrace", "test/doors", "wrapconn"} {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d tests, %v", dir, len(files), err)
+		}
+		for _, f := range files {
+			src, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range testFunc.FindAllSubmatch(src, -1) {
+				there[string(m[1])] = true
+			}
+		}
+	}
+	named := namedTest.FindAll(text, -1)
+	if len(named) < 25 {
+		t.Fatalf("%d tests are named: has their form changed?", len(named))
+	}
+	for _, n := range named {
+		if !there[string(n)] {
+			t.Errorf("it names %s, which is not there", n)
+		}
+	}
+}

@@ -152,3 +152,14 @@ func TestFault5_07DriverAsAValue(t *testing.T) {
 		}
 	}
 }
+
+// Our parameters must be taken out of the DSN with the guard: the plain driver takes them for system variables.
+func TestTakeItOut(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		err := open(t, "mysql", server.DSN("seqguardMode=observe")).PingContext(ctx(t))
+		var me *mysql.MySQLError
+		if !errors.As(err, &me) || me.Number != 1193 || me.Message != "Unknown system variable 'seqguardMode'" {
+			t.Errorf("%v", err)
+		}
+	})
+}
