@@ -96,7 +96,7 @@ for s in "$@"; do
       export TEST_MYSQL_URI="$account/"
       suite trillian github.com/google/trillian v1.8.0 storage/mysql mysql 70
       ;;
-    openfga) suite openfga github.com/openfga/openfga v1.22.1 pkg/storage/mysql mysql 200 ;;
+    openfga) suite openfga github.com/openfga/openfga v1.22.1 pkg/storage/mysql mysql 190 ;;
     *) die "there is no suite $s" ;;
   esac
 done
