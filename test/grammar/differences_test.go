@@ -1,6 +1,11 @@
 package grammar_test
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -158,8 +163,21 @@ var differences = []difference{
 		"a public key",
 		"the guard looks at its first bytes only",
 		func(c *comparison) bool {
-			return c.connecting && c.report == nil && c.alone.class == protocol && c.any(func(s sighting) bool { return s.event.Kind == session.KindAuthMoreData && s.length > 2 })
+			return c.connecting && c.report == nil && c.alone.class == protocol && c.any(func(s sighting) bool { return s.event.Kind == session.KindAuthMoreData }) &&
+				slices.ContainsFunc([]string{"em data found", "x509: ", "asn1: "}, func(s string) bool { return strings.Contains(c.alone.err.Error(), s) })
 		},
+	},
+	{
+		"an ERR in place of a public key",
+		"the driver has an error of its own for it, and does not give the server's",
+		func(c *comparison) bool {
+			return c.connecting && c.report == nil && c.alone.class == protocol && c.has(session.KindERR)
+		},
+	},
+	{
+		"the beginning of a packet in a login",
+		"behind the greeting, say: the driver will not write while it is in its buffer; the guard waits for its end",
+		func(c *comparison) bool { return c.connecting && c.report == nil && c.alone.err == mysql.ErrBusyBuffer },
 	},
 	{
 		"values in a row",
@@ -169,9 +187,12 @@ var differences = []difference{
 		},
 	},
 	{
-		"the rest of a definition",
-		"of a packet the guard looks at the first 32 bytes",
+		"the rest of a packet",
+		"of a definition, or of a switch of the plugin, the guard looks at the first 32 bytes",
 		func(c *comparison) bool {
+			if c.connecting {
+				return c.report == nil && c.any(func(s sighting) bool { return s.length > 32 && s.event.Kind == session.KindAuthSwitch })
+			}
 			return c.report == nil && (c.alone.class == badColumn || c.alone.where == "readColumns") &&
 				c.any(func(s sighting) bool {
 					return s.length > 32 && (s.event.Kind == session.KindColumn || s.event.Kind == session.KindParameter)
@@ -195,6 +216,14 @@ var differences = []difference{
 
 	// Either may.
 	{
+		"an ERR among rows that are skipped",
+		"the driver goes on to skip when they are closed: it takes a packet too many, or waits for one",
+		func(c *comparison) bool {
+			return c.alone.class == sqlError && (c.at(session.Unsolicited, session.PhaseReady) || c.report == nil && c.starved) &&
+				c.any(func(s sighting) bool { return s.phase == session.PhaseRows && s.event.Kind == session.KindERR })
+		},
+	},
+	{
 		"ERR among definitions",
 		"the driver counts it as a definition, or fails to read it as one; no server was seen to send it there",
 		func(c *comparison) bool {
@@ -205,7 +234,7 @@ var differences = []difference{
 	},
 	{
 		"definitions that are left out",
-		"of cached metadata (4.7), the driver heeds the mark in the first result of a statement's query only: elsewhere it waits for definitions that are not due",
+		"of cached metadata, the driver heeds the mark in the first result of a statement's query only: elsewhere it waits for definitions that are not due",
 		func(c *comparison) bool {
 			return (c.cache() || c.mutatedLogin) && c.any(func(s sighting) bool {
 				return s.event.Kind == session.KindColumnCount && s.length > 1 && s.head[1] != 1

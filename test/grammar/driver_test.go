@@ -177,8 +177,8 @@ func (c *client) found() *wrapconn.Report {
 	return c.guard.Take()
 }
 
-// scan reads rows as database/sql does, at most limit of each result.
-func (v *verdict) scan(r driver.Rows, limit int) error {
+// scan reads rows as database/sql does.
+func (v *verdict) scan(r driver.Rows, o op) error {
 	var first error
 	keep := func(err error) {
 		if first == nil {
@@ -190,7 +190,10 @@ results:
 	for {
 		dest := make([]driver.Value, len(r.Columns()))
 		for i := 0; ; i++ {
-			if i == limit {
+			if i == 1 && o == opQueryNext {
+				break
+			}
+			if i == 1 && o == opQueryClose {
 				break results
 			}
 			err := r.Next(dest)
@@ -204,7 +207,7 @@ results:
 			v.rows++
 			v.values += fmt.Sprintf("%q;", dest)
 		}
-		if !n.HasNextResultSet() {
+		if !n.HasNextResultSet() && o != opQueryNext {
 			break
 		}
 		if err := n.NextResultSet(); err != nil {
@@ -225,6 +228,7 @@ type op int
 const (
 	opQuery op = iota
 	opQueryClose
+	opQueryNext
 	opExec
 	opPing
 	opPrepare
@@ -235,7 +239,7 @@ const (
 	numOps
 )
 
-var opNames = []string{"query", "query, closed after one row", "exec", "ping", "prepare", "query of the statement", "exec of the statement", "close of the statement"}
+var opNames = []string{"query", "query, closed after one row", "query, one row of each result", "exec", "ping", "prepare", "query of the statement", "exec of the statement", "close of the statement"}
 
 func (o op) String() string { return opNames[o] }
 
@@ -244,12 +248,12 @@ func (c *client) do(o op) verdict {
 	ctx := context.Background()
 	return c.judge(func(v *verdict) error {
 		switch o {
-		case opQuery, opQueryClose:
+		case opQuery, opQueryClose, opQueryNext:
 			r, err := c.conn.(driver.QueryerContext).QueryContext(ctx, "SELECT", nil)
 			if err != nil {
 				return err
 			}
-			return v.scan(r, limit(o))
+			return v.scan(r, o)
 		case opExec:
 			_, err := c.conn.(driver.ExecerContext).ExecContext(ctx, "UPDATE", nil)
 			return err
@@ -278,13 +282,6 @@ func (c *client) do(o op) verdict {
 		if err != nil {
 			return err
 		}
-		return v.scan(r, -1)
+		return v.scan(r, o)
 	})
-}
-
-func limit(o op) int {
-	if o == opQueryClose {
-		return 1
-	}
-	return -1
 }

@@ -38,18 +38,19 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 		t.ready()
 	case headEOF:
 		ev.Kind = KindAuthSwitch
-		t.turn, t.verdict, t.fullLogin, t.keyAsked = true, false, false, false
+		t.turn, t.fullLogin = true, false
 		t.authSwitch = "mysql_old_password" // an AuthSwitchRequest of one byte
 		if len(p.Prefix) > 1 {
 			name, _, whole := bytes.Cut(p.Prefix[1:], []byte{0})
 			t.authSwitch = string(name)
-			if !whole && int(p.Length) <= len(p.Prefix) {
+			if !whole && int(p.Length) <= len(p.Prefix) || whole && !longEnough(name, int(p.Length)-1-len(name)-1) {
 				ev.Violation = Malformed
 			}
 		}
-		if turn {
+		if turn || t.keyAsked || t.verdict {
 			ev.Violation = UnexpectedKind
 		}
+		t.verdict, t.keyAsked = false, false
 		t.number(p, ev)
 	default:
 		ev.Kind = KindAuthMoreData
@@ -58,6 +59,20 @@ func (t *Tracker) auth(p Packet, ev *Event) {
 		}
 		t.number(p, ev)
 	}
+}
+
+// longEnough reports whether a challenge of n bytes, with or without a zero at
+// its end, is as long as the plugin needs it.
+func longEnough(plugin []byte, n int) bool {
+	switch string(plugin) {
+	case "mysql_native_password":
+		return n >= 20
+	case "mysql_old_password":
+		return n >= 8
+	case "client_ed25519":
+		return n == 32 || n == 33
+	}
+	return true
 }
 
 // moreData reports whether the plugin in use has such a packet. Of a plugin that
@@ -73,7 +88,7 @@ func (t *Tracker) moreData(p Packet) bool {
 		case len(b) < 2 || b[0] != headAuthMore || t.verdict:
 			return false
 		case t.keyAsked:
-			t.turn, t.fullLogin, t.keyAsked = true, false, false
+			t.turn, t.fullLogin, t.keyAsked, t.verdict = true, false, false, true
 			return b[1] == '-'
 		case p.Length > 2:
 			return false
@@ -85,8 +100,9 @@ func (t *Tracker) moreData(p Packet) bool {
 			return b[1] == sha2FullLogin
 		}
 	case "sha256_password":
-		t.turn = true
-		return len(p.Prefix) > 1 && p.Prefix[0] == headAuthMore
+		first := !t.verdict
+		t.turn, t.verdict = true, true
+		return first && len(p.Prefix) > 1 && p.Prefix[0] == headAuthMore
 	}
 	return true
 }

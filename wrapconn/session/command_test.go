@@ -285,7 +285,7 @@ func TestFacts(t *testing.T) {
 	if tr.Pending() != 1 || tr.AnswerStarted() {
 		t.Errorf("COM_CHANGE_USER is out: %d pending, answer started %v", tr.Pending(), tr.AnswerStarted())
 	}
-	play(t, tr, server(1, "\xfemysql_native_password\x00salt", KindAuthSwitch, PhaseAuth))
+	play(t, tr, server(1, "\xfemysql_native_password\x00twenty bytes of salt\x00", KindAuthSwitch, PhaseAuth))
 	if !tr.AnswerStarted() || tr.AuthSwitch() != "mysql_native_password" {
 		t.Errorf("answer started %v, switch to %q", tr.AnswerStarted(), tr.AuthSwitch())
 	}

@@ -98,7 +98,9 @@ func parseGreeting(p []byte) (g Greeting, ok bool) {
 	g.capabilities = capabilities(binary.LittleEndian.Uint16(p[13:]))
 	p = p[15:]
 	if len(p) == 0 {
-		return g, true // a server of before 4.1 ends here
+		// A server of before 4.1 ends here. It has half of the challenge that later
+		// plugins need.
+		return g, g.capabilities&clientProtocol41 == 0
 	}
 	const fixed = 1 + 2 + 2 + 1 + 10 // collation, status, upper flags, challenge length, filler
 	if len(p) < fixed+13 {

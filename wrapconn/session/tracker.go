@@ -51,7 +51,7 @@ type Tracker struct {
 	// authSwitch is the plugin of the server's last AuthSwitchRequest
 	authSwitch string
 	proposed   string // the client's plugin in its login, if that was read
-	verdict    bool   // the server has said that the credentials are right
+	verdict    bool   // the server has said all but OK or ERR
 	turn       bool   // in PhaseAuth: the client has the word
 	fullLogin  bool   // caching_sha2_password: it is to send its password, or to ask for a key
 	keyAsked   bool   // it has asked for the server's public key
