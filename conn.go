@@ -166,8 +166,9 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 	return err
 }
 
-// IsValid implements driver.Validator: a connection on which something broke,
-// or on which an answer is outstanding, does not go back to the pool.
+// IsValid implements driver.Validator: a connection on which something broke, on
+// which an answer is outstanding, or which the server ends after its last answer
+// (ERR 1153, say), does not go back to the pool.
 func (c *conn) IsValid() bool {
 	c.it.wire.Forget()
 	c.it.wire.Returned()
@@ -179,7 +180,7 @@ func (c *conn) IsValid() bool {
 			return false
 		}
 	}
-	if c.it.mode == Enforce && c.it.wire.Err() != nil {
+	if c.it.mode == Enforce && (c.it.wire.Err() != nil || c.it.wire.Spent()) {
 		return false
 	}
 	v, ok := c.it.inner.(driver.Validator)

@@ -82,6 +82,7 @@ func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Con
 func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
 	inner, err := d.dialInner(ctx, network, addr)
 	if err != nil {
+		wrapconn.DialFailed(addr, err)
 		return nil, err
 	}
 	if tc, ok := inner.(*net.TCPConn); ok {

@@ -56,7 +56,7 @@ func (o op) end(err *error) {
 		*err = o.it.rescue(p)
 	}
 	if *err != nil {
-		*err = o.it.explain(o.sent(*err))
+		*err = o.it.explainAll(o.sent(*err))
 	} else {
 		*err = o.it.doubt()
 	}
@@ -99,19 +99,18 @@ func (it *interceptor) rescue(p any) error {
 	return e
 }
 
-// explain puts the report of what broke around the driver's error. Sentinels
-// that database/sql compares with == stay as they are, as does everything in
-// Observe mode.
+// explain is explainAll for rows, of which io.EOF is the end: database/sql
+// compares with ==. Of any other operation it is a broken stream.
 func (it *interceptor) explain(err error) error {
 	if err == io.EOF {
 		return err
 	}
-	return it.explainConnect(err)
+	return it.explainAll(err)
 }
 
-// explainConnect is explain for a connect, which may fail with io.EOF: crypto/tls
-// returns it as it is.
-func (it *interceptor) explainConnect(err error) error {
+// explainAll puts the report of what broke around the driver's error. The
+// sentinels of database/sql stay as they are, as does everything in Observe mode.
+func (it *interceptor) explainAll(err error) error {
 	if err == driver.ErrSkip || err == driver.ErrRemoveArgument || it.mode == Observe || it.wire == nil {
 		return err
 	}
@@ -137,7 +136,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			switch {
 			case errors.Is(err, context.DeadlineExceeded):
 				it.wire.DeadlineExceeded(err)
-			case pluginRefused(err):
+			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 1:
 				it.wire.LoginGivenUp(err)
 			}
 			it.wire.End(false)
@@ -146,7 +145,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			err = it.rescue(p)
 		}
 		if err != nil {
-			conn, err = nil, it.explainConnect(err)
+			conn, err = nil, it.explainAll(err)
 			return
 		}
 		it.inner = conn
@@ -184,7 +183,9 @@ func (it *interceptor) ConnBeginTx(ctx context.Context, c driver.ConnBeginTx, op
 		return ctx, nil, err
 	}
 	defer o.end(&err)
-	tx, err = c.BeginTx(ctx, opts)
+	if tx, err = c.BeginTx(ctx, opts); err == nil {
+		it.wire.Transaction(true)
+	}
 	return ctx, tx, err
 }
 
@@ -195,6 +196,7 @@ func (it *interceptor) TxCommit(ctx context.Context, tx driver.Tx) (err error) {
 		return err
 	}
 	defer o.end(&err)
+	defer it.wire.Transaction(false)
 	return tx.Commit()
 }
 
@@ -205,6 +207,7 @@ func (it *interceptor) TxRollback(ctx context.Context, tx driver.Tx) (err error)
 		return err
 	}
 	defer o.end(&err)
+	defer it.wire.Transaction(false)
 	return tx.Rollback()
 }
 
@@ -292,9 +295,9 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	}
 	switch {
 	case p != nil:
-		*r, *err = nil, o.it.explain(o.it.rescue(p))
+		*r, *err = nil, o.it.explainAll(o.it.rescue(p))
 	case *err != nil:
-		*r, *err = nil, o.it.explain(o.sent(*err))
+		*r, *err = nil, o.it.explainAll(o.sent(*err))
 	case *r != nil:
 		*r = newRows(o.it, *r, lease && o.taken)
 	}

@@ -110,6 +110,7 @@ func lost(ctx context.Context) *wrapconn.Report {
 		Pending: 1, AnswerStarted: true, Unsent: 17, TLS: cause.TLSOpaque, TLSAlert: "internal_error", Compressed: true, Compression: "bad checksum",
 		AuthPlugin: "caching_sha2_password", ServerVersion: "9.7.4", Network: "cloud", Commands: 3, Age: time.Minute, Idle: 5 * time.Millisecond,
 		SinceCommand: 40 * time.Millisecond, LongestReadGap: 2 * time.Millisecond, AnswerAfter: 3 * time.Millisecond, RelatedFailures: 30,
+		Siblings: cause.Siblings{Looked: 300 * time.Millisecond, Ended: 30, Spread: 80 * time.Millisecond, Refused: true},
 		Transport: cause.Transport{Known: true, State: cause.TCPClosed, Written: 417, Acked: 400, NotSent: 17, Retransmitted: 3, Unanswered: 2,
 			RTT: 1500 * time.Microsecond, LeastRTT: 900 * time.Microsecond, SinceData: 12 * time.Millisecond, SinceAck: 11 * time.Millisecond},
 	}

@@ -102,6 +102,18 @@ func (l *reportRing) last() []*Report {
 	return out
 }
 
+// settle puts the final form of a report in the place of the first one, if that
+// is still kept.
+func (l *reportRing) settle(r *Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, old := range l.ring {
+		if old != nil && old.end == r.end {
+			l.ring[i] = r
+		}
+	}
+}
+
 var lastReports, lastAbandoned reportRing
 
 // LastReports returns the last reports of this process, newest first, at most

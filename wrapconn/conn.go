@@ -35,6 +35,7 @@ type Conn struct {
 	vouch    vouch        // of the last Check
 	deadline atomic.Int64 // for reads, as UnixNano; 0: none
 	more     atomic.Bool  // the lease is for a further result, which nobody has asked for yet
+	tx       atomic.Bool  // a transaction was begun and not ended, by the word of the connection's user
 	pid      int          // the process that made the connection: a fork that uses it is a cause
 
 	// mu guards what follows. It is taken once for each Read, twice for a Write,
@@ -48,6 +49,7 @@ type Conn struct {
 	open     *scene              // what was outstanding when this side closed the connection
 	left     bool                // that has been told
 	pending  *Report             // the last violation that no error has told yet
+	arrived  bool                // the end of the login has been noted
 	peeker   peeker
 	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
 	toldHeld atomic.Bool   // that it is held for long
@@ -110,8 +112,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.hasRead = true
 		c.firstRead()
 	}
+	began := c.now()
 	n, err := c.inner.Read(p)
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], endingOf(err))
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], endingOf(err), began)
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse

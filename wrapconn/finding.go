@@ -41,7 +41,7 @@ func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
 		early := e.Violation == session.CommandDuringAnswer && e.Kind == session.KindCommand
 		e.NothingWritten = e.BeforeCommand || early
 	}
-	e.RelatedFailures = related.add(c.opts.Server, f.Time)
+	end := c.witness(e, f.Time)
 	var owner *Operation
 	ctx := context.Background()
 	if op := c.owner.snapshot(); op.kind != OpNone {
@@ -55,7 +55,7 @@ func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
 	}
 	c.testify(e)
 	r := c.newReport(e, f.Time, c.talk.ConnectionID())
-	r.Owner, r.Context, r.Err = owner, ctx, f.Err
+	r.Owner, r.Context, r.Err, r.end = owner, ctx, f.Err, end
 	r.OpaqueReason, r.History, r.Forgotten = f.OpaqueReason, f.History, f.Forgotten
 	return r
 }
@@ -65,6 +65,8 @@ func (c *Conn) evidence(e *cause.Evidence) {
 	// The client may have read ahead of its user.
 	e.MoreResults = e.MoreResults || c.more.Load()
 	e.Forked = c.pid != os.Getpid()
+	e.Client.Local, e.Server = true, c.opts.Server
+	e.TxBegun = c.tx.Load()
 }
 
 // newReport names the cause and puts the connection's facts beside it.

@@ -61,7 +61,7 @@ func (c *Conn) firstRead() {
 
 // sawRead looks at what a Read returned. refuse, if there is one, is to be
 // returned in place of the bytes.
-func (c *Conn) sawRead(p []byte, end ending) (met []*Report, refuse error) {
+func (c *Conn) sawRead(p []byte, end ending, began time.Duration) (met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
 	stage("read")
@@ -69,7 +69,11 @@ func (c *Conn) sawRead(p []byte, end ending) (met []*Report, refuse error) {
 	if c.closed.Load() {
 		c.talk.Leave()
 	}
+	c.talk.ReadBegan(began)
 	c.talk.Bytes(session.FromServer, p, now)
+	if !c.arrived && len(p) > 0 {
+		c.arrive(now)
+	}
 	if end.err != nil {
 		c.ended(end, now)
 	}
@@ -91,6 +95,9 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 	c.mu.Lock()
 	defer c.unlock()
 	stage("write")
+	if c.closed.Load() {
+		return false, nil, nil // this side hung up: nothing of this leaves, and it is no violation
+	}
 	now := c.now()
 	if !c.justChecked(now) {
 		if c.check(now); c.talk.Found() {
@@ -162,6 +169,10 @@ func (c *Conn) lastWord(p []byte) (over bool) {
 func (c *Conn) ended(end ending, now time.Duration) {
 	if c.closed.Load() || end.own {
 		return // this side hung up
+	}
+	if end.how == cause.StreamTimeout {
+		n, _ := c.peek(c.one[:])
+		c.talk.Unread(n > 0)
 	}
 	switch {
 	case end.how == cause.StreamTimeout && !c.opts.Operations:

@@ -124,6 +124,8 @@ func (c *Conn) check(now time.Duration) {
 		if b := c.peekAll(); len(b) > 0 {
 			c.talk.Waiting(b, now)
 		}
+	case c.raw != nil:
+		c.talk.FoundOpen(now)
 	}
 }
 

@@ -1,48 +1,169 @@
 package wrapconn
 
 import (
+	"errors"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+	"github.com/seqguard/mysql-seqguard/wrapconn/witness"
 )
 
-// related counts failures of one server's connections that lie close together:
-// many at once mean a restart or a failover, one alone means a KILL. Only
-// failures come here, so one lock for the process is enough.
-var related = failures{recent: map[string][]time.Time{}}
+// observed is what this process has seen of its servers. It is written when a
+// connection is made, ends or fails, and asked when something is reported.
+var observed witness.Log
+
+// DialFailed notes a dial that failed: that nobody listens at an address is what
+// tells the end of a server from the end of one connection.
+func DialFailed(server string, err error) {
+	defer contain() // the error may be the application's own
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
+		observed.Refused(server, time.Now())
+	}
+}
+
+// witness notes the end of the connection, if this is one, and adds what is known
+// of the others at once. It returns the end's id.
+func (c *Conn) witness(e *cause.Evidence, at time.Time) (end uint64) {
+	if e.ServerError != nil {
+		if tellsOfServer(e.ServerError.Code) {
+			observed.Told(c.opts.Server, e.ServerError.Code, at)
+		}
+		return 0
+	}
+	if e.Stream == cause.StreamOpen || e.Stream == cause.StreamTimeout || c.closed.Load() || e.Phase.Connecting() && e.Command != session.ComChangeUser {
+		return 0
+	}
+	end = observed.Ended(c.opts.Server, witness.End{At: at, Window: e.EndWindow, Large: e.Large(), Ran: e.Running()})
+	e.Siblings = observed.Around(c.opts.Server, end, c.start, at)
+	e.Siblings.Looked = 0 // what came before: no more has been looked at
+	e.RelatedFailures = e.Siblings.Ended
+	return end
+}
+
+// arrive notes the end of the login, with mu held.
+func (c *Conn) arrive(now time.Duration) {
+	switch p := c.talk.Phase(); {
+	case p.Connecting():
+		return
+	case p == session.PhaseReady || p == session.PhaseOpaque || p.Answering():
+		observed.LoggedIn(c.opts.Server, c.start)
+	case tellsOfServer(c.talk.LastERR()):
+		observed.Told(c.opts.Server, c.talk.LastERR(), c.start.Add(now))
+	}
+	c.arrived = true
+}
+
+// tellsOfServer: ER_SERVER_SHUTDOWN and ER_SERVER_OFFLINE_MODE are about the
+// whole server.
+func tellsOfServer(code uint16) bool { return code == 1053 || code == 3032 }
+
+// settleAfter is how long the other connections are given to show what became of
+// the server.
+const settleAfter = 300 * time.Millisecond
+
+// unsettled reports whether a look at the other connections can change what is
+// said of the cause.
+func (r *Report) unsettled() bool { return r.end != 0 && r.Evidence.Siblings.Looked == 0 }
+
+// settle is the report with the final name. An error has given r away already,
+// so it is not changed.
+func (r *Report) settle(now time.Time) *Report {
+	if !r.unsettled() {
+		return r
+	}
+	look := surveys.of(r.Server, now)
+	s := observed.Around(r.Server, r.end, r.Connected, now)
+	if s.Looked == 0 {
+		return r // forgotten
+	}
+	s.Open = look
+	final := *r
+	final.Evidence.Siblings, final.Evidence.RelatedFailures = s, s.Ended
+	final.Cause = cause.Diagnose(&final.Evidence)
+	lastReports.settle(final.detached())
+	return &final
+}
+
+// surveys are looks at the open connections of servers, kept for a moment: in a
+// storm each of a thousand reports would look at a thousand connections.
+var surveys surveyor
+
+type surveyor struct {
+	mu     sync.Mutex
+	server string
+	at     time.Time
+	open   int
+}
 
 const (
-	relatedWindow  = time.Second
-	relatedKept    = 1024 // failures remembered of one server
-	relatedServers = 64   // servers remembered before those without a recent failure are forgotten
+	surveyHolds = 50 * time.Millisecond
+	surveyMost  = 64 // connections looked at
 )
 
-type failures struct {
-	mu     sync.Mutex
-	recent map[string][]time.Time
-}
-
-// add notes a failure of server and returns how many others it had within the
-// window.
-func (f *failures) add(server string, now time.Time) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	list := f.recent[server]
-	i := 0
-	for i < len(list) && now.Sub(list[i]) > relatedWindow {
-		i++
+// of looks at the connections to a server: what they got answered goes into observed,
+// and how many are idle and open is returned.
+func (s *surveyor) of(server string, now time.Time) (open int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.server == server && now.Sub(s.at) < surveyHolds && !s.at.After(now) {
+		return s.open
 	}
-	list = list[i:]
-	n := len(list)
-	if n < relatedKept {
-		list = append(list, now)
-	}
-	f.recent[server] = list
-	if len(f.recent) > relatedServers { // addresses may come and go
-		for s, l := range f.recent {
-			if now.Sub(l[len(l)-1]) > relatedWindow {
-				delete(f.recent, s)
-			}
+	s.server, s.at, s.open = server, now, 0
+	looked := 0
+	for _, c := range registered() {
+		if c.opts.Server != server || looked == surveyMost {
+			continue
+		}
+		looked++
+		answered, idle := c.alive()
+		if !answered.IsZero() {
+			observed.Answered(server, answered)
+		}
+		if idle {
+			s.open++
 		}
 	}
-	return n
+	return s.open
 }
+
+// alive returns when the last command was written that has got an answer, or a
+// part of one, and whether the connection is idle and was found open.
+func (c *Conn) alive() (answered time.Time, idle bool) {
+	c.mu.Lock()
+	defer c.unlock()
+	if c.fatal != nil || c.closed.Load() {
+		return answered, false
+	}
+	if at := c.talk.LastAnswered(); at > 0 {
+		answered = c.start.Add(at)
+	}
+	if c.raw == nil || !c.talk.BetweenCommands() || c.owner.active() {
+		return answered, false
+	}
+	n, err := c.peek(c.one[:])
+	return answered, n == 0 && err == nil && !c.closed.Load()
+}
+
+// Spent reports whether the server's last answer was an ERR behind which servers
+// end the connection (a command that was too large, a memory limit, a shutdown):
+// who takes it out of a pool next would meet that end.
+func (c *Conn) Spent() bool {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.Spent()
+}
+
+// AuthSwitches counts the plugins that the server has asked for in the login
+// under way, besides the one of its greeting.
+func (c *Conn) AuthSwitches() int {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.AuthSwitches()
+}
+
+// Transaction says that a transaction was begun on the connection, or that it is
+// over. The server says so too; some proxies do not.
+func (c *Conn) Transaction(open bool) { c.tx.Store(open) }

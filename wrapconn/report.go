@@ -54,6 +54,8 @@ type Report struct {
 	// delivered, and context.Background() in one that is kept: of an error, or in a list.
 	// The same is true of Owner's and Intruder's.
 	Context context.Context
+
+	end uint64 // of the connection, as witness.Log knows it; 0 if it did not end
 }
 
 // Quiet reports whether the event is too ordinary to be told: the peer closed

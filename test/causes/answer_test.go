@@ -3,6 +3,7 @@ package causes_test
 import (
 	"bytes"
 	"database/sql"
+	"io"
 	"strings"
 	"time"
 
@@ -62,6 +63,66 @@ var answerCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"number 7 where 4 was due", "COM_QUERY"},
 		run: func(r *causeRun) error {
 			return toEnd(r.serve("", mysqltest.ExpectPacket(), rowsOf(3, "first", "second")).QueryContext(r.ctx(), "SELECT 1"))
+		}},
+	{slug: "peer_misnumbers_results", name: "3.16 one counter for the whole connection", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"counts on from the exchange before"},
+		run: func(r *causeRun) error {
+			return toEnd(r.serve("", mysqltest.ExpectPacket(), mysqltest.Do("counted on", func(s *mysqltest.Session) error {
+				s.Seq = byte(r.due(3)) // the command's, as such a peer counts it
+				return s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "one"}}, []any{1})
+			})).QueryContext(r.ctx(), "SELECT 1"))
+		}},
+	{slug: "peer_misnumbers_results", name: "3.23 an ERR numbered 1 behind rows", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"number 1 where 8 was due", "1317"},
+		run: func(r *causeRun) error {
+			rows := mysqltest.Do("rows", func(s *mysqltest.Session) error {
+				b := mysqltest.Packet(1, []byte{1})
+				b = append(b, mysqltest.Packet(2, mysqltest.ColumnPayload(mysqltest.Column{Name: "v"}))...)
+				for i := range 5 {
+					b = append(b, mysqltest.Packet(byte(3+i), mysqltest.TextRowPayload("row"))...)
+				}
+				return s.WriteRaw(append(b, mysqltest.Packet(1, mysqltest.ERRPayload(1317, "70100", "Query execution was interrupted"))...))
+			})
+			result, err := r.serve("", mysqltest.ExpectPacket(), rows).QueryContext(r.ctx(), "SELECT 1")
+			if err != nil {
+				r.Fatalf("the rows had come: %v", err)
+			}
+			defer result.Close()
+			n := 0
+			for result.Next() {
+				n++
+			}
+			if n != 5 {
+				r.Errorf("%d rows, want 5 as with the plain driver", n)
+			}
+			kit.WantServerError(r.T, result.Err(), 1317)
+			return result.Err()
+		}},
+	{slug: "peer_misnumbers_results", name: "3.24 an ERR numbered 1 behind the column count", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"number 1 where 2 was due", "1317"},
+		run: func(r *causeRun) error {
+			_, err := r.serve("", mysqltest.ExpectPacket(), mysqltest.SendPacket(mysqltest.Next, []byte{1}),
+				mysqltest.SendERR(1, 1317, "70100", "Query execution was interrupted")).QueryContext(r.ctx(), "SELECT 1")
+			if err == io.EOF {
+				r.Errorf("a bare %v", err)
+			}
+			return err
+		}},
+	{slug: "not_prepared", name: "3.14", by: byRelay, on: onBoth, modes: []causeMode{plain, compressed},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"an OK of 7 bytes", "no prepared form", "interpolateParams"},
+		run: func(r *causeRun) error {
+			ok := mysqltest.Packet(1, okPayload)
+			if r.mode == compressed {
+				ok = kit.Frame(1, ok)
+			}
+			_, err := r.relayed("", onAnswer(answer(mysqltest.Action{Drop: true, After: ok}))).PrepareContext(r.ctx(), marker)
+			return err
+		}},
+	{slug: "not_prepared", name: "3.14", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"an OK of 7 bytes", "no prepared form"},
+		run: func(r *causeRun) error {
+			_, err := r.serve("", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next)).PrepareContext(r.ctx(), "DO ?")
+			return err
 		}},
 	// The driver does not check the outer numbers, and the answer is right.
 	{slug: "peer_misnumbers_results", name: "frames", by: byScript, modes: []causeMode{compressed}, bare: true,

@@ -3,7 +3,9 @@ package causes_test
 import (
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/kit"
@@ -30,10 +32,7 @@ func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
 // farewellCases are about a server that ends the connection of its own accord.
 var farewellCases = []causeCase{
 	{slug: "idle_timeout", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "SetConnMaxIdleTime", "wait_timeout"},
-		run: idleTooLong},
-	{slug: "idle_timeout", by: byServer, on: onMariaDB, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"idle for ", "SetConnMaxIdleTime", "wait_timeout"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "no pool limit reaches such a one", "wait_timeout"},
 		run: idleTooLong},
 	{slug: "idle_timeout", name: "in a transaction", by: byServer, on: onMySQL, modes: []causeMode{plain},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
@@ -49,7 +48,10 @@ var farewellCases = []causeCase{
 			_, err = tx.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
-	{slug: "idle_timeout", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure},
+	{slug: "closed_while_idle", name: "3.13 wait_timeout, as a balancer would do it", by: byServer, on: onMariaDB, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"after its last byte", "wait_timeout", "load balancer", "no pool limit reaches such a one"},
+		run: idleTooLong},
+	{slug: "closed_while_idle", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
@@ -65,9 +67,6 @@ var farewellCases = []causeCase{
 	{slug: "idle_timeout", name: "with number 2, as of MySQL Router", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "crossed the command"},
 		run: func(r *causeRun) error { return r.crossing(2, 4031, "The client was disconnected by the server") }},
-	{slug: "server_shutdown", name: "killed under four commands", by: byServer, on: onBoth, modes: everyMode, alone: true, many: true,
-		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"to the same server, within a second", "OOM killer"},
-		run: func(r *causeRun) error { return r.crash(4) }},
 	{slug: "server_shutdown", name: "crossing a command", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1053", "shutting down"},
 		run: func(r *causeRun) error { return r.crossing(0, 1053, "Server shutdown in progress") }},
@@ -90,7 +89,7 @@ var farewellCases = []causeCase{
 			return r.behindLogin(mysqltest.SendERR(0, 9001, "HY000", "no backend left"), mysqltest.Close())
 		}},
 	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "SetConnMaxIdleTime"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "less than idle limits are", "KILL"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
 			var id int
@@ -114,7 +113,7 @@ func idleTooLong(r *causeRun) error {
 	return err
 }
 
-// crash kills the server's process under n commands, starts it again, and returns the error of one of them.
+// crash kills the server's process under n commands, is refused by nobody, starts it again, and returns the error of one of them.
 func (r *causeRun) crash(n int) error {
 	db := r.direct("", nil)
 	errs := make(chan error, n)
@@ -132,6 +131,9 @@ func (r *causeRun) crash(n int) error {
 		if err = <-errs; err == nil || err == driver.ErrBadConn {
 			r.Errorf("a command that was out ended with %v", err)
 		}
+	}
+	if err := r.connect(db); !errors.Is(err, syscall.ECONNREFUSED) {
+		r.Errorf("connecting to nobody: %v", err)
 	}
 	r.server.Restart(r.T)
 	return err

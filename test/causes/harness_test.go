@@ -62,7 +62,7 @@ type causeCase struct {
 	executed cause.Executed
 	safe     bool
 	bare     bool     // the client is no go-sql-driver under seqguard: only the report tells
-	many     bool     // several connections fail, the report that counts most of them is checked
+	many     bool     // the name takes a look at other connections: the reports are checked, which all have it, and not the error
 	says     []string // facts that the error has to name
 
 	run func(*causeRun) error
@@ -75,7 +75,7 @@ var (
 )
 
 // causeCases is the whole table; each part stands beside what its cases need.
-var causeCases = slices.Concat(greetingCases, hasty(loginCases), farewellCases, misuseCases, staleCases, sendingCases, answerCases)
+var causeCases = slices.Concat(greetingCases, hasty(loginCases), proxyHeaderCases, farewellCases, togetherCases, lateCases, misuseCases, staleCases, sendingCases, answerCases)
 
 func hasty(cases []causeCase) []causeCase {
 	for i := range cases {
@@ -195,6 +195,11 @@ func (r *causeRun) script(params string, steps ...mysqltest.Step) *sql.DB {
 }
 
 func (r *causeRun) scriptFor(params string, change func(*mysql.Config), steps ...mysqltest.Step) *sql.DB {
+	return r.pool(r.scripted(steps...), params, change)
+}
+
+// scripted is the address of such a server.
+func (r *causeRun) scripted(steps ...mysqltest.Step) string {
 	o := mysqltest.GreetingOptions{Capabilities: mysqltest.DefaultCapabilities}
 	var all []mysqltest.Step
 	switch r.mode {
@@ -207,17 +212,21 @@ func (r *causeRun) scriptFor(params string, change func(*mysql.Config), steps ..
 	default:
 		all = append(all, mysqltest.Greeting(o))
 	}
-	server := mysqltest.ServeEvery(r.T, append(all, steps...)...)
-	return r.pool(server.Addr, params, change)
+	return mysqltest.ServeEvery(r.T, append(all, steps...)...).Addr
 }
 
 // serve is script with the login in it.
 func (r *causeRun) serve(params string, steps ...mysqltest.Step) *sql.DB {
+	return r.script(params, r.loggedIn(steps...)...)
+}
+
+// loggedIn puts the login in front of steps.
+func (r *causeRun) loggedIn(steps ...mysqltest.Step) []mysqltest.Step {
 	login := []mysqltest.Step{mysqltest.ExpectLogin(), mysqltest.SendOK(mysqltest.Next)}
 	if r.mode == compressed {
 		login = append(login, kit.StartCompression())
 	}
-	return r.script(params, append(login, steps...)...)
+	return append(login, steps...)
 }
 
 // due is the number that a packet of the login has in the mode: TLS costs one.
@@ -255,6 +264,11 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 			r.Logf("told: %s\n%s", x, x.Timeline())
 		}
 		r.Errorf("%d reports, want one", len(told))
+	}
+	for _, x := range told {
+		if c.many && x.Cause.Slug != rep.Cause.Slug {
+			r.Errorf("one event with two names: %s\n%s", x, x.Timeline())
+		}
 	}
 	d := rep.Cause
 	if d.Slug != c.slug || d.Severity != c.severity || d.Executed != c.executed || d.RetrySafe != c.safe {

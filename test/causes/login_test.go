@@ -204,10 +204,10 @@ const waited = 2100 * time.Millisecond // more than the least connect_timeout
 // loginCases are about what lies between greeting and OK.
 var loginCases = []causeCase{
 	{slug: "login_stalled_locally", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout", "s after it read the greeting", "CPU throttling"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout", "s after it read the greeting"},
 		run: func(r *causeRun) error { return r.connect(r.direct("", r.stalled(3*time.Second))) }},
 	{slug: "login_stalled_locally", by: byServer, on: onMariaDB, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without a word", "connect_timeout", "s after it read the greeting", "CPU throttling"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without a word", "connect_timeout", "s after it read the greeting"},
 		run: func(r *causeRun) error { return r.connect(r.direct("", r.stalled(3*time.Second))) }},
 	{slug: "login_stalled_locally", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1159", "connect_timeout"},

@@ -103,10 +103,27 @@ var staleCases = []causeCase{
 		run: func(r *causeRun) error {
 			return r.twice(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.Delay(30*time.Millisecond), mysqltest.SendOK(1)))
 		}},
-	{slug: "mismatched_answer", name: "its head is missing", by: byRelay, on: onBoth, modes: []causeMode{plain},
-		severity: cause.DataIntegrity, executed: cause.ExecutedUnknown, safe: false, says: []string{"number 5", "begins with 1"},
+	{slug: "continued_after_error", name: "3.17", by: byScript, modes: []causeMode{plain, secure},
+		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"ERR 1064", "number 4, counted on from that ERR", "one at a time"},
 		run: func(r *causeRun) error {
-			return r.exec(r.relayed("", onAnswer(answer(mysqltest.Action{Renum: true, Seq: 5}))), marker)
+			one := []mysqltest.Column{{Name: "one"}}
+			db := r.serve("multiStatements=true", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.ExpectPacket(),
+				mysqltest.SendPacket(mysqltest.Next, mysqltest.OKPayload(0, 0, mysqltest.StatusAutocommit|mysqltest.StatusMoreResults, 0)),
+				mysqltest.SendPacket(mysqltest.Next, mysqltest.OKPayload(0, 0, mysqltest.StatusAutocommit|mysqltest.StatusMoreResults, 0)),
+				mysqltest.SendERR(mysqltest.Next, 1064, "42000", "You have an error in your SQL syntax"),
+				mysqltest.Delay(30*time.Millisecond), mysqltest.SendResultSet(mysqltest.Next, one, []any{3}))
+			c := kit.Pin(r.T, db)
+			r.must(c, "DO 1")
+			_, err := c.ExecContext(r.ctx(), "DO 1; SELEKT; SELECT 3")
+			kit.WantServerError(r.T, err, 1064)
+			time.Sleep(200 * time.Millisecond)
+			_, err = c.ExecContext(r.ctx(), "DO 2")
+			return err
+		}},
+	{slug: "mismatched_answer", name: "its head is missing", by: byRelay, on: onBoth, modes: []causeMode{plain},
+		severity: cause.DataIntegrity, executed: cause.ExecutedUnknown, safe: false, says: []string{"number 9", "begins with 1"},
+		run: func(r *causeRun) error {
+			return r.exec(r.relayed("", onAnswer(answer(mysqltest.Action{Renum: true, Seq: 9}))), marker)
 		}},
 	{slug: "mismatched_answer", name: "columns for a ping", by: byScript, modes: everyMode,
 		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"COM_PING", "cannot be an answer"},

@@ -12,8 +12,8 @@ import (
 const netWriteTimeout = time.Minute
 
 // largeCommand is the size from which a command without an answer may have been
-// refused for it, and the refusal lost (MySQL Router does not pass ERR 1153 on):
-// the least default that max_allowed_packet had in releases still met.
+// refused for it, and the refusal lost (a reset may overtake ERR 1153): the least
+// default that max_allowed_packet had in releases still met.
 const largeCommand = 1 << 20
 
 // answerRules are about an answer that breaks off, fails to come, or breaks the
@@ -26,14 +26,33 @@ var answerRules = []rule{
 		signs: []sign{
 			{loggedIn, fromServer, numberWrong, fact{is: "the answer had begun", holds: func(e *Evidence) bool { return answering.holds(e) }}},
 			{waiting, fromServer, violation(session.MisnumberedError)},
+			// npm mysql2's createServer: one counter for the whole connection.
+			{waiting, fromServer, violation(session.SequenceMismatch), noERR, fact{is: "its number counts on from the exchange before", holds: countedOn}},
 		},
 		explain: func(e *Evidence) string {
+			if countedOn(e) && !answering.holds(e) && e.ServerError == nil {
+				return fmt.Sprintf("The answer to %s begins with number %d where %d was due: the peer counts on from the exchange before (its last packet had %d) where each command begins anew. If the exchange before was not all of it, this may also be the rest of another answer.", e.Command, e.Actual, e.Expected, e.LastNumber)
+			}
 			return fmt.Sprintf("Within the answer to %s came %s with number %d where %d was due. Nothing else used the connection, so the peer counts wrongly, or packets of the answer were lost.", e.Command, packet(e), e.Actual, e.Expected)
 		},
 		advise: func(e *Evidence) string {
 			return "A proxy, or a server that imitates MySQL, has a fault" + version(e) + ": often where one result follows another (multiStatements, CALL). Connect past it and compare, then update it."
 		},
 		executed: maybe,
+	},
+	{
+		slug:     "not_prepared",
+		severity: Error,
+		title:    "The server answered a PREPARE with a plain OK",
+		signs:    when(waiting, fromServer, fact{is: "a PREPARE was answered by an ordinary OK, with nothing else outstanding", holds: plainOK}),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("COM_STMT_PREPARE was answered by %s, which names no prepared statement. Every earlier command had got its answer, so this server has no prepared form of the statement%s, or a proxy ran it instead of preparing it.", packet(e), version(e))
+		},
+		advise: func(*Evidence) string {
+			return "Send the statement without arguments, or with interpolateParams=true in the DSN, so that it is not prepared. Whether it was run cannot be known from here: a server or proxy that answers so may have done it. If the same statement is prepared without trouble past the proxy, it is the proxy's fault."
+		},
+		executed: maybe,
+		others:   func(*Evidence) []Slug { return []Slug{"mismatched_answer"} },
 	},
 	{
 		slug:     "malformed_packet",
@@ -44,6 +63,9 @@ var answerRules = []rule{
 			{phase(session.PhaseLogin), violation(session.Unsolicited), noERR},
 		},
 		explain: func(e *Evidence) string {
+			if e.Unread {
+				return unreadAnswer(e)
+			}
 			if e.Violation != session.Malformed {
 				return fmt.Sprintf("In phase %s came %s, which the protocol does not have there.", e.Phase, packet(e))
 			}
@@ -52,12 +74,40 @@ var answerRules = []rule{
 			}
 			who := "The peer"
 			if e.Direction == session.FromClient {
-				who = "This side"
+				who = capital(e.who())
 			}
 			return fmt.Sprintf("%s sent %s whose content contradicts its first byte or its length (phase %s).", who, packet(e), e.Phase)
 		},
 		advise: func(e *Evidence) string {
 			return "Suspect a proxy, or a server that imitates MySQL" + version(e) + ", that understands the agreed capabilities differently. Connect past it and compare; report it to its makers with the packets of this report."
+		},
+		executed: func(e *Evidence) Executed {
+			switch {
+			case !e.Unread || e.Phase != session.PhaseReady || e.Commands == 0:
+				return ifSent(e)
+			case e.LastError != nil:
+				return ExecutedUnknown
+			}
+			return statementRan(e) // its whole answer had come
+		},
+	},
+	{
+		slug:     "read_too_late",
+		severity: Error,
+		title:    "The answer was there and was read too late",
+		signs:    when(timedOut, noERR, fact{is: "bytes of the peer lay unread when the time limit ran out", holds: func(e *Evidence) bool { return e.Late }}),
+		explain: func(e *Evidence) string {
+			of := "the answer to " + what(e)
+			switch {
+			case e.Phase == session.PhaseGreeting:
+				of = "the greeting"
+			case connecting.holds(e):
+				of = "the answer to the login"
+			}
+			return fmt.Sprintf("When the time limit of %s ran out, %s lay in its socket and had not been read: the peer had answered, and this process had not come to read it (no processor, a frozen machine).", side(e), of)
+		},
+		advise: func(e *Evidence) string {
+			return "The server and the network are not to blame. Find what held " + e.it() + " up: " + e.library().busy() + "."
 		},
 		executed: ifSent,
 	},
@@ -65,19 +115,25 @@ var answerRules = []rule{
 		slug:     "peer_unresponsive",
 		severity: Error,
 		title:    "The server did not answer within the time limit",
-		signs:    []sign{{waiting, timedOut, noERR}, {answering, timedOut, noERR}},
+		signs:    []sign{{waiting, timedOut, noERR, notLate}, {answering, timedOut, noERR, notLate}},
 		explain: func(e *Evidence) string {
+			if e.Phase == session.PhaseMoreResults {
+				return fmt.Sprintf("A result of %s had come whole and announced a further one (SERVER_MORE_RESULTS_EXISTS), of which nothing came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
+			}
 			if answering.holds(e) {
-				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of this side ran out, %s after the command was sent.", what(e), dur(e.SinceCommand))
+				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
 			}
 			if e.Unsent > 0 {
-				return fmt.Sprintf("The server did not take %s: %s were left when the time limit of this side ran out, %s after it was begun.", what(e), count(e.Unsent, "byte", "bytes"), dur(e.SinceCommand))
+				return fmt.Sprintf("The server did not take %s: %s were left when the time limit of %s ran out, %s after it was begun.", what(e), count(e.Unsent, "byte", "bytes"), side(e), dur(e.SinceCommand))
 			}
-			return fmt.Sprintf("%s was sent, not one byte came back and nothing was closed, until the time limit of this side ran out after %s.", what(e), dur(e.SinceCommand))
+			return fmt.Sprintf("%s was sent, not one byte came back and nothing was closed, until the time limit of %s ran out after %s.", what(e), side(e), dur(e.SinceCommand))
 		},
 		advise: func(e *Evidence) string {
+			if e.Phase == session.PhaseMoreResults {
+				return "Either the next statement or the rest of the procedure takes longer than the limit: look for it in SHOW PROCESSLIST, it may still run there. Or the peer" + version(e) + " announces results that it does not send: connect past the proxy and compare."
+			}
 			s := "Either the statement takes longer than the limit (readTimeout or writeTimeout in the DSN, the context's deadline): look for it in SHOW PROCESSLIST, it may still run there. " +
-				"Or the path is dead: a firewall or NAT that forgot an idle connection drops silently; set SetConnMaxIdleTime below its limit."
+				"Or the path is dead: a firewall or NAT that forgot an idle connection drops silently. " + e.library().idle + " its limit."
 			if e.Compressed && e.Commands <= 1 {
 				// MySQL Router in passthrough mode without TLS was seen to hang here.
 				s = "This was the first command after compression was agreed: a proxy that does not follow the compressed protocol hangs here. Take compress=true out of the DSN. " + s
@@ -93,9 +149,13 @@ var answerRules = []rule{
 		signs:    when(waiting, ended, noERR),
 		explain: func(e *Evidence) string {
 			if e.Unsent > 0 {
-				return fmt.Sprintf("While %s was being sent the connection was %s, with %s not sent. The server cannot have run what it did not get whole.", what(e), e.ending(), count(e.Unsent, "byte", "bytes"))
+				return fmt.Sprintf("While %s was being sent the connection was %s, with %s not sent. The server cannot have run what it did not get whole.%s%s", what(e), e.ending(), count(e.Unsent, "byte", "bytes"), company(e), life(e))
 			}
-			return fmt.Sprintf("%s was sent whole; %s later the connection was %s without a byte of an answer.", what(e), dur(e.SinceCommand), e.ending())
+			quiet := ""
+			if e.Idle >= time.Second {
+				quiet = fmt.Sprintf(" Before the command the connection had been idle for %s: the end may have come then, and crossed the command.", dur(e.Idle))
+			}
+			return fmt.Sprintf("%s was sent whole; %s later the connection was %s without a byte of an answer.%s%s%s", what(e), dur(e.SinceCommand), e.ending(), quiet, company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Unsent > 0 {
@@ -104,6 +164,9 @@ var answerRules = []rule{
 			large := ""
 			if e.CommandBytes >= largeCommand {
 				large = fmt.Sprintf("The command took %s on the wire: compare that with max_allowed_packet of the server and with the proxy's limit, whose refusal may have been lost. ", count(int(e.CommandBytes), "byte", "bytes"))
+			}
+			if ifSent(e) == ExecutedNo {
+				return large + fmt.Sprintf("%s runs no statement, so nothing was changed, and it may be sent again on another connection. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy.", what(e))
 			}
 			return large + "Whether the statement was run cannot be known from here: check before you run it again, or make it safe to repeat. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy on the duration of a statement."
 		},
@@ -123,23 +186,17 @@ var answerRules = []rule{
 	{
 		slug:     "slow_reader",
 		severity: Error,
-		title:    "This process read the result too slowly and the server gave up",
+		title:    "The result was read too slowly and the server gave up",
 		signs: []sign{
 			{loggedIn, said(erWriteInterrupted)},
-			{answering, ended, noERR, fact{is: "this process paused between two reads for as long as net_write_timeout, 60 s by default", holds: func(e *Evidence) bool { return e.LongestReadGap >= netWriteTimeout }}},
-			// A server that is done with writing ends between packets. One that
-			// is cut off inside a packet was writing, and with a reader that
-			// keeps up that takes no time.
-			{answering, ended, noERR, fact{is: "the answer ends inside a packet", holds: func(e *Evidence) bool { return e.InsidePacket }},
-				fact{is: "this process spent most of the answer's time, and at least 1 s, in one pause between two reads", holds: func(e *Evidence) bool {
-					return e.LongestReadGap >= time.Second && e.LongestReadGap > e.SinceCommand/2
-				}}},
+			{answering, ended, noERR, pausedLong},
+			{answering, ended, noERR, insidePacket, pausedMost, buffersFull},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
-				return fmt.Sprintf("The server could not get rid of the result and gave up (%s). The longest pause of this process between two reads was %s.", e.err(), dur(e.LongestReadGap))
+				return fmt.Sprintf("The server could not get rid of the result and gave up (%s). The longest pause of %s while bytes lay unread was %s.", e.err(), e.who(), dur(e.LongestReadGap))
 			}
-			return fmt.Sprintf("In the middle of a result the connection was %s. This process had paused for %s between two reads; a server that cannot send for net_write_timeout gives up.", e.ending(), dur(e.LongestReadGap))
+			return fmt.Sprintf("In the middle of a result the connection was %s. %s had paused for %s between two reads while bytes lay there; a server that cannot send for net_write_timeout gives up. A server that ends at that very time for another reason looks the same.", e.ending(), capital(e.who()), dur(e.LongestReadGap))
 		},
 		advise: func(*Evidence) string {
 			return "Do less between two rows.Next(): read the rows into memory first, or fetch in pages (WHERE id > ? ORDER BY id LIMIT n), and do slow work after rows.Close(). Raise net_write_timeout (60 s by default) for the session if the pace must be kept."
@@ -159,19 +216,22 @@ var answerRules = []rule{
 		signs:    []sign{{answering, ended, noERR}, {phase(session.PhaseEvents, session.PhaseClone), ended, noERR}},
 		explain: func(e *Evidence) string {
 			where := "between two packets"
+			if e.Phase == session.PhaseMoreResults {
+				where = "between two results, of which another had been announced"
+			}
 			if e.InsidePacket {
 				where = "inside a packet"
 			}
 			if e.Phase == session.PhaseEvents {
-				return fmt.Sprintf("The binary log that %s asked for stopped %s: the connection was %s, %s after the command was sent. It has an end only for a client that does not want to wait.", e.Command, where, e.ending(), dur(e.SinceCommand))
+				return fmt.Sprintf("The binary log that %s asked for stopped %s: the connection was %s, %s after the command was sent. It has an end only for a client that does not want to wait.%s%s", e.Command, where, e.ending(), dur(e.SinceCommand), company(e), life(e))
 			}
-			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand))
+			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.%s%s", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase == session.PhaseEvents {
 				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id (the source ends the thread of the first one), for KILL of its thread there, and for a proxy's limit on the duration of a statement."
 			}
-			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, or a limit on the duration or size of a result. A SELECT may be run again; check a statement that changes data first."
+			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, or a limit on the duration or size of a result; proxies also close so when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
@@ -182,6 +242,46 @@ var answerRules = []rule{
 			return out
 		},
 	},
+}
+
+// The signs of a reader that was too slow. The pause is this side's own: time in
+// which a read was waiting for the server does not count.
+var (
+	pausedLong = fact{is: "the client paused between two reads for as long as net_write_timeout, 60 s by default", holds: func(e *Evidence) bool { return e.LongestReadGap >= netWriteTimeout }}
+	// A server that is done with writing ends between packets. One that is cut off
+	// inside a packet was writing, and with a reader that keeps up that takes no
+	// time.
+	insidePacket = fact{is: "the answer ends inside a packet", holds: func(e *Evidence) bool { return e.InsidePacket }}
+	pausedMost   = fact{is: "the client spent most of the answer's time, and at least 1 s, in one pause between two reads", holds: func(e *Evidence) bool {
+		return e.LongestReadGap >= time.Second && e.LongestReadGap > e.SinceCommand/2
+	}}
+	// What lay in the buffers when the pause was over. A server that had less to
+	// send than they hold was not kept waiting.
+	buffersFull = guard("so much lay unread that the server cannot have gone on sending", func(e *Evidence) bool {
+		return e.GapBytes == 0 || e.GapBytes >= leastBuffer
+	})
+	notSlow = guard("the client did not keep the server waiting", func(e *Evidence) bool {
+		return !(answering.holds(e) && (pausedLong.holds(e) || insidePacket.holds(e) && pausedMost.holds(e) && buffersFull.holds(e)))
+	})
+)
+
+// leastBuffer is less than any receive buffer that Linux gives by itself.
+const leastBuffer = 16 << 10
+
+// unreadAnswer is about a client that gave up on an answer.
+func unreadAnswer(e *Evidence) string {
+	if e.Phase == session.PhaseReady && e.Commands > 0 {
+		return fmt.Sprintf("The client library could not read the answer to %s, although all its packets had come and their frames are in order: a field in it contradicts the packet's length or the column's type.", what(e))
+	}
+	return fmt.Sprintf("The client library could not read what came (phase %s, command %s): a field in it contradicts the packet's length or what was announced.", e.Phase, what(e))
+}
+
+// statementRan is what a whole answer without an error proves.
+func statementRan(e *Evidence) Executed {
+	if ifSent(&Evidence{Phase: session.PhaseCommand, Command: e.Command}) == ExecutedNo {
+		return ExecutedNo // of a command that runs nothing
+	}
+	return ExecutedYes
 }
 
 // what names the command that is out.

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,15 +52,18 @@ func farewell(code uint16, n uint8) Evidence {
 
 type change = func(*Evidence)
 
-// cases has, for each slug, pictures of it and what makes it something else.
-var cases = []struct {
+// ruleCase is a picture of a cause, and what makes it something else.
+type ruleCase struct {
 	want Slug
 	name string
 	e    Evidence
 	// near are changes after which the case is not this one any more, by what
 	// it is then.
 	near map[Slug]change
-}{
+}
+
+// cases has pictures of each slug; faultCases has more.
+var cases = []ruleCase{
 	{"pool_exhausted", "somebody waited", Evidence{PoolWaits: 3, PoolInUse: 20, PoolLimit: 20, Held: 4 * time.Minute, HeldAs: "20 by shop/list.go:10 (rows open)"}, map[Slug]change{
 		"held_too_long": func(e *Evidence) { e.PoolWaits = 0 },
 	}},
@@ -181,18 +185,12 @@ var cases = []struct {
 	{"idle_timeout", "4031 through MySQL Router, number 2", farewell(4031, 2), nil},
 	{"idle_timeout", "4031 with the number that is due", with(farewell(4031, 1), func(e *Evidence) { e.Violation = session.Unsolicited }), nil},
 	{"idle_timeout", "4031 crossed COM_CHANGE_USER", with(farewell(4031, 0), func(e *Evidence) { e.Phase, e.Command = session.PhaseAuth, session.ComChangeUser }), nil},
-	{"idle_timeout", "MariaDB resets", with(rest(), func(e *Evidence) { e.MariaDB, e.Stream = true, StreamReset }), map[Slug]change{
+	{"idle_timeout", "MariaDB resets", with(rest(), func(e *Evidence) { e.MariaDB, e.Stream, e.Idle = true, StreamReset, 8*time.Hour }), map[Slug]change{
 		"closed_while_idle":    func(e *Evidence) { e.Stream = StreamEOF },
 		"closed_before_answer": func(e *Evidence) { e.BeforeCommand, e.Phase, e.Pending = false, session.PhaseCommand, 1 },
 	}},
 	{"server_shutdown", "1053 crossed", farewell(1053, 0), map[Slug]change{
 		"idle_timeout": func(e *Evidence) { e.ServerError = srv(4031, "") },
-	}},
-	{"server_shutdown", "many at once with commands out", with(out(), func(e *Evidence) { e.Stream, e.Violation, e.RelatedFailures = StreamEOF, session.Truncated, 5 }), map[Slug]change{
-		"closed_before_answer": func(e *Evidence) { e.RelatedFailures = 1 },
-	}},
-	{"server_shutdown", "many at once, idle for a moment", with(rest(), func(e *Evidence) { e.Stream, e.RelatedFailures, e.Idle = StreamEOF, 5, time.Second }), map[Slug]change{
-		"closed_while_idle": func(e *Evidence) { e.Idle = time.Hour },
 	}},
 	{"connection_killed", "1927", farewell(1927, 0), map[Slug]change{
 		"server_farewell": func(e *Evidence) { e.ServerError = srv(1926, "") },
@@ -341,7 +339,7 @@ var cases = []struct {
 		e.Phase, e.AnswerStarted, e.InsidePacket, e.Stream, e.Violation = session.PhaseRows, true, true, StreamEOF, session.Truncated
 	}), map[Slug]change{
 		"peer_unresponsive": func(e *Evidence) { e.Stream = StreamTimeout },
-		"server_shutdown":   func(e *Evidence) { e.RelatedFailures = 2 },
+		"ended_together":    func(e *Evidence) { e.Siblings = Siblings{Looked: 1, Ended: 2} },
 	}},
 	{"undetermined", "nothing", Evidence{}, map[Slug]change{
 		"no_greeting": func(e *Evidence) { e.Stream = StreamEOF },
@@ -350,7 +348,7 @@ var cases = []struct {
 
 func TestRules(t *testing.T) {
 	positive, negative := map[Slug]bool{}, map[Slug]bool{}
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, faultCases) {
 		t.Run(fmt.Sprintf("%s/%s", c.want, c.name), func(t *testing.T) {
 			e := c.e
 			d := Diagnose(&e)

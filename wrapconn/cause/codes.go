@@ -21,6 +21,8 @@ const (
 	erSecureTransport   = 3159
 	erSessionKilled     = 3169
 	erInteractionTimout = 4031 // MySQL; in MariaDB 4031 is about triggers
+	erMemoryGlobal      = 4081 // MySQL: global_connection_memory_limit
+	erMemory            = 4082 // MySQL: connection_memory_limit
 )
 
 // transportCodes are the server's words about the stream of packets itself:
@@ -43,6 +45,7 @@ var codeNames = map[uint16]string{
 	1862: "ER_MUST_CHANGE_PASSWORD_LOGIN", 1927: "ER_CONNECTION_KILLED", 3024: "ER_QUERY_TIMEOUT",
 	3032: "ER_SERVER_OFFLINE_MODE", 3118: "ER_ACCOUNT_HAS_BEEN_LOCKED", 3159: "ER_SECURE_TRANSPORT_REQUIRED",
 	3169: "ER_SESSION_WAS_KILLED", 4031: "ER_CLIENT_INTERACTION_TIMEOUT",
+	4081: "ER_GLOBAL_CONN_LIMIT", 4082: "ER_CONN_LIMIT", 2003: "CR_CONN_HOST_ERROR",
 }
 
 // codeName names an ERR by its code and, where known, its symbol. Above 4000

@@ -34,7 +34,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	// transaction on it, as they were. One that nobody knew until it wrote has
 	// broken it.
 	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
-	lost := e.InTransaction && !alive && !e.standing()
+	lost := e.lostTransaction() && !alive && !e.standing()
 	if d.Severity == Notice && e.Abandoned == NotAbandoned && !e.standing() && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
 		// The farewell met somebody who was not idle, or whom the pool does not
 		// give another connection.
@@ -65,6 +65,8 @@ func capital(s string) string {
 func never(*Evidence) Executed { return ExecutedNo }
 
 func maybe(*Evidence) Executed { return ExecutedUnknown }
+
+func ran(*Evidence) Executed { return ExecutedYes }
 
 // ifSent is what can be said of a command whose answer is missing: it was not
 // run if it did not leave whole, or if it is none that runs a statement.

@@ -10,9 +10,9 @@ var do = map[Slug]func(*Evidence) string{
 	"abandoned":           say("It may still run on the server: KILL it there."),
 	"client_left":         say("Look at the client: its limits, cancelled requests."),
 	"used_after_fork":     say("Open the pool after the fork."),
-	"concurrent_use":      say("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it."),
-	"more_results_unread": say("Read all results (NextResultSet), or close the rows."),
-	"result_still_open":   say("Close the rows first, or read them into a slice."),
+	"concurrent_use":      inGo("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it.", "Give each thread or task a connection of its own."),
+	"more_results_unread": inGo("Read all results (NextResultSet), or close the rows.", "Read all results before the next statement."),
+	"result_still_open":   inGo("Close the rows first, or read them into a slice.", "Read or close the result before the next statement."),
 
 	"packet_too_large":          say("Send less at once, or raise max_allowed_packet."),
 	"split_packet_misnumbered":  say("Update the driver; keep commands below 16 MiB."),
@@ -23,12 +23,15 @@ var do = map[Slug]func(*Evidence) string{
 	"local_infile_partial":      say("Roll back, or delete what was loaded."),
 	"local_infile_aborted":      say("Read the server's words, and check what was loaded."),
 	"stale_answer":              say("Find what left an earlier answer unread."),
+	"continued_after_error":     say("Send statements one at a time; report it to its makers."),
 	"unsolicited_packet":        say(comparePaths),
 	"mismatched_answer":         say(comparePaths),
 	"peer_misnumbers_results":   say(comparePaths),
 	"peer_misnumbers_handshake": say(comparePaths),
+	"not_prepared":              inGo("Send it without arguments, or interpolateParams=true.", "Send it as an ordinary statement."),
 	"malformed_packet":          say(comparePaths),
 
+	"read_too_late": say("Find what held this process up (CPU limit, overload)."),
 	"peer_unresponsive": func(e *Evidence) string {
 		if e.Transport.Delivery() == Undelivered {
 			return "The path is dead: look at firewall, NAT, network."
@@ -39,9 +42,10 @@ var do = map[Slug]func(*Evidence) string{
 	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
 	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),
 
-	"idle_timeout":      whileIdle("Set SetConnMaxIdleTime below wait_timeout."),
-	"closed_while_idle": whileIdle("Set SetConnMaxIdleTime below the idle limit."),
+	"idle_timeout":      whileIdle("Set SetConnMaxIdleTime below wait_timeout.", "Keep idle connections for less than wait_timeout."),
+	"closed_while_idle": whileIdle("Set SetConnMaxIdleTime below the idle limit.", "Keep idle connections for less than the idle limit."),
 	"server_shutdown":   say("Connect again, with a pause that grows."),
+	"ended_together":    say("Look for a restart or KILL at this moment."),
 	"connection_killed": say("Find who ran KILL."),
 	"server_farewell":   say("Act on the server's words."),
 
@@ -53,11 +57,12 @@ var do = map[Slug]func(*Evidence) string{
 		return "Check host and port of the DSN."
 	},
 	"no_greeting":               say("Look at the proxy and the server behind this address."),
-	"login_stalled_locally":     say("Find what held this process up (CPU limit, overload)."),
+	"login_stalled_locally":     inGo("Find what held this process up (CPU limit, overload).", "Find what held the client up (CPU limit, event loop)."),
 	"login_delayed_on_the_way":  say("Look at the network and the proxy in between."),
 	"login_unreadable":          say("Look for what closes one direction of connections."),
 	"tls_failed":                say("Compare certificates, names and TLS versions."),
 	"auth_plugin_mismatch":      say("Give the account a plugin that both sides have."),
+	"proxy_header_refused":      say("Compare send-proxy with proxy_protocol_networks."),
 	"proxy_refusal_misnumbered": say("Look into the proxy's log; the words are its own."),
 	"login_unanswered":          say("Look into the log of the server and the proxy."),
 
@@ -66,13 +71,23 @@ var do = map[Slug]func(*Evidence) string{
 
 func say(s string) func(*Evidence) string { return func(*Evidence) string { return s } }
 
+// inGo is for what a library of another language calls otherwise.
+func inGo(ours, others string) func(*Evidence) string {
+	return func(e *Evidence) string {
+		if e.library() == &goLibrary {
+			return ours
+		}
+		return others
+	}
+}
+
 const comparePaths = "Connect past the proxy and compare."
 
 // shortIdle is less than any idle limit that is in use.
 const shortIdle = 5 * time.Second
 
 // whileIdle is for a connection that ended between two commands.
-func whileIdle(limit string) func(*Evidence) string {
+func whileIdle(limit, others string) func(*Evidence) string {
 	return func(e *Evidence) string {
 		switch {
 		case e.Idle > 0 && e.Idle < shortIdle:
@@ -80,6 +95,8 @@ func whileIdle(limit string) func(*Evidence) string {
 		case e.Pinned:
 			// SetConnMaxIdleTime does not reach it.
 			return "Close the sql.Conn or sql.Tx between uses."
+		case e.library() != &goLibrary:
+			return others
 		}
 		return limit
 	}

@@ -38,6 +38,7 @@ type Evidence struct {
 	// FirstBytes are the peer's first bytes when they are not a greeting.
 	FirstBytes []byte
 
+	Server        string // address as the user wrote it
 	ServerVersion string
 	MariaDB       bool
 	Network       string // "tcp", "unix", or a custom network's name
@@ -50,9 +51,13 @@ type Evidence struct {
 	CommandBytes  int64  // that were written since the present command began, as they went over the wire
 	Unsent        int    // bytes of the last write that the socket did not take
 	InTransaction bool   // by the server's last status
-	BeforeCommand bool   // found waiting before a command was written
-	Pinned        bool   // before a command of somebody who holds the connection: he gets the error, not another connection
-	Misnumbered   bool   // an earlier packet of the client had a wrong id
+	// TxBegun: a transaction was begun through this process's own hands
+	// (OpBegin) and neither committed nor rolled back. Some proxies never set the
+	// server's flag.
+	TxBegun       bool
+	BeforeCommand bool // found waiting before a command was written
+	Pinned        bool // before a command of somebody who holds the connection: he gets the error, not another connection
+	Misnumbered   bool // an earlier packet of the client had a wrong id
 
 	// Ownership says how the operation met another one on this connection. It
 	// stays set after an overlap that was only observed: what the connection
@@ -109,6 +114,22 @@ type Evidence struct {
 	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
 	// the upload as if the file were complete.
 	InfileFailed bool
+	// InfileError is what the reader said.
+	InfileError string
+	// LastError is the ERR that ended the last answer which is complete, nil if
+	// none did: the reason of an end is often the server's last word before it.
+	LastError *session.ServerError
+	// LastNumber is the number of the last packet, of either side, before this
+	// exchange began: a peer that never begins anew counts on from it.
+	LastNumber uint8
+	// AuthSwitches counts the server's AuthSwitchRequests.
+	AuthSwitches int
+	// Unread: the client could not read an answer whose packets are in order, as
+	// far as they can be seen.
+	Unread bool
+	// Late: when the time limit of this side ran out, bytes of the peer lay in the
+	// socket that this process had not read.
+	Late bool
 
 	// The clock, all at the moment of detection.
 	Age           time.Duration // since the connection was made
@@ -122,16 +143,23 @@ type Evidence struct {
 	OwnPause       time.Duration
 	Idle           time.Duration // last byte in either direction → now (→ the command, if one is out)
 	SinceCommand   time.Duration // command written → now
-	LongestReadGap time.Duration // longest pause between two Reads within this answer
+	LongestReadGap time.Duration // longest time within this answer in which this process did not read although bytes were there
+	GapBytes       int64         // read since that pause: what had filled the buffers meanwhile
+	// EndWindow is how far back the end of the stream may lie: since the last sign
+	// that it was open; 0 if somebody was reading when it came.
+	EndWindow time.Duration
 	// AnswerAfter is the time from the last command to the first packet behind
 	// it, whosever answer that was.
 	AnswerAfter     time.Duration
-	RelatedFailures int // other connections to this server that failed within a second
+	RelatedFailures int // other connections to this server that failed within a second; the same as Siblings.Ended
 
 	// Transport is what the kernel says of the connection, Stall what it and the
 	// runtime say of this process, if it kept the server waiting.
 	Transport Transport
 	Stall     Stall
+
+	// Siblings is what the process knows of its other connections to the server.
+	Siblings Siblings
 }
 
 // Party is one of two operations that met on a connection. Its zero value is

@@ -36,7 +36,9 @@ var (
 		return e.Stream == StreamReset || e.Stream == StreamBroken
 	}}
 	timedOut = fact{is: "a time limit ran out", holds: func(e *Evidence) bool { return e.Stream == StreamTimeout }}
-	over     = fact{is: "the connection ended or a time limit ran out", holds: func(e *Evidence) bool { return e.Stream != StreamOpen }}
+	// notLate keeps a limit that ran out apart from an answer that was there.
+	notLate = guard("nothing of the peer's lay unread", func(e *Evidence) bool { return !e.Late })
+	over    = fact{is: "the connection ended or a time limit ran out", holds: func(e *Evidence) bool { return e.Stream != StreamOpen }}
 
 	idle = fact{is: "no command was outstanding", holds: func(e *Evidence) bool {
 		return (e.Phase == session.PhaseReady || e.BeforeCommand) && e.Pending == 0 && !e.InsidePacket
@@ -55,15 +57,10 @@ var (
 		return e.InsidePacket || begun(e) && commandOut(e)
 	}}
 
-	// Two others besides this one: a single neighbour may be chance.
-	inCompany = fact{is: "other connections to the server ended within the same second", holds: func(e *Evidence) bool {
-		return e.RelatedFailures >= 2
-	}}
-
 	numberWrong = fact{is: "the packet's number is not the one that was due", holds: func(e *Evidence) bool {
 		return e.Violation == session.SequenceMismatch || e.Violation == session.MisnumberedError
 	}}
-	fromClient = fact{is: "the packet is this side's", holds: func(e *Evidence) bool { return e.Direction == session.FromClient }}
+	fromClient = fact{is: "the packet is the client's", holds: func(e *Evidence) bool { return e.Direction == session.FromClient }}
 	fromServer = guard("the packet is the server's", func(e *Evidence) bool { return e.Direction == session.FromServer })
 )
 

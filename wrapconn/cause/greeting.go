@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -16,9 +17,13 @@ var greetingRules = []rule{
 		title:    "The server refused the connection before its greeting",
 		signs:    when(phase(session.PhaseGreeting), anyERR),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("Instead of a greeting the server answered with %s. No login was sent; the packet's number says nothing about who is at fault.", e.words())
+			number := ""
+			if e.Actual > 1 {
+				number = fmt.Sprintf(" Its number is %d, as nobody else counts there: a proxy's fault, and not the cause.", e.Actual)
+			}
+			return fmt.Sprintf("Instead of a greeting %s answered with %s. No login was sent; the packet's number says nothing about who is at fault.%s", refuser(e), e.words(), number)
 		},
-		advise:   func(e *Evidence) string { return refusal(e.code()) },
+		advise:   refusal,
 		executed: never,
 	},
 	{
@@ -55,14 +60,14 @@ var greetingRules = []rule{
 		slug:     "no_greeting",
 		severity: Error,
 		title:    "The server never greeted",
-		signs:    when(phase(session.PhaseGreeting), over, noERR),
+		signs:    when(phase(session.PhaseGreeting), over, noERR, notLate),
 		explain: func(e *Evidence) string {
 			what := "sent no greeting"
 			if e.InsidePacket {
 				what = "sent only a part of its greeting"
 			}
 			if e.Stream == StreamTimeout {
-				return fmt.Sprintf("The peer accepted the connection and %s within %s; then the time limit of this side ran out.", what, dur(e.Age))
+				return fmt.Sprintf("The peer accepted the connection and %s within %s; then the time limit of %s ran out.", what, dur(e.Age), side(e))
 			}
 			return fmt.Sprintf("The peer accepted the connection and %s; %s after it was made the connection was %s.", what, dur(e.Age), e.ending())
 		},
@@ -79,24 +84,67 @@ var greetingRules = []rule{
 	},
 }
 
+// side names whose time limit ran out.
+func side(e *Evidence) string {
+	if e.ours() {
+		return "this side"
+	}
+	return "the client"
+}
+
+// clientCode reports whether a code is of the range that client libraries use for
+// what they find themselves: a server never says it, a proxy that is a client of
+// the server does.
+// https://dev.mysql.com/doc/mysql-errors/9.0/en/client-error-reference.html
+func clientCode(code uint16) bool { return code >= 2000 && code < 3000 }
+
+// byRouter reports whether the words are MySQL Router's own.
+func byRouter(e *Evidence) bool {
+	if e.ServerError == nil {
+		return false
+	}
+	m := e.ServerError.Message
+	return strings.Contains(m, "MySQL Router") || e.code() == 1129 && strings.HasPrefix(m, "Too many connection errors from")
+}
+
+// refuser is who said an ERR in place of the greeting.
+func refuser(e *Evidence) string {
+	switch {
+	case byRouter(e):
+		return "MySQL Router, not the server behind it,"
+	case clientCode(e.code()) || e.code() >= 9000 && e.code() < 10000:
+		return "a proxy (the code is none that a server has)"
+	}
+	return "the server"
+}
+
 // refusal says what to do about an ERR in place of the greeting.
-func refusal(code uint16) string {
+func refusal(e *Evidence) string {
+	code := e.code()
+	switch {
+	case byRouter(e) && code == 1040:
+		return "It is MySQL Router's own limit: max_connections of the route or max_total_connections in its configuration, not max_connections of the server. " + e.library().most + " so that all instances together stay below it, or raise it."
+	case byRouter(e) && code == 1129:
+		return "It is MySQL Router's own block: max_connect_errors of the route counts logins that broke off, by client address; a restart of Router lifts it, what is done on the server does not. Find out what connects and hangs up in the login."
+	case clientCode(code):
+		return "A proxy could not reach the server behind it: look into its log and at its backends. Nothing was sent, so connecting again is safe; wait longer after each failure."
+	}
 	switch code {
 	case 1040:
-		return "All max_connections slots of the server are taken. Cap each pool with SetMaxOpenConns so that all instances together stay below it, look for idle connections in SHOW PROCESSLIST, and raise max_connections only if the memory is there."
+		return "All max_connections slots of the server are taken. " + e.library().most + " so that all instances together stay below it, look for idle connections in SHOW PROCESSLIST, and raise max_connections only if the memory is there."
 	case 1129:
 		return "The server blocks this host because too many of its connections broke off in the login (max_connect_errors). " +
 			"Find out what connects and hangs up (a health check, a port scanner, a login that fails), then run TRUNCATE TABLE performance_schema.host_cache (MySQL) or FLUSH HOSTS (MariaDB)."
 	case 1130, 1042:
 		return "The server admits no user from this address. Check the host part of the account (CREATE USER 'u'@'host'), and how the server resolves the client's name (skip_name_resolve)."
 	case 1203, 1226:
-		return "This account has as many connections as it may have (max_user_connections). Cap the pools that use it with SetMaxOpenConns, or raise the account's limit."
+		return "This account has as many connections as it may have (max_user_connections). " + e.library().most + " that uses it, or raise the account's limit."
 	case erShutdown:
 		return "The server is shutting down. Connect again after a moment, with a growing pause, or to another member; if nobody stopped it, read its error log."
 	case erOfflineMode:
 		return "The server was taken offline for users (offline_mode=ON). Ask who did it; connect to another member meanwhile."
 	case 1041, 1135:
-		return "The server has no memory or no threads left for another connection. Look at its memory, ulimit and pid limits, and reduce the number of connections (SetMaxOpenConns)."
+		return "The server has no memory or no threads left for another connection. Look at its memory, ulimit and pid limits, and reduce the number of connections. " + e.library().most + "."
 	case erReadInterrupted, erReadError:
 		return "The server waited for bytes before its greeting and did not get them: it or a proxy expects a PROXY protocol header (proxy_protocol_networks) that nobody sends here."
 	}

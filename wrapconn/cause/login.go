@@ -3,6 +3,7 @@ package cause
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -10,17 +11,31 @@ import (
 
 // stalledHere: the server was kept waiting here, for long enough and for longer
 // than the login was on its way. If its time had run out only after the login
-// had left, the ERR would have come later than the pause was long.
-var stalledHere = fact{is: "this process paused in the login for 2 s or more, and for longer than the login was on its way", holds: func(e *Evidence) bool {
-	return e.pause() >= minConnectTimeout && e.pause() > e.SinceLogin
+// had left, the ERR would have come later than the pause was long. Far from the
+// client nobody knows where the time went.
+var stalledHere = fact{is: "the client paused in the login for 2 s or more, and for longer than the login was on its way", holds: func(e *Evidence) bool {
+	return e.pause() >= minConnectTimeout && e.pause() > e.SinceLogin && !e.far()
 }}
+
+// busyHere: a time limit of this side ran out while nobody here waited for the
+// server: the time went into the client's own steps (a callback, no processor).
+var busyHere = fact{is: "the client spent most of the time in its own steps", holds: func(e *Evidence) bool {
+	return e.OwnPause >= time.Second/2 && e.OwnPause > e.Age/2 && !e.far()
+}}
+
+// noAlert: whoever sent a TLS alert has said why; what follows it in plaintext
+// does not count. But OpenSSL says decode_error of a stream that ends too early,
+// which is what the ERR behind it is about.
+var noAlert = guard("the peer sent no TLS alert of its own", func(e *Evidence) bool {
+	return e.TLSAlert == "" || e.TLSAlert == "error decoding message"
+})
 
 // neverRead: ERR 1043 is said of a login that makes no sense, and (measured, with
 // TLS) by MySQL of one whose read failed and by MariaDB of one that did not come
 // in time. The number tells the two apart: who has read the login has counted it.
 var neverRead = sign{connecting, said(erHandshake), fact{is: "its number says that the login was not read", holds: func(e *Evidence) bool {
 	return e.Violation == session.MisnumberedError && e.Distance() > 0
-}}, ownNumbersRight}
+}}, ownNumbersRight, noAlert}
 
 // loginRules are about what happened between the greeting and the end of the
 // login. "Packet sequence number wrong - got 1 expected 2" comes from here: the
@@ -32,7 +47,7 @@ var loginRules = []rule{
 	{
 		slug:     "login_stalled_locally",
 		severity: Error,
-		title:    "This process sent its login too late",
+		title:    "The login was sent too late",
 		signs: []sign{
 			{connecting, said(erReadInterrupted), stalledHere},
 			append(slices.Clone(neverRead), stalledHere),
@@ -41,21 +56,33 @@ var loginRules = []rule{
 			// MariaDB 10.11 says nothing: when connect_timeout is over it sets
 			// SO_LINGER to 0 and closes, which makes a reset (seen with strace).
 			{mariaDB, connecting, noERR, reset, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), stalledHere},
+			{connecting, timedOut, noERR, notLate, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), busyHere},
 		},
 		explain: func(e *Evidence) string {
+			if e.Stream == StreamTimeout {
+				step := "between two steps of the login"
+				if e.Phase == session.PhaseTLS {
+					step = "within the handshake of TLS"
+				}
+				return fmt.Sprintf("The time limit of %s ran out while the server waited for it: %s %s passed without a read or a write of %s. The server is not to blame.", side(e), dur(e.OwnPause), step, e.who())
+			}
 			end := fmt.Sprintf("and gave up (%s)", e.err())
 			if e.ServerError == nil {
 				end = "and reset the connection, as MariaDB does without a word"
 			}
 			return fmt.Sprintf("The server waited for the login until its connect_timeout was over %s; %s.%s", end, sentAfter(e), unread(e))
 		},
-		advise: func(*Evidence) string {
-			return "Find what held this process up between two steps of one login: CPU throttling of the container (cpu.stat nr_throttled; GOMAXPROCS above the CPU limit), a blocked or overloaded host, a frozen VM, " +
-				"too many connections being made at once (SetMaxOpenConns, SetMaxIdleConns), or a BeforeConnect or TLS callback that waits for something else. Raising the server's connect_timeout (10 s by default) only hides it."
+		advise: func(e *Evidence) string {
+			if e.Stream == StreamTimeout {
+				return "Find what held " + e.it() + " up: a VerifyConnection, VerifyPeerCertificate or BeforeConnect callback that waits for something else, or " + e.library().stall + "."
+			}
+			return "Find what held " + e.it() + " up between two steps of one login: " + e.library().stall + ". Raising the server's connect_timeout (10 s by default) only hides it."
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
 			switch {
+			case e.Stream == StreamTimeout:
+				return nil
 			case e.ServerError == nil:
 				return []Slug{"login_unanswered"}
 			case e.SinceLogin >= time.Second, e.TLS != TLSNone && e.OwnPause == 0:
@@ -77,10 +104,17 @@ var loginRules = []rule{
 			}}),
 		},
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The server did not receive the login in time and gave up (%s)%s; %s. The time passed outside this process.%s",
-				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), unread(e))
+			where := "The time passed outside " + e.it() + "."
+			if e.far() {
+				where = "From here a client that stalls and a network that is slow look the same: either was to blame."
+			}
+			return fmt.Sprintf("The server did not receive the login in time and gave up (%s)%s; %s. %s%s",
+				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), where, unread(e))
 		},
-		advise: func(*Evidence) string {
+		advise: func(e *Evidence) string {
+			if e.far() {
+				return "Look at both. At the client (" + e.who() + "): " + e.library().stall + ". On the way: a proxy that queues connections, packet loss (nstat TcpRetransSegs), a firewall, an MTU that swallows larger packets. A capture at the client's end tells the two apart. Raising the server's connect_timeout (10 s by default) only hides it."
+			}
 			return "Look between this process and the server: a proxy or load balancer that queues connections or greets before it has a backend, packet loss (nstat TcpRetransSegs), a firewall that lets the first packets pass and not the rest, an MTU that swallows larger ones. " +
 				"Connect once without the proxy and compare. Raising the server's connect_timeout (10 s by default) only hides it."
 		},
@@ -97,12 +131,12 @@ var loginRules = []rule{
 		slug:     "login_unreadable",
 		severity: Error,
 		title:    "The server could not read the login",
-		signs:    []sign{{connecting, said(erReadError)}, neverRead},
+		signs:    []sign{{connecting, said(erReadError), noAlert}, neverRead},
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The server's read of the login failed (%s)%s: for it, the direction from this process to the server was closed.%s", e.err(), since(e.SinceLogin, "after the login was sent"), unread(e))
+			return fmt.Sprintf("The server's read of the login failed (%s)%s: for it, the direction from %s to the server was closed.%s", e.err(), since(e.SinceLogin, "after the login was sent"), e.who(), unread(e))
 		},
-		advise: func(*Evidence) string {
-			return "Something on the way closed one direction only: look for a proxy, sidecar or firewall that half-closes connections, and into its log at this moment. This process had not closed anything."
+		advise: func(e *Evidence) string {
+			return "Something on the way closed one direction only: look for a proxy, sidecar or firewall that half-closes connections, and into its log at this moment. " + capital(e.it()) + " had not closed anything."
 		},
 		executed: never,
 	},
@@ -111,13 +145,15 @@ var loginRules = []rule{
 		severity: Error,
 		title:    "TLS could not be set up",
 		signs: []sign{
-			{phase(session.PhaseTLS), anyERR, notSaid(erReadError, erReadInterrupted, erOutOfOrder)},
-			{phase(session.PhaseTLS), over, noERR},
+			{phase(session.PhaseTLS), anyERR, notSaid(erReadError, erReadInterrupted, erOutOfOrder), guard("it is not about a PROXY header", func(e *Evidence) bool { return !proxyHeader.holds(e) })},
+			{phase(session.PhaseTLS), over, noERR, notLate},
 			{phase(session.PhaseTLS), violation(session.Unsolicited, session.NotMySQL, session.Malformed, session.SequenceMismatch), noERR},
 			{connecting, fact{is: "the peer sent a TLS alert", holds: func(e *Evidence) bool { return e.TLSAlert != "" }}},
 		},
 		explain: func(e *Evidence) string {
 			switch {
+			case certificateAlert(e):
+				return fmt.Sprintf("The server refused the certificate that %s showed: it ended TLS with the alert %s. (With TLS 1.3 the client takes the handshake for done before the server has looked at it.)", e.who(), text(e.TLSAlert))
 			case e.TLSAlert != "":
 				return fmt.Sprintf("After the request for TLS the server ended the handshake with the alert %s.", text(e.TLSAlert))
 			case e.ServerError != nil:
@@ -125,9 +161,24 @@ var loginRules = []rule{
 			case e.Stream == StreamOpen:
 				return "After the request for TLS the server sent something else than TLS."
 			}
-			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.", e.ending())
+			hello := ""
+			if n := e.CommandBytes - sslRequestBytes; n > 0 {
+				hello = fmt.Sprintf(" The ClientHello and what followed it took %s.", count(int(n), "byte", "bytes"))
+			}
+			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s", e.ending(), hello)
 		},
-		advise: func(*Evidence) string {
+		advise: func(e *Evidence) string {
+			if certificateAlert(e) {
+				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate is not the matter."
+			}
+			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
+				if e.CommandBytes-sslRequestBytes > oneSegment {
+					return "The ClientHello does not fit one TCP segment, as with the post-quantum key shares that Go sends since 1.24: some middleboxes drop or reset such connections. Try GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and at the server."
+				}
+			}
+			if strings.Contains(e.TLSAlert, "handshake failure") || strings.Contains(e.TLSAlert, "handshake_failure") {
+				return "The two sides have no cipher suite, key exchange or signature in common. Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails so after an update of Go. Better give the server ECDHE suites and a certificate with SHA-256."
+			}
 			return "Compare what both sides accept: certificate and server name (tls= in the DSN, the registered tls.Config), versions (tls_version on the server, MinVersion here), and whether a proxy in between supports TLS at all. " +
 				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares (tls.Config.CurvePreferences)."
 		},
@@ -156,6 +207,8 @@ var loginRules = []rule{
 			switch {
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server ended the login with %s. The packets' numbers are right.", e.words())
+			case e.AuthSwitches > 1:
+				return fmt.Sprintf("The server asked for a second authentication plugin, %s, after the first was refused: the account has several (IDENTIFIED VIA … OR …). That is lawful, and this client gives up there. Either the password is wrong, or it is right for the second plugin alone. The packets' numbers are right.", text(e.AuthPlugin))
 			case e.AuthPlugin != "":
 				return fmt.Sprintf("The server asked for the authentication plugin %s and the login did not go on. The packets' numbers are right.", text(e.AuthPlugin))
 			}
@@ -164,6 +217,12 @@ var loginRules = []rule{
 		advise: func(e *Evidence) string {
 			if e.code() == erSecureTransport {
 				return "The server takes this account only over TLS (require_secure_transport or REQUIRE SSL): set tls=true in the DSN."
+			}
+			switch plugin := e.AuthPlugin; {
+			case plugin == "parsec" || e.MariaDB && e.code() != 0:
+				return "Give the account a plugin that both sides have. MariaDB has ed25519, which go-sql-driver knows: ALTER USER … IDENTIFIED VIA ed25519 USING PASSWORD('…'), on a server with the plugin auth_ed25519 (INSTALL SONAME 'auth_ed25519'). MariaDB 11.8 and older do not have caching_sha2_password (ERR 1524), and go-sql-driver does not have parsec."
+			case e.MariaDB:
+				return "Give the account a plugin that both sides have (ALTER USER … IDENTIFIED VIA ed25519 USING PASSWORD('…'), or mysql_native_password), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
 			}
 			return "Give the account a plugin that both sides have (caching_sha2_password; ALTER USER … IDENTIFIED WITH), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
 		},
@@ -184,10 +243,36 @@ var loginRules = []rule{
 			if e.ServerError != nil {
 				what = e.words()
 			}
-			return fmt.Sprintf("The peer sent %s with number %d where %d was due, although it had read the login. This process numbered its own packets rightly, so the peer counts wrongly.", what, e.Actual, e.Expected)
+			return fmt.Sprintf("The peer sent %s with number %d where %d was due, although it had read the login. %s numbered its own packets rightly, so the peer counts wrongly.", what, e.Actual, e.Expected, capital(e.it()))
 		},
 		advise: func(e *Evidence) string {
 			return "A proxy, or a server that imitates MySQL, has a fault in its login" + version(e) + ". Connect once past it to be sure, then update it; for the time being try another authentication plugin for the account (mysql_native_password takes fewer packets) or connect without TLS or with it."
+		},
+		executed: never,
+	},
+	{
+		// MariaDB (10.11 and 11.8, measured) reads the header only when it has
+		// greeted, and refuses without having read the login, so with number 1.
+		slug:     "proxy_header_refused",
+		severity: Error,
+		title:    "The server refused the PROXY header of the proxy in front of it",
+		signs:    when(connecting, fromServer, proxyHeader),
+		explain: func(e *Evidence) string {
+			why := "it could not read the PROXY protocol header in front of the connection"
+			if e.code() == 1130 {
+				why = "it takes no PROXY protocol header from that address"
+			}
+			number := ""
+			if numberWrong.holds(e) {
+				number = fmt.Sprintf(" The number (%d where %d was due) only says that it had not read the login.", e.Actual, e.Expected)
+			}
+			return fmt.Sprintf("The server refused the connection because %s (%s).%s", why, e.words(), number)
+		},
+		advise: func(e *Evidence) string {
+			if e.code() == 1130 {
+				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User, password and the DSN are not the matter."
+			}
+			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User, password and the DSN are not the matter."
 		},
 		executed: never,
 	},
@@ -201,7 +286,7 @@ var loginRules = []rule{
 		title:    "A proxy refused the login and numbered its refusal wrongly",
 		signs:    when(connecting, fromServer, anyERR, numberWrong, ownNumbersRight, notSaid(slices.Concat(transportCodes, loginReadCodes, farewellCodes)...)),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: whoever wrote it had not counted the login. MySQL and MariaDB were never seen to refuse so.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
+			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: whoever wrote it had not counted the login. MySQL and MariaDB number refusals of this kind rightly, as far as they were measured, so it is a proxy's.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
 		},
 		advise: func(e *Evidence) string {
 			return "The words are the proxy's" + version(e) + ": look into its log and its limits (connections, backends, rate). The number is its fault and not the cause; clients that look at the number first hide these words."
@@ -213,21 +298,21 @@ var loginRules = []rule{
 		slug:     "login_unanswered",
 		severity: Error,
 		title:    "The login was not answered",
-		signs:    when(connecting, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), over, noERR),
+		signs:    when(connecting, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), over, noERR, notLate),
 		explain: func(e *Evidence) string {
 			switch {
 			case e.Phase == session.PhaseLogin:
 				return fmt.Sprintf("The server greeted, but before the login was sent the connection was %s, %s after it was made.", e.ending(), dur(e.Age))
 			case e.Stream == StreamTimeout:
-				return fmt.Sprintf("The login was sent and nothing came back for %s; then the time limit of this side ran out.", dur(e.SinceLogin))
+				return fmt.Sprintf("The login was sent and nothing came back for %s; then the time limit of %s ran out.", dur(e.SinceLogin), side(e))
 			}
-			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.", dur(e.SinceLogin), e.ending())
+			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.%s%s", dur(e.SinceLogin), e.ending(), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
 				return "Look at the server or proxy: authentication against something slow (LDAP, PAM, a name lookup), a proxy whose backend does not answer, a server out of threads. Put a deadline on the context that connects."
 			}
-			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped or the connection is killed."
+			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped or the connection is killed." + tlsHint(e)
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -247,20 +332,56 @@ var loginRules = []rule{
 	},
 }
 
-var ownNumbersRight = guard("this process numbered its packets rightly", func(e *Evidence) bool { return !e.Misnumbered })
+// proxyHeader recognises MariaDB's refusals of a PROXY header by its words:
+// the codes alone (1105, 1130) are used for much else.
+var proxyHeader = fact{is: "the server spoke of a PROXY header", holds: func(e *Evidence) bool {
+	return (e.code() == 1105 || e.code() == 1130) && strings.Contains(strings.ToLower(e.ServerError.Message), "proxy header")
+}}
+
+// certificateAlert reports whether the server's alert is about the client's
+// certificate: whoever receives such an alert is the one whose certificate it is.
+// RFC 8446, section 6.2.
+func certificateAlert(e *Evidence) bool {
+	a := strings.ToLower(e.TLSAlert)
+	for _, s := range [...]string{"certificate", "unknown ca", "unknown_ca", "unknown certificate"} {
+		if strings.Contains(a, s) {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	sslRequestBytes = 36   // with its header
+	oneSegment      = 1400 // of TCP, on Ethernet and a little less
+)
+
+// tlsHint is for a login that ended without a word although no TLS was asked for.
+func tlsHint(e *Evidence) string {
+	if e.TLS == TLSNone && e.Network != "unix" {
+		return " Some servers and proxies that take logins only over TLS hang up so when one comes without: try tls=true. If a proxy ends TLS in between, look at its side towards the server."
+	}
+	return " If a proxy ends TLS in between, look at its side towards the server: the login ends with it."
+}
+
+var ownNumbersRight = guard("the client numbered its packets rightly", func(e *Evidence) bool { return !e.Misnumbered })
 
 // sentAfter says what this process did meanwhile.
 func sentAfter(e *Evidence) string {
 	switch {
 	case e.LoginAfter == 0 && e.pause() == 0:
-		return "when this process sent it was not measured"
+		return "when " + e.who() + " sent it was not measured"
+	case e.far() && e.LoginAfter > 0:
+		return fmt.Sprintf("it passed here %s after the greeting", dur(e.LoginAfter))
+	case e.far():
+		return fmt.Sprintf("it had not passed here %s after the greeting", dur(e.pause()))
 	case e.LoginAfter == 0:
-		return fmt.Sprintf("this process had not sent it %s after it read the greeting", dur(e.pause()))
+		return fmt.Sprintf("%s had not sent it %s after it read the greeting", e.who(), dur(e.pause()))
 	case e.OwnPause > e.LoginAfter && e.OwnPause >= time.Millisecond:
 		// Before the first Read, or in a later round; less is nobody's trouble.
-		return fmt.Sprintf("this process sent it %s after it read the greeting, and kept the server waiting for %s at another step", dur(e.LoginAfter), dur(e.OwnPause))
+		return fmt.Sprintf("%s sent it %s after it read the greeting, and kept the server waiting for %s at another step", e.who(), dur(e.LoginAfter), dur(e.OwnPause))
 	}
-	return fmt.Sprintf("this process sent it %s after it read the greeting", dur(e.LoginAfter))
+	return fmt.Sprintf("%s sent it %s after it read the greeting", e.who(), dur(e.LoginAfter))
 }
 
 // unread tells what the number of an ERR proves: the distance is the number of

@@ -56,15 +56,16 @@ var ownershipRules = []rule{
 				return fmt.Sprintf("The connection was read or written while no operation of its user was under way.%s", refused(e))
 			}
 			if e.Ownership == OwnershipNone {
-				return "A second command was written before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e) + offBy(e)
+				by := ""
+				if !e.ours() {
+					by = " by " + e.who()
+				}
+				return "A second command was written" + by + " before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e) + offBy(e)
 			}
 			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
 		},
-		advise: func(*Evidence) string {
-			return "Share *sql.DB, which gives each user a connection of its own; do not share *sql.Conn, *sql.Tx, *sql.Rows or a statement of theirs among goroutines without a lock. " +
-				"Look for `go` statements and errgroups inside a transaction, and for a context's callback that uses the connection."
-		},
+		advise:   func(e *Evidence) string { return e.library().share },
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			if e.Ownership == OwnershipNone {
@@ -85,9 +86,7 @@ var ownershipRules = []rule{
 			return fmt.Sprintf("%s began while %s still had a result to come: the server had announced it (SERVER_MORE_RESULTS_EXISTS) and nobody read it.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
 		},
-		advise: func(*Evidence) string {
-			return "Go through all results (for rows.NextResultSet() {…}) or close the rows, also after CALL: a stored procedure always ends with a result of its own. Without need, leave multiStatements out of the DSN."
-		},
+		advise:   func(e *Evidence) string { return e.library().more },
 		executed: ifSent,
 	},
 	{
@@ -102,10 +101,7 @@ var ownershipRules = []rule{
 			return fmt.Sprintf("%s began while the rows of %s were still open. They come over the same connection and must be read or closed first.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
 		},
-		advise: func(*Evidence) string {
-			return "Close the rows before the next statement of the same transaction or connection (defer rows.Close() right after Query; QueryRow needs its Scan), or read them into a slice first. Use a second connection if both must run at once. " +
-				"rowserrcheck and sqlclosecheck find forgotten ones."
-		},
+		advise:   func(e *Evidence) string { return e.library().rows },
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			if e.Ownership == OwnershipNone {

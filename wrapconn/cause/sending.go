@@ -15,33 +15,51 @@ var sendingRules = []rule{
 		slug:     "packet_too_large",
 		severity: Error,
 		title:    "The command is larger than the server takes",
-		signs:    when(said(erPacketTooLarge)),
+		signs: []sign{
+			{said(erPacketTooLarge)},
+			// The refusal was the proper answer to the command before; then the
+			// server hangs up, and whoever uses the connection next meets that.
+			{ended, noPacket, loggedIn, lastWord(erPacketTooLarge)},
+		},
 		explain: func(e *Evidence) string {
+			if e.ServerError == nil {
+				return fmt.Sprintf("The server had refused the command before as too large (%s); then the connection was %s, as it always is after that.", lastWords(e), e.ending())
+			}
 			left := ""
 			if e.Unsent > 0 {
-				left = fmt.Sprintf(" The last %s of it had not left this process.", count(e.Unsent, "byte", "bytes"))
+				left = fmt.Sprintf(" The last %s of it had not left %s.", count(e.Unsent, "byte", "bytes"), e.who())
 			}
 			size := ""
-			if e.Direction == session.FromClient && e.Length > 0 {
+			if sent := e.CommandBytes + int64(e.Unsent); e.Direction == session.FromClient && e.Length > 0 {
 				size = fmt.Sprintf(" of at least %s", count(int(e.Length), "byte", "bytes"))
+			} else if sent > 1<<16 {
+				size = fmt.Sprintf(" of at least %.1f MB", float64(sent)/1e6)
 			}
 			return fmt.Sprintf("The server refused the command%s (%s) and closed the connection.%s", size, e.words(), left)
 		},
-		advise: func(*Evidence) string {
+		advise: func(e *Evidence) string {
+			if e.ServerError == nil {
+				return "Do not go on with a connection, and do not send the same again, after ERR 1153: give it back to the pool, and make the command smaller or raise max_allowed_packet."
+			}
 			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server; 0 for maxAllowedPacket in the DSN makes the driver ask for the server's limit and refuse by itself. A proxy has a limit of its own."
 		},
-		executed: never,
+		executed: func(e *Evidence) Executed {
+			if e.ServerError == nil {
+				return ifSent(e)
+			}
+			return ExecutedNo
+		},
 	},
 	{
 		slug:     "split_packet_misnumbered",
 		severity: Error,
-		title:    "This side numbered the parts of a large packet wrongly",
+		title:    "The client numbered the parts of a large packet wrongly",
 		signs:    when(fromClient, violation(session.SequenceMismatch), fact{is: "the packet continues another one", holds: func(e *Evidence) bool { return e.Kind == session.KindContinuation }}),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("A command of more than 16 MiB goes out in parts with numbers that count up; a part left this process with %d where %d was due.", e.Actual, e.Expected)
+			return fmt.Sprintf("A command of more than 16 MiB goes out in parts with numbers that count up; a part left %s with %d where %d was due.", e.who(), e.Actual, e.Expected)
 		},
 		advise: func(*Evidence) string {
-			return "This is a fault of the driver, or two goroutines wrote at once. Update the driver; until then keep commands below 16 MiB (maxAllowedPacket=16777215 in the DSN)."
+			return "This is a fault of the driver, or two users wrote at once. Update the driver; until then keep commands below 16 MiB (maxAllowedPacket=16777215 in the DSN)."
 		},
 		executed: maybe,
 		others:   func(*Evidence) []Slug { return []Slug{"concurrent_use"} },
@@ -49,19 +67,19 @@ var sendingRules = []rule{
 	{
 		slug:     "client_misnumbered",
 		severity: Error,
-		title:    "This side numbered its packets wrongly",
+		title:    "The client numbered its packets wrongly",
 		signs: []sign{
-			{said(erOutOfOrder), fact{is: "a packet of this side had a wrong number", holds: func(e *Evidence) bool { return e.Misnumbered }}},
+			{said(erOutOfOrder), fact{is: "a packet of the client had a wrong number", holds: func(e *Evidence) bool { return e.Misnumbered }}},
 			{fromClient, violation(session.SequenceMismatch)},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
-				return fmt.Sprintf("The server found this side's packets out of order (%s), and so they were: one left this process with a wrong number.", e.err())
+				return fmt.Sprintf("The server found the client's packets out of order (%s), and so they were: one left %s with a wrong number.", e.err(), e.who())
 			}
-			return fmt.Sprintf("A packet (%s) left this process with number %d where %d was due.", e.Kind, e.Actual, e.Expected)
+			return fmt.Sprintf("A packet (%s) left %s with number %d where %d was due.", e.Kind, e.who(), e.Actual, e.Expected)
 		},
 		advise: func(*Evidence) string {
-			return "This is a fault of the client library, or two goroutines wrote at once; the server is right to end the connection. Update the driver, and look for use of one connection by several goroutines."
+			return "This is a fault of the client library, or two users wrote at once; the server is right to end the connection. Update the library, and look for use of one connection by several goroutines, threads or tasks."
 		},
 		executed: ifSent,
 		others:   func(*Evidence) []Slug { return []Slug{"concurrent_use"} },
@@ -74,7 +92,7 @@ var sendingRules = []rule{
 		title:    "Packets were renumbered, lost or doubled on the way to the server",
 		signs:    when(said(erOutOfOrder), ownNumbersRight),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The server found the packets of this side out of order (%s), but they left this process with the right numbers: something between the two changed, dropped or repeated them.", e.err())
+			return fmt.Sprintf("The server found the client's packets out of order (%s), but they left %s with the right numbers: something between the two changed, dropped or repeated them.", e.err(), e.who())
 		},
 		advise: func(e *Evidence) string {
 			return "Suspect the proxy" + version(e) + ". Connect once past it: if the error is gone, update the proxy and report it to its makers with the packets of this report."
@@ -88,7 +106,7 @@ var sendingRules = []rule{
 		signs:    when(loggedIn, said(erReadInterrupted, erReadError)),
 		explain: func(e *Evidence) string {
 			if e.code() == erReadError {
-				return fmt.Sprintf("The server's read failed in the middle of a command or file (%s): for it, the direction from this process was closed.", e.err())
+				return fmt.Sprintf("The server's read failed in the middle of a command or file (%s): for it, the direction from %s was closed.", e.err(), e.who())
 			}
 			return fmt.Sprintf("The server waited for the rest of a command or file and gave up (%s); the command was begun %s ago.", e.err(), dur(e.SinceCommand))
 		},
@@ -115,7 +133,7 @@ var sendingRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
-				return fmt.Sprintf("The server could not unpack what this side sent (%s).", e.err())
+				return fmt.Sprintf("The server could not unpack what %s sent (%s).", e.who(), e.err())
 			}
 			return fmt.Sprintf("A compressed frame is broken: %s.", e.Compression)
 		},
@@ -133,27 +151,40 @@ var sendingRules = []rule{
 		title:    "Only a part of the file was loaded, and the server kept it",
 		signs:    when(fact{is: "the file's reader failed in the middle", holds: func(e *Evidence) bool { return e.InfileFailed }}, noERR),
 		explain: func(e *Evidence) string {
-			return "The reader of LOAD DATA LOCAL INFILE failed in the middle. The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come."
+			said := ""
+			if e.InfileError != "" {
+				said = " (" + text(e.InfileError) + ")"
+			}
+			return "The reader of LOAD DATA LOCAL INFILE failed in the middle" + said + ". The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come."
 		},
 		advise: func(*Evidence) string {
-			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then cure the reader (its error is what Exec returned)."
+			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then cure the reader, whose error is what Exec returned."
 		},
-		executed: func(*Evidence) Executed { return ExecutedYes },
+		executed: ran,
 	},
 	{
 		slug:     "local_infile_aborted",
 		severity: Error,
 		title:    "The upload of a file ended early",
-		signs:    []sign{{phase(session.PhaseLocalInfile), anyERR}, {phase(session.PhaseLocalInfile), over, noERR}},
+		signs: []sign{
+			{phase(session.PhaseLocalInfile), anyERR},
+			{phase(session.PhaseLocalInfile), over, noERR},
+		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
 				return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the server ended the statement: %s. The number %d where %d was due only says how much of the file it had not read.", e.words(), e.Actual, e.Expected)
 			}
-			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s.", e.ending())
+			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s, without a word.%s%s", e.ending(), company(e), life(e))
 		},
 		advise: func(*Evidence) string {
-			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for a restart, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
+			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for KILL (both servers end a load so), a restart, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
 		},
 		executed: maybe,
+		others: func(e *Evidence) []Slug {
+			if e.ServerError != nil {
+				return nil
+			}
+			return []Slug{"connection_killed", "server_shutdown"}
+		},
 	},
 }

@@ -50,6 +50,24 @@ var staleRules = []rule{
 		executed: ifSent,
 	},
 	{
+		// Seen of go-mysql-server 0.20: the second of three statements fails, and
+		// the result of the third follows its ERR, numbered on.
+		slug:     "continued_after_error",
+		severity: DataIntegrity,
+		title:    "The peer went on with a further result after a statement had failed",
+		signs: when(unasked, fromServer, noERR, fact{is: "the last answer ended with an ERR", holds: func(e *Evidence) bool { return e.LastError != nil }},
+			fact{is: "the packet is numbered on from that ERR", holds: func(e *Evidence) bool { return e.Actual == e.LastNumber+1 && e.Actual > 1 && !e.Compressed }},
+			guard("no earlier command is without its end", func(e *Evidence) bool { return !earlier(e) })),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("The answer to %s had ended with %s. Then came %s with number %d, counted on from that ERR: the peer went on to the next of several statements, where the protocol ends the answer. The next command would have taken it for its own.", what(e), lastWords(e), packet(e), e.Actual)
+		},
+		advise: func(e *Evidence) string {
+			return "The peer has a fault" + version(e) + ": report it to its makers. Until then send statements one at a time (without multiStatements). The connection must not be used again; statements behind the one that failed may have been run."
+		},
+		executed: ifSent,
+		others:   func(*Evidence) []Slug { return []Slug{"unsolicited_packet"} },
+	},
+	{
 		slug:     "unsolicited_packet",
 		severity: DataIntegrity,
 		title:    "The server sent a packet that nobody had asked for",
@@ -74,9 +92,10 @@ var staleRules = []rule{
 		severity: DataIntegrity,
 		title:    "The answer does not belong to the command",
 		signs: []sign{
-			{waiting, fromServer, violation(session.UnexpectedKind), noERR},
-			{waiting, fromServer, violation(session.SequenceMismatch), noERR},
-			{answering, fromServer, numberWrong, anotherHead},
+			{waiting, fromServer, violation(session.UnexpectedKind), noERR, notPrepared},
+			{waiting, fromServer, violation(session.SequenceMismatch), noERR, notCountedOn},
+			// An ERR ends an answer anywhere; with a wrong number it is counted wrongly.
+			{answering, fromServer, numberWrong, anotherHead, noERR},
 		},
 		explain: func(e *Evidence) string {
 			if answering.holds(e) {
@@ -88,7 +107,7 @@ var staleRules = []rule{
 			return fmt.Sprintf("After %s came %s, which cannot be an answer to it: it may be another command's.", e.Command, packet(e))
 		},
 		advise: func(e *Evidence) string {
-			return "The connection must not be used again. Suspect a proxy that mixes or renumbers answers" + version(e) + ", and anything that reads this connection besides the driver. Connect past the proxy and compare."
+			return "The connection must not be used again. Suspect a proxy that mixes or renumbers answers" + version(e) + ", and anything that reads this connection besides its client. Connect past the proxy and compare."
 		},
 		executed: ifSent,
 		others:   func(*Evidence) []Slug { return []Slug{"stale_answer", "unsolicited_packet", "peer_misnumbers_results"} },
@@ -112,6 +131,22 @@ var anotherHead = fact{is: "the packet has the number with which an exchange beg
 	}
 	return false
 }}
+
+// countedOn: the packet has the number that it would have if the peer had never
+// begun to count anew for this command, which was number 0.
+func countedOn(e *Evidence) bool {
+	return !e.Compressed && e.Actual == e.LastNumber+2 && e.Actual > 1 && !earlier(e)
+}
+
+var notCountedOn = guard("its number does not count on from the exchange before", func(e *Evidence) bool { return !countedOn(e) })
+
+// plainOK: a PREPARE was answered by an ordinary OK, and everything before it had
+// got its answer.
+func plainOK(e *Evidence) bool {
+	return e.Command == session.ComStmtPrepare && e.Kind == session.KindOK && e.Violation == session.UnexpectedKind && !earlier(e)
+}
+
+var notPrepared = guard("it is not a PREPARE that was answered by an OK", func(e *Evidence) bool { return !plainOK(e) })
 
 // packet names the packet that came: its kind and size, or the server's words.
 func packet(e *Evidence) string {

@@ -38,7 +38,7 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 	m, phase := &c.marks, c.tracker.Phase()
 	if dir == session.FromServer {
 		if phase.Answering() && m.read > m.command && !c.listening {
-			m.readGap = max(m.readGap, c.now-m.read)
+			m.paused(c.now, c.server.taken-int64(len(p)))
 		}
 		c.feed(dir, p)
 		if !c.listening { // the client is not reading any more

@@ -81,6 +81,8 @@ type Conversation struct {
 	cut       session.Phase
 	words     *session.ServerError
 
+	said    lastWords
+	late    bool   // bytes of the server lie unread
 	alert   string // the server's TLS alert
 	goodbye bool   // the server ended TLS politely, while nothing was outstanding
 	left    bool   // this side hung up: what ends now is its doing

@@ -62,6 +62,10 @@ func (c *Conversation) over(dir session.Direction, e ending) {
 func (c *Conversation) serverEnd(before session.Phase, e ending) {
 	inside := c.server.frames.missing() > 0
 	if e.how == cause.StreamTimeout {
+		if m := &c.marks; before.Connecting() && m.read > m.began && m.read > m.write {
+			// The server had answered, and nobody has waited for more of it since.
+			m.ownPause = max(m.ownPause, c.now-m.read)
+		}
 		if inside || before.Connecting() || before.Answering() || before == session.PhaseOpaque {
 			c.find(finding{
 				violation: session.Truncated, phase: before, dir: session.FromServer, stream: e.how, inside: inside,
@@ -126,7 +130,7 @@ func (c *Conversation) Malformed(err error, now time.Duration) {
 	defer c.rescue()
 	c.find(finding{
 		violation: session.Malformed, phase: c.tracker.Phase(), dir: session.FromServer,
-		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err,
+		kind: session.KindUnknown, expected: c.tracker.Expected(), command: c.tracker.Command(), err: err, unread: true,
 	})
 }
 
@@ -178,6 +182,23 @@ func (c *Conversation) ResultRead(rows uint64, all bool, now time.Duration) (com
 	})
 	return complete
 }
+
+// ReadBegan says when the client began the read whose bytes, or whose end, are
+// told next: the time before it was the client's own, the time in it the
+// server's. Who is told of packets as they pass, a proxy or a capture, does not
+// know and does not say.
+func (c *Conversation) ReadBegan(at time.Duration) {
+	if !c.listening {
+		c.marks.began = at
+	}
+}
+
+// FoundOpen says that a look into the socket has found it open and empty.
+func (c *Conversation) FoundOpen(now time.Duration) { c.marks.open = now }
+
+// Unread says, before an End with StreamTimeout, whether bytes of the server lay
+// in the socket when the limit ran out.
+func (c *Conversation) Unread(yes bool) { c.late = yes }
 
 // FirstRead says that the client begins to read: until then the server waited
 // for nothing else.

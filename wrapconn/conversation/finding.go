@@ -52,6 +52,7 @@ type finding struct {
 	corruption string // what is wrong with a compressed frame
 	survived   bool
 	infile     bool // the reader of a LOCAL INFILE failed
+	unread     bool // the client could not read the answer
 
 	rowsSent, rowsRead uint64 // of a result whose rows the client did not read to their end
 }
@@ -65,7 +66,11 @@ func (c *Conversation) find(f finding) {
 		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
 		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
 		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
-		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead,
+		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead, Unread: f.unread,
+		Late: c.late && f.stream == cause.StreamTimeout,
+	}
+	if f.infile && f.err != nil {
+		e.InfileError = f.err.Error()
 	}
 	if f.waiting {
 		c.marks.idle = c.now - c.marks.last()
@@ -117,7 +122,8 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.TLS = c.visibility()
 	e.CommandBytes = c.client.taken - c.marks.before
-	c.marks.evidence(e, c.now)
+	c.marks.evidence(e, c.now, c.server.taken)
+	c.said.evidence(e)
 	e.AnswerAfter = c.history.answerAfter()
 	if c.x != nil {
 		e.Client, e.Vantage = c.x.client, c.x.vantage

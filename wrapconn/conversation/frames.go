@@ -43,6 +43,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 		})
 	}
+	c.said.packet(before, ev, h.Seq, prefix, c.tracker.Greeting())
 	if ev.Kind == session.KindCommand {
 		c.marks.idle = f.now - c.marks.last()
 	}
@@ -61,7 +62,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 			c.words = &e
 		}
 	}
-	if ev.Violation != session.None {
+	if ev.Violation != session.None || before.Connecting() && ev.Kind == session.KindERR && aboutReading(ev.ErrorCode) {
 		c.violation(f.dir, before, ev, h, prefix)
 	}
 	if after := c.tracker.Phase(); after != before || after == session.PhaseRows {
@@ -75,6 +76,7 @@ func (f *frames) Run(r wire.Run) {
 		f.c.outerSequence(session.Event{Kind: session.KindRow}, session.PhaseRows)
 	}
 	f.c.tracker.Rows(r.Count, r.Last)
+	f.c.said.number = r.Last
 	e := entry{
 		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First, last: r.Last,
 		direction: f.dir, kind: session.KindRow,

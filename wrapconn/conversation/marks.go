@@ -13,11 +13,15 @@ type marks struct {
 	greeting time.Duration // greeting read
 	login    time.Duration // login written
 	command  time.Duration // last command written
+	answered time.Duration // the command before, if it got an answer
 	read     time.Duration // last byte of the server
 	write    time.Duration // last byte of the client
 	idle     time.Duration // how long the connection had been quiet before the last command
 	ownPause time.Duration // longest time in the login in which the server waited for the client
-	readGap  time.Duration // longest pause between two reads of one answer
+	began    time.Duration // when the client's read was begun whose bytes, or end, came last
+	open     time.Duration // when a look into the socket last found that the server had not hung up
+	readGap  time.Duration // longest time in one answer in which the client did not read although bytes were there
+	gapAt    int64         // bytes of the server that had been read by then
 	before   int64         // bytes that the client had written before the last command
 	unsent   int           // bytes of the last write that the socket did not take
 	misnumb  bool          // a packet of the client had a wrong id
@@ -33,8 +37,11 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev session.Even
 	case session.KindLogin:
 		m.login = now
 	case session.KindCommand:
+		if m.read > m.command {
+			m.answered = m.command
+		}
 		m.command = now
-		m.readGap = 0
+		m.readGap, m.gapAt = 0, 0
 	}
 	if dir == session.FromClient && (ev.Violation == session.SequenceMismatch ||
 		ev.Violation == session.CommandDuringAnswer && ev.Kind != session.KindCommand) {
@@ -42,8 +49,27 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev session.Even
 	}
 }
 
-// evidence fills in what the clock shows.
-func (m *marks) evidence(e *cause.Evidence, now time.Duration) {
+// paused takes bytes of an answer that are not its first. The time before their
+// read was begun was the client's own. The time in it was the server's: if that
+// was more than a moment, nothing lay there, and nobody was kept waiting.
+func (m *marks) paused(now time.Duration, taken int64) {
+	gap, blocked := m.began-m.read, now-m.began
+	if gap > m.readGap && blocked <= max(time.Millisecond, gap/8) {
+		m.readGap, m.gapAt = gap, taken
+	}
+}
+
+// endWindow is how far back an end may lie that is met now. Who was waiting in a
+// read met it when it came, as does who is told of ends and not of reads.
+func (m *marks) endWindow(now time.Duration, before bool) time.Duration {
+	if m.began == 0 || !before && m.began > m.read && now-m.began > 2*time.Millisecond {
+		return 0
+	}
+	return now - max(m.read, m.open)
+}
+
+// evidence fills in what the clock shows. taken are the bytes of the server.
+func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 	since := func(mark time.Duration) time.Duration {
 		if mark == 0 {
 			return 0
@@ -69,6 +95,12 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration) {
 		e.SinceCommand, e.AnswerStarted = since(m.write), m.read > m.write
 	}
 	e.LongestReadGap = m.readGap
+	if m.readGap > 0 {
+		e.GapBytes = taken - m.gapAt
+	}
+	if e.Stream != cause.StreamOpen && e.Stream != cause.StreamTimeout {
+		e.EndWindow = m.endWindow(now, e.BeforeCommand)
+	}
 	e.Unsent = m.unsent
 	e.Misnumbered = m.misnumb
 }

@@ -40,7 +40,7 @@ func TestViolations(t *testing.T) {
 			server(1, errPacket(1153), KindERR, PhaseReady).done().breaks(MisnumberedError, 2).err(1153)}},
 		{"farewell, which has the number of a first packet", join(query, server(0, errPacket(1053), KindERR, PhaseClosed).breaks(MisnumberedError, 1).err(1053))},
 		{"farewell while the user is changed", []line{command(ComChangeUser, "", PhaseAuth), server(0, errPacket(1053), KindERR, PhaseClosed).breaks(MisnumberedError, 1).err(1053)}},
-		{"farewell for idleness that came as an answer", join(query, server(1, errPacket(4031), KindERR, PhaseClosed).breaks(Unsolicited, 1).err(4031))},
+		{"3.6: an answer that has the farewell's number", join(query, server(1, errPacket(4031), KindERR, PhaseReady).done().err(4031))},
 		{"farewell for idleness with another number", join(query, server(3, errPacket(4031), KindERR, PhaseClosed).breaks(MisnumberedError, 1).err(4031))},
 
 		{"unsolicited OK", []line{server(0, okay(0), KindOK, PhaseReady).breaks(Unsolicited, 0)}},

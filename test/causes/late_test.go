@@ -1,0 +1,76 @@
+package causes_test
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// proxyHeaderCases are about a PROXY header in front of the client's bytes.
+var proxyHeaderCases = []causeCase{
+	{slug: "proxy_header_refused", name: "3.9 from an address that is not listed", by: byServer, on: onMariaDB, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1130", "takes no PROXY protocol header", "proxy_protocol_networks"},
+		run: func(r *causeRun) error {
+			return r.connect(r.direct("", func(cfg *mysql.Config) {
+				cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, network, addr)
+					if err == nil {
+						_, err = c.Write([]byte("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n"))
+					}
+					// Until the refusal is there: else whether it comes before the login is by chance.
+					time.Sleep(100 * time.Millisecond)
+					return c, err
+				}
+			}))
+		}},
+	{slug: "proxy_header_refused", by: byScript, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1105", "could not read the PROXY protocol header", "version 1 or 2"},
+		run: func(r *causeRun) error {
+			return r.connect(r.script("", expectLogin(mysqltest.SendERR(r.due(1), 1105, "HY000", "Failed to parse proxy header"))...))
+		}},
+}
+
+// lateCases are about a process that comes too late to read what is there.
+var lateCases = []causeCase{
+	{slug: "read_too_late", name: "3.11", by: byClient, on: onBoth, modes: everyMode, bare: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"lay in its socket", "not to blame"},
+		run: func(r *causeRun) error { return r.frozen(r.server.Addr) }},
+	{slug: "read_too_late", name: "3.11", by: byScript, modes: everyMode, bare: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"lay in its socket"},
+		run: func(r *causeRun) error {
+			return r.frozen(r.scripted(r.loggedIn(mysqltest.ServeForever(mysqltest.AnswerOK))...))
+		}},
+}
+
+// frozen runs a statement with a limit of half a second, and does not come to read the answer before that is over.
+func (r *causeRun) frozen(addr string) error {
+	var late atomic.Bool
+	db := r.faultyWith(addr, true, func(cfg *mysql.Config) { cfg.ReadTimeout = 500 * time.Millisecond }, func(c net.Conn, _ *wrapconn.Conn) net.Conn {
+		return &lateConn{c, &late}
+	})
+	c := kit.Pin(r.T, db)
+	late.Store(true)
+	_, err := c.ExecContext(r.ctx(), "DO 1")
+	return err
+}
+
+// lateConn is read from only when the time limit that was set for it has passed.
+type lateConn struct {
+	net.Conn
+	late *atomic.Bool
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	if c.late.Load() {
+		time.Sleep(600 * time.Millisecond)
+	}
+	return c.Conn.Read(p)
+}

@@ -1,0 +1,130 @@
+package causes_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// togetherCases are about several connections that end at once: on each of them a crash, a KILL and a limit look the same.
+var togetherCases = []causeCase{
+	{slug: "server_shutdown", name: "3.4 killed under four commands", by: byServer, on: onBoth, modes: everyMode, alone: true, many: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"connecting to ", " was refused", "check before you run it again", "OOM killer"},
+		run: func(r *causeRun) error { return r.crash(4) }},
+	{slug: "ended_together", name: "3.1 four KILLs, the server up", by: byServer, on: onBoth, modes: everyMode, many: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"Three others to ", "a KILL of each", "is up", "check before you run it again"},
+		run: func(r *causeRun) error { return r.killFour() }},
+	{slug: "ended_together", name: "3.3 a limit on the time of statements", by: byRelay, on: onBoth, modes: []causeMode{plain}, many: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"a limit on the time of a statement does that too"},
+		run: func(r *causeRun) error { return r.limitFour() }},
+	{slug: "ended_together", by: byScript, modes: everyMode, many: true,
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"Three others to ", "a crash", "or a KILL of each"},
+		run: func(r *causeRun) error {
+			end := make(chan struct{})
+			db := r.serve("", mysqltest.ExpectPacket(), mysqltest.WaitFor(end), mysqltest.Close())
+			return r.four(func(n int) error {
+				c := kit.Pin(r.T, db)
+				if n == 3 {
+					time.AfterFunc(300*time.Millisecond, func() { close(end) })
+				}
+				_, err := c.ExecContext(r.ctx(), "DO 1")
+				return err
+			})
+		}},
+}
+
+// four runs what on four goroutines, begun one after the other, and returns the error of one of them.
+func (r *causeRun) four(what func(n int) error) error {
+	errs := make(chan error, 4)
+	for n := range 4 {
+		go func() { errs <- what(n) }()
+		time.Sleep(20 * time.Millisecond)
+	}
+	var err error
+	for range 4 {
+		if e := <-errs; e == nil {
+			r.Error("a connection that was ended gave no error")
+		} else {
+			err = e
+		}
+	}
+	return err
+}
+
+// killFour kills four connections within a second: two that are busy, one among rows, one that is held and idle in a transaction. A
+// fifth is used all the while.
+func (r *causeRun) killFour() error {
+	db := r.direct("", nil)
+	ids := make(chan int, 4)
+	idle := make(chan struct{})
+	alive := kit.Pin(r.T, db)
+	stop := make(chan struct{})
+	beside := make(chan struct{})
+	go func() {
+		defer close(beside)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				_, _ = alive.ExecContext(context.Background(), "DO 1")
+			}
+		}
+	}()
+	r.Cleanup(func() { close(stop); <-beside }) // when the reports have been delivered
+	go func() {
+		admin, _ := kit.Open(r.T, r.server.RootDSN(""), nil)
+		var kills []string
+		for range 4 {
+			kills = append(kills, fmt.Sprintf("KILL %d", <-ids))
+		}
+		time.Sleep(50 * time.Millisecond) // the last one's statement is on its way
+		for _, k := range kills {
+			if _, err := admin.Exec(k); err != nil {
+				r.Error(err)
+			}
+		}
+		close(idle)
+	}()
+	return r.four(func(n int) error {
+		c := kit.Pin(r.T, db)
+		var id int
+		if err := c.QueryRowContext(r.ctx(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+			return err
+		}
+		switch n {
+		case 3: // the last, so that it has not been idle for long
+			r.must(c, "START TRANSACTION")
+			ids <- id
+			<-idle
+			_, err := c.ExecContext(r.ctx(), "DO 1")
+			return err
+		case 1:
+			ids <- id
+			return toEnd(c.QueryContext(r.ctx(), "SELECT SEQ, SLEEP(0.01) FROM (SELECT 1 AS SEQ"+strings.Repeat(" UNION ALL SELECT 2", 2000)+") AS t"))
+		}
+		ids <- id
+		_, err := c.ExecContext(r.ctx(), kit.LongStatement)
+		return err
+	})
+}
+
+// limitFour has four statements cut off by something in between, each when it has run for a second.
+func (r *causeRun) limitFour() error {
+	limit := func(p mysqltest.RelayPacket) mysqltest.Action {
+		if p.From == mysqltest.FromClient && strings.Contains(string(p.Bytes), "BENCHMARK") {
+			return mysqltest.Action{Hold: time.Second, Drop: true, End: mysqltest.Cut}
+		}
+		return mysqltest.Action{}
+	}
+	db := r.relayed("", limit)
+	return r.four(func(int) error {
+		_, err := kit.Pin(r.T, db).ExecContext(r.ctx(), kit.LongStatement)
+		return err
+	})
+}

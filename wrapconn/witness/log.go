@@ -1,0 +1,157 @@
+// Package witness remembers, for each server address, what this process has seen
+// of the server besides one connection: which connections ended and when, which
+// dials were refused, which logins succeeded. On a single connection a crash of
+// the server, a KILL and the limit of a proxy look the same; beside the others
+// they do not.
+//
+// It is written when a connection is made, ends or fails, never by a Read, a
+// Write or an operation of a connection that is in order. It reads no clock and
+// does no I/O. A [Log] is safe for concurrent use and bounded: it forgets what is
+// older than [Memory].
+package witness
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// Memory is for how long something is remembered, counted from the newest
+	// entry of a server.
+	Memory = 10 * time.Second
+
+	maxEnds    = 1024 // of one server
+	maxAll     = 8192 // ends of all servers, about half a megabyte
+	maxServers = 1024 // before those without anything recent are forgotten
+)
+
+// Log is what is remembered of all servers. The zero value is ready for use.
+type Log struct {
+	mu      sync.Mutex
+	last    uint64 // ID of the last end
+	total   int    // ends kept
+	servers map[string]*server
+}
+
+// server is one address.
+type server struct {
+	newest  time.Time
+	ends    []end // in the order in which they were met
+	refused time.Time
+	told    word
+	login   time.Time // begin of the last login that succeeded; of those that began latest
+	answer  time.Time // when the last command was written of which an answer was seen on another connection
+}
+
+type end struct {
+	id uint64
+	End
+}
+
+type word struct {
+	code uint16
+	at   time.Time
+}
+
+// End is one connection that the other side has ended.
+type End struct {
+	At time.Time // when it was met
+	// Window is how far before At the end may have come: since the last sign that
+	// the connection was open.
+	Window time.Duration
+	// Large: a command was out, or was being sent, that may have been refused
+	// for its size.
+	Large bool
+	// Ran is for how long a command had been out; 0 if none was.
+	Ran time.Duration
+}
+
+// at returns the entry of a server, made if need be. The caller holds mu.
+func (l *Log) at(name string, now time.Time) *server {
+	s := l.servers[name]
+	if s == nil {
+		if l.servers == nil {
+			l.servers = map[string]*server{}
+		}
+		if len(l.servers) >= maxServers { // addresses may come and go
+			for n, old := range l.servers {
+				if now.Sub(old.newest) > Memory {
+					l.total -= len(old.ends)
+					delete(l.servers, n)
+				}
+			}
+			if len(l.servers) >= maxServers {
+				return &server{} // forgotten at once: a process that talks to so many has other sources
+			}
+		}
+		s = &server{}
+		l.servers[name] = s
+	}
+	if now.After(s.newest) {
+		s.newest = now
+	}
+	return s
+}
+
+// Ended notes an end and returns its ID.
+func (l *Log) Ended(server string, e End) (id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	s := l.at(server, e.At)
+	i := 0
+	for i < len(s.ends) && s.newest.Sub(s.ends[i].At) > Memory {
+		i++
+	}
+	if i == 0 && len(s.ends) >= maxEnds {
+		i = 1
+	}
+	l.total -= i
+	s.ends = append(s.ends[:0], s.ends[i:]...)
+	if l.total < maxAll {
+		s.ends = append(s.ends, end{l.last, e})
+		l.total++
+	}
+	return l.last
+}
+
+// Refused notes a dial to which nobody listened.
+func (l *Log) Refused(server string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.at(server, at)
+	s.refused = later(s.refused, at)
+}
+
+// Told notes a word of the server's about itself and not about a statement: it
+// is shutting down, it is offline.
+func (l *Log) Told(server string, code uint16, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.at(server, at); !at.Before(s.told.at) {
+		s.told = word{code, at}
+	}
+}
+
+// LoggedIn notes a login that has succeeded, by the time at which it was begun.
+func (l *Log) LoggedIn(server string, began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.at(server, began)
+	s.login = later(s.login, began)
+}
+
+// Answered notes that a command which was written at that time has got an answer.
+func (l *Log) Answered(server string, written time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.at(server, written)
+	s.answer = later(s.answer, written)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
