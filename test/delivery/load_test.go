@@ -42,9 +42,14 @@ func TestFailuresUnderLoad(t *testing.T) {
 		server := mysqltest.Start(t, name, "--max-connections=600")
 		for _, params := range []string{"", "tls=skip-verify"} {
 			t.Run(name+" "+params, func(t *testing.T) {
-				l := newLoad(t, server.DSN(params), failures, length)
-				plain := l.through(t, func(cfg *mysql.Config) (driver.Connector, error) { return mysql.NewConnector(cfg) })
-				guarded := l.guarded(t)
+				// Half of the plain driver's failures before, half after: what else the machine has to do changes.
+				half, whole := newLoad(server.DSN(params), failures/2, length/2), newLoad(server.DSN(params), failures, length)
+				plainly := func(cfg *mysql.Config) (driver.Connector, error) { return mysql.NewConnector(cfg) }
+				plain := half.through(t, plainly)
+				guarded := whole.guarded(t)
+				plain.add(half.through(t, plainly))
+				plain.sum()
+				guarded.sum()
 				t.Logf("plain   %v", plain)
 				t.Logf("guarded %v", guarded)
 				t.Logf("ratio: operations %.3f, median %.3f, 99%% %.3f", guarded.rate()/plain.rate(),
@@ -75,7 +80,7 @@ type load struct {
 	conns map[string]*cutConn // by their own port, as the server's list has it
 }
 
-func newLoad(t *testing.T, dsn string, failures int, length time.Duration) *load {
+func newLoad(dsn string, failures int, length time.Duration) *load {
 	return &load{dsn: dsn, failures: failures, length: length, conns: map[string]*cutConn{}}
 }
 
@@ -83,8 +88,20 @@ func newLoad(t *testing.T, dsn string, failures int, length time.Duration) *load
 type outcome struct {
 	n, late, unexpected int
 	failed              int
-	median, p99         time.Duration
 	took                time.Duration
+	all                 []time.Duration // how long each took
+
+	median, p99 time.Duration
+}
+
+func (o *outcome) add(p outcome) {
+	o.n, o.late, o.unexpected, o.failed = o.n+p.n, o.late+p.late, o.unexpected+p.unexpected, o.failed+p.failed
+	o.took, o.all = o.took+p.took, append(o.all, p.all...)
+}
+
+func (o *outcome) sum() {
+	slices.Sort(o.all)
+	o.median, o.p99 = o.all[len(o.all)/2], o.all[len(o.all)*99/100]
 }
 
 // rate is operations a second.
@@ -197,9 +214,7 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 	if n := int(failed.Load()); n < l.failures*9/10 {
 		t.Errorf("%d of %d failures were provoked", n, l.failures)
 	}
-	o.took, o.failed, o.n = time.Since(start), int(failed.Load()), len(all)
-	slices.Sort(all)
-	o.median, o.p99 = all[len(all)/2], all[len(all)*99/100]
+	o.took, o.failed, o.n, o.all = time.Since(start), int(failed.Load()), len(all), all
 	return o
 }
 
@@ -225,7 +240,7 @@ func (l *load) provoke(db *sql.DB, i int) error {
 		return err
 	}
 	defer c.Close()
-	if i%10 == 0 { // the plain driver waits for its deadline
+	if i%50 == 0 { // few, as the plain driver waits for its deadline with these
 		rows, err := c.QueryContext(ctx, "SELECT 1 UNION SELECT 2")
 		if err != nil {
 			return err
@@ -286,9 +301,9 @@ func (l *load) guarded(t *testing.T) outcome {
 	dropped, _ := total(t, reader, trace.MetricDropped)
 	spans := exporter.spans.Load()
 	t.Logf("%d violations; told to the callback %d; spans %d, beyond the rate %d; undelivered %d", violations, told.Load(), spans, dropped, undelivered)
-	// What was not provoked as it was meant may be a failure of another kind.
+	// What was not provoked as it was meant may be a failure of another kind, as may one of a healthy operation.
 	reports := int(after.Reports - before.Reports)
-	if reports < o.failed || reports > l.failures {
+	if reports < o.failed || reports > l.failures+o.unexpected {
 		t.Errorf("%d of %d failures provoked, %d counted", o.failed, l.failures, reports)
 	}
 	if int(violations) != reports {
