@@ -57,9 +57,16 @@ type finding struct {
 	rowsSent, rowsRead uint64 // of a result whose rows the client did not read to their end
 }
 
+// farewell reports whether a finding is what a server says to another process's
+// client that has gone: an answer to its going. Half of a login that is not
+// followed by the other, for one.
+func (c *Conversation) farewell(f *finding) bool {
+	return c.left && c.x != nil && c.x.vantage != cause.VantageClient && f.dir == session.FromServer && f.violation != session.Truncated
+}
+
 // find makes a finding.
 func (c *Conversation) find(f finding) {
-	if c.ended && c.firstOnly || !c.x.worth(&f) {
+	if c.ended && c.firstOnly || c.farewell(&f) || !c.x.worth(&f) {
 		return
 	}
 	e := cause.Evidence{

@@ -42,7 +42,7 @@ func (v *tlsLayer) feed(dir session.Direction, p []byte) {
 // tells more.
 func (v *tlsLayer) refused() {
 	c := v.c
-	if c.alert == "" || c.ended {
+	if c.alert == "" || c.ended || c.left { // to a client that has gone, it only says that it has seen it
 		return
 	}
 	phase := c.tracker.Phase()
