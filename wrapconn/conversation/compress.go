@@ -11,6 +11,7 @@ type compLayer struct {
 	clientDir, serverDir compDirection
 
 	next     uint8 // outer id due next, from whichever side speaks
+	ahead    bool  // the client's frames are those of a command that is sent ahead
 	fresh    bool  // the server's next frame begins the answer to a command that was sent ahead
 	wrong    bool  // the last frame of the server had another one
 	got      uint8
@@ -65,11 +66,20 @@ func (v *compLayer) of(dir session.Direction) *wire.Inflater {
 func (d *compDirection) Frame(h wire.FrameHeader) {
 	v := d.c.comp
 	if d.dir == session.FromClient {
-		switch phase := d.c.tracker.Phase(); {
+		begins := d.c.client.frames.missing() == 0 && !d.c.tracker.Continued(session.FromClient)
+		phase := d.c.tracker.Phase()
+		switch {
 		case phase == session.PhaseReady:
-			v.next, v.fresh = 0, false
+			v.next, v.fresh, v.ahead = 0, false, false
+		case !begins: // a long command, or a file
+			if v.ahead {
+				return
+			}
 		case phase.Answering() && phase != session.PhaseLocalInfile:
+			v.ahead = true
 			return
+		default:
+			v.ahead = false
 		}
 	} else if v.fresh {
 		v.next, v.fresh = h.Seq, false

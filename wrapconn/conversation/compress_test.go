@@ -86,3 +86,32 @@ func TestCompressed(t *testing.T) {
 		}
 	}
 }
+
+// A command of more than one frame: the answer counts on from the last of them. One
+// that is sent ahead in such frames leaves the count of the answer before it alone.
+func TestCompressedLongCommand(t *testing.T) {
+	long := fromClient(0, append([]byte{0x03}, bytes.Repeat([]byte("x"), 3000)...))
+	frames := func() (out []segment) {
+		for i := range 3 {
+			out = append(out, frame(byte(i), segment{long.dir, long.bytes[i*1000 : min((i+1)*1000, len(long.bytes))]}, false))
+		}
+		rest := long.bytes[3000:]
+		out[2].bytes = frame(2, segment{long.dir, append(bytes.Clone(long.bytes[2000:3000]), rest...)}, false).bytes
+		return out
+	}
+	ok := func(seq byte) segment { return frame(seq, fromServer(seq, mysqltest.OKPayload(0, 0, 2, 0)), false) }
+	w := newWatch(another())
+	w.say(compressedLogin()...)
+	w.say(frames()...)
+	w.say(ok(3))
+	fine(t, w.Conversation)
+	if s := w.State(); s.Commands != 1 || !w.Idle() {
+		t.Fatalf("%+v", s)
+	}
+	w.say(frames()...)
+	w.say(ok(4))
+	f := w.Take()
+	if len(f) != 1 || f[0].Evidence.Expected != 3 || f[0].Evidence.Actual != 4 {
+		t.Errorf("%+v", f)
+	}
+}
