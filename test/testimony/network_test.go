@@ -89,6 +89,7 @@ var networkFaults = []fault{
 		never: []string{"path is dead"},
 		run: func(r *faultRun) error {
 			c := r.conn(r.pool(r.lab.Forward(r.T, r.server.Addr), ""))
+			time.Sleep(300 * time.Millisecond) // the acknowledgement of the login's OK is late, and would be refused
 			r.lab.NFT(r.T, "add rule inet lab in "+port+" reject with tcp reset")
 			_, err := c.ExecContext(context.Background(), "DO 1")
 			return err
@@ -209,7 +210,7 @@ var networkFaults = []fault{
 		},
 	},
 	{
-		name: "an answer that was under way before its command", how: "a round trip of 60 ms, and a scripted proxy that sends one answer too many 20 ms before the command leaves",
+		name: "an answer that was under way before its command", how: "a round trip of 200 ms, and a scripted proxy that sends one answer too many 60 ms before the command leaves",
 		slug: "stale_answer", executed: cause.ExecutedNo,
 		says: []string{"sooner than half of the least round trip", "the answers of this connection are shifted"},
 		run:  func(r *faultRun) error { return r.oneTooMany(true) },
@@ -225,7 +226,7 @@ var networkFaults = []fault{
 // oneTooMany has a server send one answer too many: before the second command
 // can have come, or behind the answer to it.
 func (r *faultRun) oneTooMany(early bool) error {
-	r.lab.Delay(30 * time.Millisecond)
+	r.lab.Delay(100 * time.Millisecond)
 	send := make(chan bool)
 	addr := r.script(func(s *mysqltest.Session) error {
 		if err := errors.Join(login(s), answered(s)); err != nil {
@@ -258,12 +259,12 @@ func (r *faultRun) oneTooMany(early bool) error {
 	}
 	send <- early
 	if early {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 	}
 	if _, err := c.ExecContext(ctx, "DO 2"); err != nil {
 		r.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond)
 	_, err := c.ExecContext(ctx, "DO 3")
 	return err
 }

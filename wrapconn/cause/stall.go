@@ -82,6 +82,10 @@ func (s *Stall) Cause(pause time.Duration) StallCause {
 	case s.ThrottleKnown && s.Throttled >= half:
 		return StallThrottled
 	case s.WaitKnown && s.Waited >= half:
+		// The two together, if neither alone: the larger part.
+		if s.Throttled > s.crowded() {
+			return StallThrottled
+		}
 		return StallNoCPU
 	case s.LongestGC >= half:
 		return StallGC
@@ -100,6 +104,12 @@ func (s *Stall) Cause(pause time.Duration) StallCause {
 	return StallUnknown
 }
 
+// crowded is the time that others had the CPUs: waiting with quota left.
+func (s *Stall) crowded() time.Duration { return max(0, s.Waited-s.Throttled) }
+
+// tellingShare is from where on the lesser of two causes is worth a sentence.
+const tellingShare = 10
+
 // Sentence says what a pause was, to follow a sentence about it; empty if
 // nothing is known.
 func (s *Stall) Sentence(pause time.Duration) string {
@@ -109,9 +119,17 @@ func (s *Stall) Sentence(pause time.Duration) string {
 	of := "of these " + dur(s.Window)
 	switch s.Cause(pause) {
 	case StallThrottled:
-		return fmt.Sprintf(" Its container was throttled for %s %s%s.", dur(s.Throttled), of, s.limit())
+		besides := ""
+		if s.crowded() > s.Window/tellingShare {
+			besides = fmt.Sprintf(" For another %s it waited for a CPU that others on this machine had.", dur(s.crowded()))
+		}
+		return fmt.Sprintf(" Its container was throttled for %s %s%s.", dur(s.Throttled), of, s.limit()) + besides
 	case StallNoCPU:
-		return fmt.Sprintf(" It was ready to run and waited for a CPU for %s %s: others on this machine had them.", dur(s.Waited), of)
+		besides := ""
+		if s.Throttled > s.Window/tellingShare {
+			besides = fmt.Sprintf(" For another %s its container was throttled%s.", dur(s.Throttled), s.limit())
+		}
+		return fmt.Sprintf(" It was ready to run and waited for a CPU for %s %s: others on this machine had them.", dur(s.crowded()), of) + besides
 	case StallGC:
 		return fmt.Sprintf(" The garbage collector had stopped the program for %s.", dur(s.LongestGC))
 	case StallStopped:
