@@ -12,7 +12,12 @@ var do = map[Slug]func(*Evidence) string{
 	"used_after_fork":     say("Open the pool after the fork."),
 	"concurrent_use":      inGo("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it.", "Give each thread or task a connection of its own."),
 	"more_results_unread": inGo("Read all results (NextResultSet), or close the rows.", "Read all results before the next statement."),
-	"result_still_open":   inGo("Close the rows first, or read them into a slice.", "Read or close the result before the next statement."),
+	"result_still_open": func(e *Evidence) string {
+		if e.Goroutines == OtherGoroutine {
+			return "Give each goroutine a connection: share the *sql.DB."
+		}
+		return inGo("Close the rows first, or read them into a slice.", "Read or close the result before the next statement.")(e)
+	},
 
 	"packet_too_large":          say("Send less at once, or raise max_allowed_packet."),
 	"split_packet_misnumbered":  say("Update the driver; keep commands below 16 MiB."),

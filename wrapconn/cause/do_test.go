@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // An error line has 300 characters. With these bounds there is room for the
@@ -56,5 +58,18 @@ func TestDoWhileIdle(t *testing.T) {
 		if got := do["closed_while_idle"](&e); !strings.Contains(got, tt.want) {
 			t.Errorf("%q, want %q in it", got, tt.want)
 		}
+	}
+}
+
+// Rows that another goroutine reads are not closed by this one.
+func TestDoAcrossGoroutines(t *testing.T) {
+	e := Evidence{Phase: session.PhaseRows, Ownership: OwnershipInterleaving, NothingWritten: true, Goroutines: OtherGoroutine}
+	d := Diagnose(&e)
+	if d.Slug != "result_still_open" || !strings.Contains(d.Do, "each goroutine") || !strings.Contains(d.Explanation, "different goroutines") {
+		t.Errorf("%+v", d)
+	}
+	e.Goroutines = SameGoroutine
+	if d := Diagnose(&e); !strings.HasPrefix(d.Do, "Close the rows") || strings.Contains(d.Explanation, "goroutine") {
+		t.Errorf("%+v", d)
 	}
 }

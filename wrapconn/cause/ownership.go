@@ -63,7 +63,7 @@ var ownershipRules = []rule{
 				return "A second command was written" + by + " before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e) + offBy(e)
 			}
 			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
-				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e))
+				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e)+elsewhere(e))
 		},
 		advise:   func(e *Evidence) string { return e.library().share },
 		executed: ifSent,
@@ -84,7 +84,7 @@ var ownershipRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("%s began while %s still had a result to come: the server had announced it (SERVER_MORE_RESULTS_EXISTS) and nobody read it.%s",
-				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
+				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e)+elsewhere(e))
 		},
 		advise:   func(e *Evidence) string { return e.library().more },
 		executed: ifSent,
@@ -99,7 +99,7 @@ var ownershipRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("%s began while the rows of %s were still open. They come over the same connection and must be read or closed first.%s",
-				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e))
+				e.Intruder.sentence("An operation"), e.Owner.clause("an earlier one"), refused(e)+elsewhere(e))
 		},
 		advise:   func(e *Evidence) string { return e.library().rows },
 		executed: ifSent,
@@ -145,6 +145,14 @@ func offBy(e *Evidence) string {
 		return ""
 	}
 	return fmt.Sprintf(" What this client reads from now on may be the answer to a question it asked up to %s earlier.", count(int(e.EarlyCommands), "command", "commands"))
+}
+
+// elsewhere says who uses the connection, if it is another goroutine.
+func elsewhere(e *Evidence) string {
+	if e.Goroutines != OtherGoroutine {
+		return ""
+	}
+	return " The two ran on different goroutines, which share this connection."
 }
 
 // refused says that no harm was done, if so.
