@@ -1,0 +1,295 @@
+package causes_test
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// The tests here bear the numbers of faults in which something was named that was not known. Others of them are cases of TestCauses.
+
+// A procedure may SIGNAL any number: it is an answer, and a statement before it has run.
+func TestFault3_06SignalWithErrno4031(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		ctx := kit.Timeout(t, 30*time.Second)
+		db, c := kit.Open(t, server.DSN(""), nil)
+		conn := kit.Pin(t, db)
+		for _, q := range []string{
+			"DROP PROCEDURE IF EXISTS fault306", "DROP TABLE IF EXISTS fault306", "CREATE TABLE fault306 (i INT)",
+			"CREATE PROCEDURE fault306() BEGIN INSERT INTO fault306 VALUES (1); SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 4031; END",
+		} {
+			if _, err := conn.ExecContext(ctx, q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := conn.ExecContext(ctx, "CALL fault306()")
+		var me *mysql.MySQLError
+		if !errors.As(err, &me) || me.Number != 4031 || errors.Is(err, driver.ErrBadConn) {
+			t.Errorf("want the server's own error, got %v", err)
+		}
+		var rows int
+		if err := conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM fault306").Scan(&rows); err != nil || rows != 1 {
+			t.Errorf("%d rows, %v: the connection is in order, and the row is there", rows, err)
+		}
+		c.None(t)
+	})
+}
+
+// The server's last answer says why it hangs up; and a connection with such an answer is given to nobody.
+func TestFault3_07LastWord(t *testing.T) {
+	for _, name := range []string{"mysql9", "mariadb1011"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name, "--max-allowed-packet=1M")
+			ctx := kit.Timeout(t, 60*time.Second)
+			large := "DO LENGTH('" + strings.Repeat("x", 1_200_000) + "')"
+			answered := 0
+			for range 10 {
+				db, c := kit.Open(t, server.DSN("maxAllowedPacket=67108864"), nil)
+				conn := kit.Pin(t, db)
+				_, err := conn.ExecContext(ctx, large)
+				var pe *seqguard.ProtocolError
+				if errors.As(err, &pe) {
+					// A reset had overtaken the answer: that is another case.
+					continue
+				}
+				kit.WantServerError(t, err, 1153)
+				answered++
+				_, err = conn.ExecContext(ctx, "DO 1")
+				r := kit.WantCause(t, err, c, "packet_too_large")
+				if !strings.Contains(r.Cause.Explanation, "had refused the command before as too large") {
+					t.Error(r.Cause.Explanation)
+				}
+			}
+			if answered == 0 {
+				t.Error("ERR 1153 never came")
+			}
+			db, _ := kit.Open(t, server.DSN("maxAllowedPacket=67108864"), nil)
+			db.SetMaxOpenConns(1)
+			for i := range 10 {
+				_, _ = db.ExecContext(ctx, large)
+				if _, err := db.ExecContext(ctx, "DO 1"); err != nil {
+					t.Errorf("run %d: somebody who did nothing wrong got %v", i, err)
+				}
+			}
+		})
+	}
+	// Words that take more to be had from a server.
+	for code, want := range map[uint16]cause.Slug{4081: "server_farewell", 4082: "server_farewell", 1053: "server_shutdown", 1927: "connection_killed"} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendERR(mysqltest.Next, code, "HY000", "last words"), mysqltest.Close()))
+			conn := kit.Pin(t, db)
+			_, err := conn.ExecContext(t.Context(), "DO 1")
+			kit.WantServerError(t, err, code)
+			time.Sleep(50 * time.Millisecond)
+			_, err = conn.ExecContext(t.Context(), "DO 2")
+			if r := kit.WantCause(t, err, c, want); r.Cause.Executed != cause.ExecutedNo {
+				t.Errorf("executed %s", r.Cause.Executed)
+			}
+		})
+	}
+}
+
+// This side's own end of a connect is nobody's fault, also where the driver goes on to the next charset.
+func TestFault3_10CharsetsAndShortContexts(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		db, c := kit.Open(t, server.DSN("charset=utf8mb4,utf8,latin1"), nil)
+		db.SetMaxIdleConns(-1)
+		failed := 0
+		for range 200 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(4*time.Millisecond))))
+			if db.PingContext(ctx) != nil {
+				failed++
+			}
+			cancel()
+		}
+		t.Logf("%d of 200 pings were cut off", failed)
+		if failed == 0 {
+			t.Error("no context ended in time")
+		}
+		c.None(t)
+	})
+}
+
+// A callback of the application's that takes longer than the deadline is no fault of TLS.
+func TestFault3_12SlowVerifyConnection(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
+			cfg.TLS = &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
+				time.Sleep(2 * time.Second)
+				return nil
+			}}
+		})
+		err := db.PingContext(kit.Timeout(t, 1300*time.Millisecond))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("want the context's error in it: %v", err)
+		}
+		if r := c.Only(t); r.Cause.Slug != "login_stalled_locally" || !strings.Contains(r.Cause.Explanation, "handshake of TLS") {
+			t.Errorf("named %s: %s", r.Cause.Slug, r)
+		}
+	})
+}
+
+// A refusal in place of the greeting keeps its words, whatever its number.
+func TestFault3_15RefusalNumberedOn(t *testing.T) {
+	for _, seq := range []int{0, 1, 2, 3} {
+		for _, mode := range []seqguard.Mode{seqguard.Enforce, seqguard.Observe} {
+			server := mysqltest.ServeEvery(t, mysqltest.SendERR(seq, 1040, "08004", "Too many connections"), mysqltest.Close())
+			db, c := kit.Open(t, server.DSN(""), nil, seqguard.WithMode(mode))
+			err := db.PingContext(t.Context())
+			kit.WantServerError(t, err, 1040)
+			for _, r := range c.All() {
+				if r.Cause.Slug != "refused_before_greeting" {
+					t.Errorf("number %d, %s: %s", seq, mode, r.Cause.Slug)
+				}
+			}
+		}
+	}
+}
+
+// A client certificate that the server refuses: with TLS 1.3 the alert comes when the client is done, and a plaintext ERR behind it.
+func TestFault3_21ClientCertificateRefused(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			named := map[cause.Slug]int{}
+			db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
+				cfg.TLS = &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, Certificates: kit.SelfSigned(t).Certificates}
+			})
+			for range 20 {
+				if err := db.PingContext(kit.Timeout(t, 20*time.Second)); err == nil {
+					t.Skipf("not tested: %s takes a client certificate of nobody's; it has no ssl_ca", server.Name)
+				}
+			}
+			for _, r := range c.All() {
+				named[r.Cause.Slug]++
+				if r.Cause.Slug == "tls_failed" && !strings.Contains(r.Cause.Explanation, "refused the certificate that this process showed") {
+					t.Errorf("it is this side's certificate: %s", r)
+				}
+			}
+			if len(named) != 1 || named["tls_failed"] != 20 {
+				t.Errorf("%s: named %v", tls.VersionName(version), named)
+			}
+		}
+	})
+}
+
+// A server that never says that a transaction is open: this side has begun it.
+func TestFault3_22TransactionOfOurOwn(t *testing.T) {
+	end := make(chan struct{})
+	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.WaitFor(end), mysqltest.Close()))
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	close(end)
+	time.Sleep(200 * time.Millisecond)
+	_, err = tx.ExecContext(t.Context(), "DO 1")
+	r := kit.WantCause(t, err, c, "closed_while_idle")
+	if r.Cause.RetrySafe || !strings.Contains(r.Cause.Explanation, "transaction that was open") {
+		t.Errorf("retry safe %t: %s", r.Cause.RetrySafe, r.Cause.Explanation)
+	}
+	if r.Evidence.InTransaction {
+		t.Error("the server was not to say so")
+	}
+}
+
+// Two plugins for one account: the second switch is lawful, and go-sql-driver gives up at it.
+func TestFault3_25TwoPlugins(t *testing.T) {
+	for _, mode := range []string{"script"} {
+		t.Run(mode, func(t *testing.T) {
+			server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
+				mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectPacket(),
+				mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectClose())
+			db, c := kit.Open(t, server.DSN(""), nil)
+			err := db.PingContext(t.Context())
+			r := kit.WantCause(t, err, c, "auth_plugin_mismatch")
+			if !strings.Contains(r.Cause.Explanation, "second authentication plugin") {
+				t.Error(r.Cause.Explanation)
+			}
+		})
+	}
+}
+
+// An account with parsec: the advice is about a plugin that both sides have.
+func TestFault3_26Parsec(t *testing.T) {
+	server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
+		mysqltest.SendPacket(mysqltest.Next, []byte("\xfeparsec\x0001234567890123456789012345678901\x00")), mysqltest.ExpectClose())
+	db, c := kit.Open(t, server.DSN(""), nil)
+	r := kit.WantCause(t, db.PingContext(t.Context()), c, "auth_plugin_mismatch")
+	if !strings.Contains(r.Cause.Advice, "ed25519") || strings.Contains(r.Cause.Advice, "have (caching_sha2_password") {
+		t.Error(r.Cause.Advice)
+	}
+}
+
+// Connections that were found dead long after they ended are nobody's company.
+func TestFault3_02FoundDeadIsNoCompany(t *testing.T) {
+	end := make(chan struct{})
+	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.WaitFor(end), mysqltest.Close()))
+	for i := range 5 {
+		conn := kit.Pin(t, db)
+		if i == 4 {
+			close(end)
+			time.Sleep(1500 * time.Millisecond)
+		}
+		defer func() {
+			if _, err := conn.ExecContext(t.Context(), "DO 1"); err == nil {
+				t.Error("a dead connection")
+			}
+			if i > 0 {
+				return
+			}
+			for _, r := range c.All() {
+				if r.Cause.Slug != "closed_while_idle" || r.Evidence.Siblings.Ended != 0 {
+					t.Errorf("%s with %d others", r.Cause.Slug, r.Evidence.Siblings.Ended)
+				}
+			}
+		}()
+	}
+}
+
+// A server that is silent and then dies is no reader that was slow.
+func TestFault3_05SilentServer(t *testing.T) {
+	cut := mysqltest.Do("silent, then half a row", func(s *mysqltest.Session) error {
+		_ = s.WritePacket(mysqltest.Next, []byte{1})
+		_ = s.WritePacket(mysqltest.Next, mysqltest.ColumnPayload(mysqltest.Column{Name: "v"}))
+		_ = s.WritePacket(mysqltest.Next, mysqltest.TextRowPayload("first"))
+		time.Sleep(1300 * time.Millisecond)
+		row := mysqltest.Packet(s.Seq+1, mysqltest.TextRowPayload(strings.Repeat("x", 200_000)))
+		return s.WriteRaw(row[:100_000])
+	})
+	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), cut, mysqltest.Close()))
+	err := toEnd(db.QueryContext(t.Context(), "SELECT 1"))
+	r := kit.WantCause(t, err, c, "connection_lost_mid_answer")
+	if gap := r.Evidence.LongestReadGap; gap > 500*time.Millisecond {
+		t.Errorf("a pause of %v is counted as this side's", gap)
+	}
+}
+
+// Behind MySQL Router in passthrough mode a login that comes too late is refused with the number that is due.
+func TestFault3_08LateLoginThroughRouter(t *testing.T) {
+	server := mysqltest.Start(t, "mysql9", "--connect-timeout=2")
+	router := mysqltest.Router(t, server)
+	cfg, err := mysql.ParseDSN(server.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Addr = router.Pass
+	db, c := kit.Open(t, cfg.FormatDSN(), func(cfg *mysql.Config) { kit.Stall(cfg, 1, 3*time.Second) })
+	err = db.PingContext(kit.Timeout(t, 20*time.Second))
+	r := kit.WantCause(t, err, c, "login_stalled_locally")
+	kit.WantServerError(t, err, 1159)
+	t.Logf("number %d where %d was due", r.Evidence.Actual, r.Evidence.Expected)
+}
