@@ -138,12 +138,24 @@ func (d *Delivery) settle(p pending, _ uint64) {
 		counters.nested.Add(1)
 		return
 	}
-	p.report = settled(p.report)
+	p.report = reconsidered(p.report)
 	for _, l := range d.lanes {
 		if !l.queue.Put(p, weight(p.report), time.Time{}) {
 			l.lose(p.report)
 		}
 	}
+}
+
+// reconsidered is the settled report, or r itself if a fault of the guard's own
+// gets in the way.
+func reconsidered(r *Report) (out *Report) {
+	out = r
+	defer func() {
+		if p := recover(); p != nil {
+			countPanic(p)
+		}
+	}()
+	return settled(r)
 }
 
 // fromReceiver reports whether ctx comes from a context that a receiver got.
