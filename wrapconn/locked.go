@@ -213,6 +213,8 @@ func streamEnd(err error) cause.StreamEnd {
 		return cause.StreamEOF
 	case errors.Is(err, syscall.ECONNRESET):
 		return cause.StreamReset
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return cause.StreamBroken // the kernel gave up, although its error calls itself a timeout
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return cause.StreamTimeout
 	}

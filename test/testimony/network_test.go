@@ -244,7 +244,7 @@ func (r *faultRun) oneTooMany(early bool) error {
 			if err := answered(s); err != nil {
 				return err
 			}
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(200 * time.Millisecond)
 			if err := extra.Run(s); err != nil {
 				return err
 			}
