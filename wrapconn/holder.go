@@ -52,7 +52,7 @@ func (h *Holder) State() string {
 // CheckOut is Check for a connection that leaves the pool: from now on somebody
 // holds it, until Returned.
 func (c *Conn) CheckOut() error {
-	met, refuse, now := c.checkNow()
+	met, now, refuse := c.checkNow()
 	c.deliver(met)
 	c.taken.Store(int64(now))
 	return refuse

@@ -61,12 +61,12 @@ const peekLen = 4096
 // one system call, and nothing on a connection that is not over a socket. It is
 // Pooled besides.
 func (c *Conn) Check() error {
-	met, refuse, _ := c.checkNow()
+	met, _, refuse := c.checkNow()
 	c.deliver(met)
 	return refuse
 }
 
-func (c *Conn) checkNow() (met []*Report, refuse error, now time.Duration) {
+func (c *Conn) checkNow() (met []*Report, now time.Duration, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
 	now = c.now()
@@ -78,7 +78,7 @@ func (c *Conn) checkNow() (met []*Report, refuse error, now time.Duration) {
 	if c.fatal != nil {
 		refuse = &ProtocolError{Report: c.fatal}
 	}
-	return met, refuse, now
+	return met, now, refuse
 }
 
 // Pooled says that database/sql has just got the connection, from its pool or
