@@ -44,7 +44,7 @@ func canned(b *testing.B, name string, otel bool) *sql.DB {
 
 type cannedConn struct{ out []byte }
 
-func newCannedConn() *cannedConn { return &cannedConn{out: greeting()} }
+func newCannedConn() *cannedConn { return &cannedConn{out: greeting(0)} }
 
 func (c *cannedConn) Read(p []byte) (int, error) {
 	if len(c.out) == 0 {
@@ -58,7 +58,7 @@ func (c *cannedConn) Read(p []byte) (int, error) {
 func (c *cannedConn) Write(p []byte) (int, error) {
 	switch body := p[4:]; {
 	case p[3] == 1:
-		c.out = packet(nil, 2, ok)
+		c.out = packet(nil, 2, okPayload)
 	case body[0] == 0x16: // COM_STMT_PREPARE
 		c.out = answers.prepared()
 	case body[0] == 0x17: // COM_STMT_EXECUTE
@@ -82,22 +82,22 @@ func (c *cannedConn) SetDeadline(time.Time) error      { return nil }
 func (c *cannedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *cannedConn) SetWriteDeadline(time.Time) error { return nil }
 
-var ok = []byte{0, 0, 0, 2, 0, 0, 0}
+var okPayload = []byte{0, 0, 0, 2, 0, 0, 0}
 
 func packet(b []byte, seq byte, payload []byte) []byte {
 	b = append(b, byte(len(payload)), byte(len(payload)>>8), byte(len(payload)>>16), seq)
 	return append(b, payload...)
 }
 
-// greeting is one of a server that has protocol 4.1, plugins, and no more.
-func greeting() []byte {
-	const caps = 1<<9 | 1<<15 | 1<<19 | 1<<0 | 1<<13
+// greeting is one of a server that has protocol 4.1, plugins, and more.
+func greeting(more uint32) []byte {
+	caps := more | 1<<9 | 1<<15 | 1<<19 | 1<<0 | 1<<13
 	p := append([]byte{10}, "9.7.0-canned\x00"...)
 	p = binary.LittleEndian.AppendUint32(p, 7)
 	p = append(p, "12345678\x00"...)
-	p = binary.LittleEndian.AppendUint16(p, caps&0xFFFF)
+	p = binary.LittleEndian.AppendUint16(p, uint16(caps))
 	p = append(p, 45, 2, 0)
-	p = binary.LittleEndian.AppendUint16(p, caps>>16)
+	p = binary.LittleEndian.AppendUint16(p, uint16(caps>>16))
 	p = append(p, 21)
 	p = append(p, make([]byte, 10)...)
 	p = append(p, "123456789012\x00mysql_native_password\x00"...)
@@ -106,7 +106,7 @@ func greeting() []byte {
 
 // answers are made when they are asked for first.
 var answers = struct{ ok, one, prepared, point, scan, blob func() []byte }{
-	ok:  sync.OnceValue(func() []byte { return packet(nil, 1, ok) }),
+	ok:  sync.OnceValue(func() []byte { return packet(nil, 1, okPayload) }),
 	one: sync.OnceValue(func() []byte { return result(1, 1, func(int) []byte { return text("1") }) }),
 	prepared: sync.OnceValue(func() []byte {
 		b := packet(nil, 1, []byte{0, 1, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0}) // three columns, one parameter
