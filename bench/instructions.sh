@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# instructions.sh [update]: how many instructions an operation takes on canned answers, against the figures in bench/instructions.
+#
+# Counted by valgrind, as hardware counters are not to be had everywhere. Fails when the guard takes more than what is recorded
+# and 2 %. What the plain driver takes, with the same Go, is counted too: both move together with a new release of Go or of the
+# driver, so the figures that are compared are the guard's in units of the plain driver's.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$(dirname "$here")/scripts/lib.sh"
+command -v valgrind >/dev/null || die 'valgrind is not installed'
+export GOWORK=off
+work=$(mktemp -d -t seqguard-instructions.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+(cd "$here" && go test -c -o "$work/bench" .)
+
+# total DRIVER WORKLOAD TIMES: all instructions of a run. Without collections, preemption and a second thread, two runs differ by
+# a fraction of a per cent.
+total() {
+  BENCH_DSN='' BENCH_DRIVER=$1 GOMAXPROCS=1 GOGC=off GODEBUG=asyncpreemptoff=1 valgrind --tool=cachegrind --cache-sim=no \
+    --cachegrind-out-file=/dev/null "$work/bench" -test.run '^$' -test.bench "One/$2\$" -test.benchtime "${3}x" -test.cpu 1 2>&1 |
+    sed -n 's/.*I *refs: *//p' | tr -d ,
+}
+
+# count DRIVER WORKLOAD TIMES: instructions of one operation, the least of two: what else the runtime does only adds.
+count() {
+  local least=0 i a b n
+  for i in 1 2; do
+    a=$(total "$1" "$2" "$(($3 / 2))") b=$(total "$1" "$2" "$3")
+    n=$(((b - a) / ($3 - $3 / 2)))
+    if [ "$least" = 0 ] || [ "$n" -lt "$least" ]; then least=$n; fi
+  done
+  say "$least"
+}
+
+say '# workload: instructions of the plain driver, of the guarded one, and the ratio' >"$work/new"
+while read -r workload times; do
+  plain=$(count plain "$workload" "$times") guarded=$(count seqguard "$workload" "$times")
+  awk -v w="$workload" -v p="$plain" -v g="$guarded" 'BEGIN { printf "%s %d %d %.3f\n", w, p, g, g / p }' >>"$work/new"
+done <<<'Select1 12000
+PreparedPoint 12000
+BeginExecCommit 8000
+ConnectClose 4000
+Scan100k 2'
+if [ "${1:-}" = update ]; then
+  cp "$work/new" "$here/instructions"
+  cat "$work/new"
+  exit
+fi
+awk 'NR == FNR { was[$1] = $4; next } /^#/ { next }
+  { verdict = $4 > was[$1] * 1.02 ? "MORE THAN 2 % ABOVE THE RECORD" : "ok"; if (verdict != "ok") bad = 1
+    printf "%-18s plain %9d  guarded %9d  ratio %.3f  recorded %.3f  %s\n", $1, $2, $3, $4, was[$1], verdict }
+  END { exit bad }' "$here/instructions" "$work/new" || die 'an operation takes more instructions; if that is meant: bench/instructions.sh update'
