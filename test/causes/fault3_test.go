@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -292,4 +293,41 @@ func TestFault3_08LateLoginThroughRouter(t *testing.T) {
 	r := kit.WantCause(t, err, c, "login_stalled_locally")
 	kit.WantServerError(t, err, 1159)
 	t.Logf("number %d where %d was due", r.Evidence.Actual, r.Evidence.Expected)
+}
+
+// A proxy that resets three large commands within a second: too large, not a shutdown.
+func TestFault3_03ThreeLargeCommandsReset(t *testing.T) {
+	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+		ctx := kit.Timeout(t, 60*time.Second)
+		relay := mysqltest.NewRelay(t, server.Addr, mysqltest.AtByte(mysqltest.FromClient, 3_000_000, mysqltest.Cut))
+		cfg, err := mysql.ParseDSN(server.DSN("maxAllowedPacket=67108864"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Addr = relay.Addr
+		db, c := kit.Open(t, cfg.FormatDSN(), nil)
+		large := "DO LENGTH('" + strings.Repeat("x", 30_000_000) + "')"
+		done := make(chan error, 3)
+		for range 3 {
+			conn := kit.Pin(t, db)
+			go func() {
+				_, err := conn.ExecContext(ctx, large)
+				done <- err
+			}()
+		}
+		for range 3 {
+			if err := <-done; err == nil {
+				t.Error("a command that was cut off has succeeded")
+			}
+		}
+		all := c.All()
+		if len(all) != 3 {
+			t.Errorf("%d reports, want 3", len(all))
+		}
+		for _, r := range all {
+			if r.Cause.Slug != "closed_before_answer" || !slices.Contains(r.Cause.Alternatives, "packet_too_large") || r.Cause.Executed != cause.ExecutedNo {
+				t.Errorf("%s, executed %s, alternatives %v", r.Cause.Slug, r.Cause.Executed, r.Cause.Alternatives)
+			}
+		}
+	})
 }

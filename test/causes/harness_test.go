@@ -252,7 +252,7 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 	case c.many && len(told) > 0:
 		rep = told[0]
 		for _, x := range told {
-			if x.Evidence.RelatedFailures > rep.Evidence.RelatedFailures {
+			if x.Cause.Executed == c.executed && (rep.Cause.Executed != c.executed || x.Evidence.RelatedFailures > rep.Evidence.RelatedFailures) {
 				rep = x
 			}
 		}

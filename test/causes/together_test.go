@@ -2,6 +2,7 @@ package causes_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -123,8 +124,12 @@ func (r *causeRun) limitFour() error {
 		return mysqltest.Action{}
 	}
 	db := r.relayed("", limit)
-	return r.four(func(int) error {
-		_, err := kit.Pin(r.T, db).ExecContext(r.ctx(), kit.LongStatement)
+	var conns [4]*sql.Conn
+	for i := range conns {
+		conns[i] = kit.Pin(r.T, db)
+	}
+	return r.four(func(n int) error {
+		_, err := conns[n].ExecContext(r.ctx(), kit.LongStatement)
 		return err
 	})
 }

@@ -84,7 +84,8 @@ var faultCases = []ruleCase{
 		"no_greeting": func(e *Evidence) { e.Late = false },
 	}},
 	{"login_stalled_locally", "3.12 a callback within TLS", Evidence{Phase: session.PhaseTLS, Stream: StreamTimeout, Violation: session.Truncated, OwnPause: 3 * time.Second, Age: 3010 * time.Millisecond, TLS: TLSOpaque}, map[Slug]change{
-		"tls_failed": func(e *Evidence) { e.OwnPause = 5 * time.Millisecond },
+		"tls_failed":       func(e *Evidence) { e.OwnPause = 5 * time.Millisecond },
+		"login_unanswered": func(e *Evidence) { e.Phase, e.SinceLogin = session.PhaseAuth, 100*time.Millisecond },
 	}},
 	{"closed_while_idle", "3.13 MariaDB behind a balancer that resets", with(rest(), func(e *Evidence) { e.MariaDB, e.Stream, e.Idle = true, StreamReset, 1800*time.Millisecond }), nil},
 	{"not_prepared", "3.14", with(out(), func(e *Evidence) {

@@ -19,8 +19,9 @@ var stalledHere = fact{is: "the client paused in the login for 2 s or more, and 
 
 // busyHere: a time limit of this side ran out while nobody here waited for the
 // server: the time went into the client's own steps (a callback, no processor).
+// When the login has left, the word is the server's.
 var busyHere = fact{is: "the client spent most of the time in its own steps", holds: func(e *Evidence) bool {
-	return e.OwnPause >= time.Second/2 && e.OwnPause > e.Age/2 && !e.far()
+	return e.SinceLogin == 0 && e.OwnPause >= time.Second/2 && e.OwnPause > e.Age/2 && !e.far()
 }}
 
 // noAlert: whoever sent a TLS alert has said why; what follows it in plaintext
