@@ -68,7 +68,8 @@ type connection struct {
 	Sent          uint64     `json:"bytes_sent"`
 	Age           ms         `json:"age_ms"`
 	Idle          ms         `json:"idle_ms"`
-	Broken        string     `json:"broken,omitempty"` // the cause that ended it
+	NothingDue    ms         `json:"nothing_due_ms,omitempty"` // a read waits although every answer is complete
+	Broken        string     `json:"broken,omitempty"`         // the cause that ended it
 	Packets       []packet   `json:"packets"`
 	Forgotten     uint64     `json:"packets_forgotten"`
 }
@@ -164,7 +165,7 @@ func connectionOf(s *wrapconn.Snapshot) connection {
 		Phase: s.Phase.String(), Expected: s.Expected, Commands: s.Commands, Pending: s.Pending,
 		InTransaction: s.InTransaction, State: "free", Owner: operationOf(s.Owner),
 		TLS: s.TLS.String(), Hidden: s.TLSReason, Compressed: s.Compressed, Received: s.Received, Sent: s.Sent,
-		Age: ms(s.Time.Sub(s.Connected)), Idle: ms(s.Idle), Broken: string(s.Broken),
+		Age: ms(s.Time.Sub(s.Connected)), Idle: ms(s.Idle), NothingDue: ms(s.NothingDue), Broken: string(s.Broken),
 		Packets: packetsOf(s.History, s.Connected, nil), Forgotten: s.Forgotten,
 	}
 	if s.Commands > 0 {

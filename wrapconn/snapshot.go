@@ -36,6 +36,11 @@ type Snapshot struct {
 
 	Received, Sent uint64 // bytes on the wire
 
+	// NothingDue is for how long a Read of the operation under way has waited
+	// although every answer is complete: zero, unless the client and the server
+	// understand the last one differently.
+	NothingDue time.Duration
+
 	// Owner is the operation that has the connection, nil if it is free. Its
 	// Context is not the operation's.
 	Owner *Operation
@@ -62,6 +67,9 @@ func (c *Conn) Snapshot() Snapshot {
 	// says may lie some nanoseconds apart.
 	state, op := c.owner.copy()
 	s := c.wireSnapshot()
+	if since := c.unowed.Load(); since != 0 {
+		s.NothingDue = max(s.Time.Sub(c.start)-time.Duration(since), 1)
+	}
 	if state != ownerFree && op.kind != OpNone {
 		s.Owner = c.export(&op, s.Time.Sub(c.start)).detached()
 		s.Leased = state == ownerLeased || state == ownerInside

@@ -236,3 +236,32 @@ func (s *stripped) Read(p []byte) (int, error) {
 		}
 	}
 }
+
+// Fault 4.7: client and server understand an answer differently, and the client
+// waits for what is not due. With the plain driver that lasts until a limit is
+// over, and says `invalid connection`.
+func TestFault4_7(t *testing.T) {
+	server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{
+		Version: "5.5.5-11.8.9-MariaDB", Capabilities: mysqltest.DefaultCapabilities &^ mysqltest.CapLongPassword, MariaDB: mysqltest.MariaDBCapCacheMetadata,
+	}), mysqltest.ExpectCommand(0x03), mysqltest.SendPacket(1, []byte{3, 0}), mysqltest.SendPacket(2, mysqltest.TextRowPayload(1, 2, 3)),
+		mysqltest.SendPacket(3, mysqltest.ResultEndPayload(2, 0)), mysqltest.ExpectClose())
+	db, c := kit.Open(t, server.DSN(""), nil)
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() {
+		_, err := db.Exec("SELECT 1") // it counts definitions without a look at them
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, mysql.ErrInvalidConn) {
+			t.Errorf("%v, want that of the plain driver in it", err)
+		}
+		r := kit.WantCause(t, err, c, "read_nothing_due")
+		if d := time.Since(began); d < time.Second || r.Owner == nil {
+			t.Errorf("after %s, owner %v", d, r.Owner)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the query does not return")
+	}
+}

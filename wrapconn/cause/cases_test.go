@@ -94,6 +94,11 @@ var cases = []ruleCase{
 	}), map[Slug]change{
 		"closed_before_answer": func(e *Evidence) { e.Direction = session.FromServer },
 	}},
+	{"read_nothing_due", "the answer is complete", with(rest(), func(e *Evidence) {
+		e.BeforeCommand, e.NothingDue, e.AnswerAge = false, time.Second, 1100*time.Millisecond
+	}), map[Slug]change{
+		"undetermined": func(e *Evidence) { e.NothingDue = 0 },
+	}},
 	{"refused_before_greeting", "1040 with number 0", Evidence{Violation: session.Refused, Kind: session.KindERR, ServerError: &session.ServerError{Code: 1040, Message: "Too many connections"}}, map[Slug]change{
 		"not_mysql": func(e *Evidence) {
 			e.ServerError, e.Violation, e.FirstBytes = nil, session.NotMySQL, []byte("HTTP/1.1 400 Bad")

@@ -114,6 +114,9 @@ func random(r *rand.Rand) Evidence {
 		e.Stall = Stall{Known: true, Window: d(), ThrottleKnown: bit(2), Throttled: d(), CPULimit: r.Float64(), WaitKnown: bit(2), Waited: d(), Pressure: d(),
 			Ran: d(), LongestGC: d(), SchedLatency: d(), Beats: r.IntN(3), Late: d()}
 	}
+	if bit(50) {
+		e.NothingDue, e.AnswerAge, e.AnswerFailed = d(), d(), bit(2)
+	}
 	if bit(20) {
 		e.Compression = "wrong checksum"
 	}

@@ -8,6 +8,7 @@ var do = map[Slug]func(*Evidence) string{
 	"pool_exhausted":      say("Look at the call sites that hold most."),
 	"held_too_long":       say("Close what is open: rows, transaction, sql.Conn."),
 	"abandoned":           say("It may still run on the server: KILL it there."),
+	"read_nothing_due":    say("Update the client library; compare without a proxy."),
 	"client_left":         say("Look at the client: its limits, cancelled requests."),
 	"used_after_fork":     say("Open the pool after the fork."),
 	"concurrent_use":      inGo("Share the *sql.DB, not a Conn, Tx, Rows or Stmt of it.", "Give each thread or task a connection of its own."),

@@ -111,6 +111,12 @@ type Evidence struct {
 	RowsSent, RowsRead uint64
 	// ClassicEOF: rows ended with an EOF packet although OK had been agreed on.
 	ClassicEOF bool
+	// NothingDue is for how long the client has been reading although the server
+	// owed it nothing, zero if it does not. AnswerAge is how long ago the answer
+	// to the last command was complete, AnswerFailed whether it was an ERR.
+	NothingDue   time.Duration
+	AnswerAge    time.Duration
+	AnswerFailed bool
 	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
 	// the upload as if the file were complete.
 	InfileFailed bool

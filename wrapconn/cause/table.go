@@ -9,6 +9,7 @@ var rules = slices.Concat(
 	heldRules,      // nothing has failed: who keeps connections from others
 	abandonedRules, // this side gave up
 	clientRules,    // the client's own end, seen by others
+	unowedRules,    // a read to which nothing is owed
 	greetingRules,  // the peer's first bytes
 	loginRules,     // between greeting and the end of the login
 	farewellRules,  // the server ended the connection of its own accord

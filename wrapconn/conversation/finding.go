@@ -51,8 +51,9 @@ type finding struct {
 	err        error
 	corruption string // what is wrong with a compressed frame
 	survived   bool
-	infile     bool // the reader of a LOCAL INFILE failed
-	unread     bool // the client could not read the answer
+	infile     bool          // the reader of a LOCAL INFILE failed
+	unread     bool          // the client could not read the answer
+	unowed     time.Duration // for how long the client read although nothing was due
 
 	rowsSent, rowsRead uint64 // of a result whose rows the client did not read to their end
 }
@@ -73,7 +74,7 @@ func (c *Conversation) find(f finding) {
 		Violation: f.violation, Phase: f.phase, Direction: f.dir, Kind: f.kind, Command: f.command,
 		Expected: f.expected, Actual: f.actual, Length: f.length, ServerError: f.server,
 		Stream: f.stream, InsidePacket: f.inside, FirstBytes: f.first, BeforeCommand: f.waiting,
-		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead, Unread: f.unread,
+		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead, Unread: f.unread, NothingDue: f.unowed,
 		Late: c.late && f.stream == cause.StreamTimeout,
 	}
 	if f.infile && f.err != nil {
@@ -126,6 +127,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
 	e.ClassicEOF = t.ClassicEOF()
 	e.EarlierUnfinished, e.EarlyCommands = t.Overrun(), t.Early()
+	_, e.AnswerFailed = t.AnswerFailed()
 	e.MoreResults = t.Phase() == session.PhaseMoreResults
 	e.TLS = c.visibility()
 	e.CommandBytes = c.client.taken - c.marks.before

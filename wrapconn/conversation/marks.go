@@ -18,6 +18,7 @@ type marks struct {
 	write    time.Duration // last byte of the client
 	idle     time.Duration // how long the connection had been quiet before the last command
 	ownPause time.Duration // longest time in the login in which the server waited for the client
+	done     time.Duration // last answer complete
 	began    time.Duration // when the client's read was begun whose bytes, or end, came last
 	open     time.Duration // when a look into the socket last found that the server had not hung up
 	readGap  time.Duration // longest time in one answer in which the client did not read although bytes were there
@@ -31,6 +32,9 @@ type marks struct {
 func (m *marks) last() time.Duration { return max(m.read, m.write) }
 
 func (m *marks) packet(now time.Duration, dir session.Direction, ev session.Event) {
+	if ev.Done {
+		m.done = now
+	}
 	switch ev.Kind {
 	case session.KindGreeting:
 		m.greeting = now
@@ -101,6 +105,7 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 	if e.Stream != cause.StreamOpen && e.Stream != cause.StreamTimeout {
 		e.EndWindow = m.endWindow(now, e.BeforeCommand)
 	}
+	e.AnswerAge = since(m.done)
 	e.Unsent = m.unsent
 	e.Misnumbered = m.misnumb
 }

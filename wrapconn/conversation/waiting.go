@@ -110,3 +110,22 @@ func (c *Conversation) Waiting(b []byte, now time.Duration) {
 	})
 	c.find(f)
 }
+
+// NothingDue reports whether the server owes nothing, and no byte of anything has
+// come: a client that reads now waits for what nobody will send.
+func (c *Conversation) NothingDue() bool {
+	return c.tracker.Phase() == session.PhaseReady && c.server.frames.missing() == 0 &&
+		(c.comp == nil || c.comp.server.Missing() == 0) && !c.ended && !c.goodbye
+}
+
+// ReadNothingDue says that the client has been reading since then although
+// nothing was due. how is how that ended, StreamOpen if it is still under way.
+// With survived the client goes on reading.
+func (c *Conversation) ReadNothingDue(since time.Duration, how cause.StreamEnd, err error, survived bool, now time.Duration) {
+	c.now = now
+	defer c.rescue()
+	c.find(finding{
+		phase: session.PhaseReady, dir: session.FromServer, stream: how, err: err, survived: survived,
+		expected: c.tracker.Expected(), command: c.tracker.Command(), unowed: max(now-since, 1),
+	})
+}

@@ -1,0 +1,90 @@
+package wrapconn
+
+import (
+	"time"
+)
+
+// A healthy client never reads while nothing is due to it: there is no packet
+// that a server sends of its own accord, except a last one. One that does would
+// wait until either side hangs up, and its user would not know why.
+
+// unowedHolds is for how long such a Read is only shown (see Snapshot).
+const unowedHolds = time.Second
+
+// settle notes whether something is due, for the next Read. It must be called
+// with mu held. Of a client that reads from a goroutine of its own nothing is
+// known: it may always be reading.
+func (c *Conn) settle() {
+	if !c.opts.Operations {
+		return
+	}
+	if now := c.talk.NothingDue(); now != c.settled.Load() {
+		c.settled.Store(now)
+	}
+}
+
+// readUnowed is Read in the course of an operation while nothing is due.
+func (c *Conn) readUnowed(p []byte) (int, error) {
+	since := max(c.now(), 1)
+	c.unowed.Store(int64(since))
+	defer c.unowed.Store(0)
+	timer := time.AfterFunc(unowedHolds, func() { c.tooLong(since) })
+	n, err := c.inner.Read(p)
+	timer.Stop()
+	end := endingOf(err)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], end, since)
+	if n <= 0 && err != nil && len(met) == 0 {
+		met = c.endedUnowed(since, end)
+	}
+	c.deliver(met)
+	if refuse != nil {
+		return 0, refuse
+	}
+	if r := c.unowedReport(); r != nil && err != nil {
+		return n, &ProtocolError{Report: r, Err: err}
+	}
+	return n, err
+}
+
+// tooLong runs beside a Read to which nothing has been due for a while. In
+// Enforce mode it ends it.
+func (c *Conn) tooLong(since time.Duration) {
+	defer contain()
+	met := c.stillUnowed(since)
+	c.deliver(met)
+	if len(met) > 0 && c.opts.Mode == Enforce {
+		_ = c.inner.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+func (c *Conn) stillUnowed(since time.Duration) []*Report {
+	c.mu.Lock()
+	defer c.unlock()
+	if c.unowed.Load() != int64(since) || c.closed.Load() || !c.talk.NothingDue() {
+		return nil
+	}
+	now := c.now()
+	c.talk.ReadNothingDue(since, ending{}.how, nil, c.opts.Mode == Observe, now)
+	return c.report(now)
+}
+
+// endedUnowed reports a Read that ended without a byte before it was too long.
+func (c *Conn) endedUnowed(since time.Duration, end ending) []*Report {
+	c.mu.Lock()
+	defer c.unlock()
+	now := c.now()
+	c.talk.ReadNothingDue(since, end.how, end.err, false, now)
+	return c.report(now)
+}
+
+// unowedReport returns the report of a Read to which nothing was due, if that is
+// what ended the connection in Enforce mode.
+func (c *Conn) unowedReport() *Report {
+	if c.opts.Mode == Observe {
+		return nil
+	}
+	if r := c.Err(); r != nil && r.Evidence.NothingDue > 0 {
+		return r
+	}
+	return nil
+}
