@@ -30,7 +30,7 @@ type Conn struct {
 	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
-	settled  atomic.Bool  // nothing is due; known only with Options.Operations
+	nothing  atomic.Bool  // nothing is due; known only with Options.Operations
 	unowed   atomic.Int64 // since when a Read is under way to which nothing is due; 0: none
 	broken   atomic.Bool  // there is a report: cheap to ask
 	cut      atomic.Bool  // a command was written in part, then the write failed
@@ -114,7 +114,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.hasRead = true
 		c.firstRead()
 	}
-	if c.settled.Load() && c.owner.active() && !c.disowned.Load() {
+	if c.nothing.Load() && c.owner.active() && !c.disowned.Load() {
 		return c.readUnowed(p)
 	}
 	began := c.now()

@@ -77,7 +77,7 @@ func (c *Conn) sawRead(p []byte, end ending, began time.Duration) (met []*Report
 	if end.err != nil {
 		c.ended(end, now)
 	}
-	c.settle()
+	c.noteDue()
 	if c.talk.Found() {
 		met = c.report(now)
 	}
@@ -114,7 +114,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 		return middle, met, &ProtocolError{Report: c.fatal}
 	}
 	c.talk.Bytes(session.FromClient, p, now)
-	c.settle()
+	c.noteDue()
 	if !c.talk.Found() {
 		return middle, met, nil
 	}

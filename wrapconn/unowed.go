@@ -11,15 +11,15 @@ import (
 // unowedHolds is for how long such a Read is only shown (see Snapshot).
 const unowedHolds = time.Second
 
-// settle notes whether something is due, for the next Read. It must be called
+// noteDue notes whether something is due, for the next Read. It must be called
 // with mu held. Of a client that reads from a goroutine of its own nothing is
 // known: it may always be reading.
-func (c *Conn) settle() {
+func (c *Conn) noteDue() {
 	if !c.opts.Operations {
 		return
 	}
-	if now := c.talk.NothingDue(); now != c.settled.Load() {
-		c.settled.Store(now)
+	if now := c.talk.NothingDue(); now != c.nothing.Load() {
+		c.nothing.Store(now)
 	}
 }
 

@@ -50,7 +50,11 @@ func answered(t *testing.T, opts Options) (*Conn, net.Conn, *reports) {
 		if s.dir == session.FromServer {
 			from, to = server, c
 		}
-		go func() { _, _ = from.Write(s.bytes) }()
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			_, _ = from.Write(s.bytes)
+		}()
 		for n := 0; n < len(s.bytes); {
 			m, err := to.Read(buf)
 			if err != nil {
@@ -58,6 +62,7 @@ func answered(t *testing.T, opts Options) (*Conn, net.Conn, *reports) {
 			}
 			n += m
 		}
+		<-written
 	}
 	return c, server, told
 }
