@@ -190,7 +190,8 @@ func (d *Delivery) Flush(ctx context.Context) error {
 	for _, l := range d.lanes {
 		err = errors.Join(err, l.queue.Flush(ctx))
 	}
-	return err
+	// What the receivers have caused meanwhile is counted there.
+	return errors.Join(err, d.verdicts.Flush(ctx))
 }
 
 // deliveries are those of this process. It holds nobody: one that has nothing to
