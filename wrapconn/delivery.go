@@ -1,6 +1,7 @@
 package wrapconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -188,10 +189,10 @@ func (d *Delivery) Flush(ctx context.Context) error {
 	}
 	err := d.verdicts.Flush(ctx)
 	for _, l := range d.lanes {
-		err = errors.Join(err, l.queue.Flush(ctx))
+		err = cmp.Or(err, l.queue.Flush(ctx))
 	}
 	// What the receivers have caused meanwhile is counted there.
-	return errors.Join(err, d.verdicts.Flush(ctx))
+	return cmp.Or(err, d.verdicts.Flush(ctx))
 }
 
 // deliveries are those of this process. It holds nobody: one that has nothing to
@@ -232,7 +233,7 @@ func (s *deliverySet) alive() (out []*Delivery) {
 func Flush(ctx context.Context) error {
 	var err error
 	for _, d := range deliveries.alive() {
-		err = errors.Join(err, d.Flush(ctx))
+		err = cmp.Or(err, d.Flush(ctx))
 	}
 	return err
 }
