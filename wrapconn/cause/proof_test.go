@@ -104,6 +104,7 @@ func TestStall(t *testing.T) {
 		{"own code, somebody looked", func(x *Stall) { x.Stack = "shop.(*Cache).fill" }, StallOwn, "look at your own code: the goroutine was in shop.(*Cache).fill"},
 		{"throttled", func(x *Stall) { x.Throttled, x.Waited, x.Late, x.CPULimit = 2700*time.Millisecond, 3*s, 3*s, 0.5 }, StallThrottled, "Its container was throttled for 2.7 s of these 3.5 s (CPU limit 0.5)"},
 		{"busy", func(x *Stall) { x.Waited, x.Late, x.Throttled = 2900*time.Millisecond, 2*s, 100*time.Millisecond }, StallNoCPU, "ready to run and waited for a CPU for 2.8 s of these 3.5 s"},
+		{"busy, and the clock on time", func(x *Stall) { x.Waited, x.Late, x.Beats = 2900*time.Millisecond, 50*time.Millisecond, 3 }, StallNoCPU, "this one may have waited for something of the program's own"},
 		{"busy, and throttled besides", func(x *Stall) { x.Waited, x.Throttled, x.CPULimit = 3100*time.Millisecond, 1300*time.Millisecond, 0.5 }, StallNoCPU, "waited for a CPU for 1.8 s of these 3.5 s: others on this machine had them. For another 1.3 s its container was throttled (CPU limit 0.5)"},
 		{"throttled, and busy besides", func(x *Stall) { x.Waited, x.Throttled = 2500*time.Millisecond, 1400*time.Millisecond }, StallThrottled, "throttled for 1.4 s of these 3.5 s. For another 1.1 s it waited for a CPU"},
 		{"collector", func(x *Stall) { x.LongestGC, x.Late, x.Ran = 2*s, 2*s, 3*s }, StallGC, "The garbage collector had stopped the program for 2.0 s"},

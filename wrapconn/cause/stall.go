@@ -123,13 +123,13 @@ func (s *Stall) Sentence(pause time.Duration) string {
 		if s.crowded() > s.Window/tellingShare {
 			besides = fmt.Sprintf(" For another %s it waited for a CPU that others on this machine had.", dur(s.crowded()))
 		}
-		return fmt.Sprintf(" Its container was throttled for %s %s%s.", dur(s.Throttled), of, s.limit()) + besides
+		return fmt.Sprintf(" Its container was throttled for %s %s%s.", dur(s.Throttled), of, s.limit()) + besides + s.perhapsOwn(pause)
 	case StallNoCPU:
 		besides := ""
 		if s.Throttled > s.Window/tellingShare {
 			besides = fmt.Sprintf(" For another %s its container was throttled%s.", dur(s.Throttled), s.limit())
 		}
-		return fmt.Sprintf(" It was ready to run and waited for a CPU for %s %s: others on this machine had them.", dur(s.crowded()), of) + besides
+		return fmt.Sprintf(" It was ready to run and waited for a CPU for %s %s: others on this machine had them.", dur(s.crowded()), of) + besides + s.perhapsOwn(pause)
 	case StallGC:
 		return fmt.Sprintf(" The garbage collector had stopped the program for %s.", dur(s.LongestGC))
 	case StallStopped:
@@ -142,6 +142,16 @@ func (s *Stall) Sentence(pause time.Duration) string {
 			where += ": the goroutine was in " + s.Stack
 		}
 		return fmt.Sprintf(" The process could run all the time: %s.", where)
+	}
+	return ""
+}
+
+// perhapsOwn is the other side of a shortage of CPU: the kernel counts for the
+// process, not for the goroutine that kept the server waiting. Where the clock was
+// looked at in time, a goroutine that was ready could run soon.
+func (s *Stall) perhapsOwn(pause time.Duration) string {
+	if s.Beats > 0 && s.Late < pause/4 {
+		return " But goroutines that were ready ran soon, so this one may have waited for something of the program's own."
 	}
 	return ""
 }
