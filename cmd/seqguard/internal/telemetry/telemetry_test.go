@@ -1,0 +1,73 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+)
+
+// TestSend: the environment says where to, and a violation becomes a span under the
+// client's own.
+func TestSend(t *testing.T) {
+	got := make(chan []byte, 1)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/v1/traces" {
+			got <- b
+		}
+	}))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_SERVICE_NAME", "shop-proxy")
+	s, err := FromEnvironment(context.Background())
+	if err != nil || s == nil {
+		t.Fatalf("%v, %v", s, err)
+	}
+	const trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	s.Send(&report.Violation{
+		Cause: cause.Diagnosis{Slug: "concurrent_use", Severity: cause.Misuse, Title: "title", Explanation: "what happened"},
+		Finding: conversation.Finding{
+			Time: time.Now(), Evidence: cause.Evidence{Client: cause.Client{Address: "10.0.0.7:4711"}, Network: "tcp"}, Connection: 7,
+		},
+		Server: "db:3306", Started: time.Now().Add(-time.Second), TraceID: trace, ParentID: span,
+	})
+	if err := s.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b := <-got
+	id, _ := hex.DecodeString(trace)
+	parent, _ := hex.DecodeString(span)
+	for _, want := range [][]byte{id, parent, []byte("seqguard.violation concurrent_use"), []byte("shop-proxy"), []byte("10.0.0.7"), []byte("what happened")} {
+		if !bytes.Contains(b, want) {
+			t.Errorf("the span lacks %q", want)
+		}
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		endpoint, protocol, disabled string
+		sends, fails                 bool
+	}{
+		{}, {endpoint: "http://127.0.0.1:1", sends: true}, {endpoint: "http://127.0.0.1:1", disabled: "true"},
+		{endpoint: "http://127.0.0.1:1", protocol: "grpc", fails: true},
+	} {
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.endpoint)
+		t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", c.protocol)
+		t.Setenv("OTEL_SDK_DISABLED", c.disabled)
+		s, err := FromEnvironment(context.Background())
+		if (s != nil) != c.sends || (err != nil) != c.fails {
+			t.Errorf("%+v: %v, %v", c, s, err)
+		}
+	}
+}
