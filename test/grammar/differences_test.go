@@ -65,7 +65,7 @@ var differences = []difference{
 		"a broken definition in a further result",
 		"the driver's own io.EOF for it is taken for the end of the results",
 		func(c *comparison) bool {
-			return c.at(session.Malformed, session.PhaseColumns) && c.kind(session.KindColumn) && c.alone.class <= refusal && !c.skipsDefinitions() &&
+			return c.at(session.Malformed, session.PhaseColumns) && c.kind(session.KindColumn) && c.alone.class <= badValue && !c.skipsDefinitions() &&
 				c.any(func(s sighting) bool { return s.phase == session.PhaseMoreResults })
 		},
 	},
@@ -93,7 +93,7 @@ var differences = []difference{
 		"rows that the driver skips",
 		"exec, and the close of unread rows, read rows of a statement to their end without a look at their first byte",
 		func(c *comparison) bool {
-			return c.at(session.UnexpectedKind, session.PhaseRows) && c.kind(session.KindRow) && (c.op == opStmtExec || c.op == opStmtQuery && c.alone.class <= refusal)
+			return c.at(session.UnexpectedKind, session.PhaseRows) && c.kind(session.KindRow) && (c.op == opStmtExec || c.op == opStmtQuery && c.alone.class <= badValue)
 		},
 	},
 	{
