@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
@@ -201,7 +203,7 @@ func TestStaleAnswers(t *testing.T) {
 							}
 							for _, r := range all {
 								causes[r.Cause.Slug]++
-								if r.Cause.Severity != cause.DataIntegrity {
+								if r.Cause.Severity != cause.DataIntegrity && !failsByItself(r) {
 									t.Errorf("severity %s: %s\n%s", r.Cause.Severity, r, r.Timeline())
 								}
 							}
@@ -215,4 +217,16 @@ func TestStaleAnswers(t *testing.T) {
 			t.Logf("%d injections, causes %v; %d operations failed", runs, causes, failures)
 		})
 	}
+}
+
+// failsByItself tells the packets that end an answer with an error whoever they
+// are for: an ERR within it, a plain OK to a PREPARE, a definition that cannot be one. A
+// peer with a fault sends the same on a connection on which nothing else goes on, so
+// the report says both, and nobody gets anything that was not meant for them.
+func failsByItself(r *wrapconn.Report) bool {
+	switch r.Cause.Slug {
+	case "peer_misnumbers_results", "not_prepared", "malformed_packet":
+		return slices.Contains(r.Cause.Alternatives, "mismatched_answer") && strings.Contains(r.Cause.Explanation, "another")
+	}
+	return false
 }

@@ -33,12 +33,22 @@ var answerRules = []rule{
 			if countedOn(e) && !answering.holds(e) && e.ServerError == nil {
 				return fmt.Sprintf("The answer to %s begins with number %d where %d was due: the peer counts on from the exchange before (its last packet had %d) where each command begins anew. If the exchange before was not all of it, this may also be the rest of another answer.", e.Command, e.Actual, e.Expected, e.LastNumber)
 			}
-			return fmt.Sprintf("Within the answer to %s came %s with number %d where %d was due. Nothing else used the connection, so the peer counts wrongly, or packets of the answer were lost.", e.Command, packet(e), e.Actual, e.Expected)
+			s := fmt.Sprintf("Within the answer to %s came %s with number %d where %d was due. Nothing else used the connection, so the peer counts wrongly, or packets of the answer were lost.", e.Command, packet(e), e.Actual, e.Expected)
+			if anotherHead.holds(e) {
+				s += " An exchange begins with such a number, so it may also be the answer to another command."
+			}
+			return s
 		},
 		advise: func(e *Evidence) string {
 			return "A proxy, or a server that imitates MySQL, has a fault" + version(e) + ": often where one result follows another (multiStatements, CALL). Connect past it and compare, then update it."
 		},
 		executed: maybe,
+		others: func(e *Evidence) []Slug {
+			if anotherHead.holds(e) || countedOn(e) {
+				return []Slug{"mismatched_answer"}
+			}
+			return nil
+		},
 	},
 	{
 		slug:     "not_prepared",
@@ -46,7 +56,7 @@ var answerRules = []rule{
 		title:    "The server answered a PREPARE with a plain OK",
 		signs:    when(waiting, fromServer, fact{is: "a PREPARE was answered by an ordinary OK, with nothing else outstanding", holds: plainOK}),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("COM_STMT_PREPARE was answered by %s, which names no prepared statement. Every earlier command had got its answer, so this server has no prepared form of the statement%s, or a proxy ran it instead of preparing it.", packet(e), version(e))
+			return fmt.Sprintf("COM_STMT_PREPARE was answered by %s, which names no prepared statement. Every earlier command had got its answer, so this server has no prepared form of the statement%s, or a proxy ran it instead of preparing it. It may also be the answer to another command.", packet(e), version(e))
 		},
 		advise: func(*Evidence) string {
 			return "Send the statement without arguments, or with interpolateParams=true in the DSN, so that it is not prepared. Whether it was run cannot be known from here: a server or proxy that answers so may have done it. If the same statement is prepared without trouble past the proxy, it is the proxy's fault."
@@ -67,7 +77,7 @@ var answerRules = []rule{
 				return unreadAnswer(e)
 			}
 			if e.Violation != session.Malformed {
-				return fmt.Sprintf("In phase %s came %s, which the protocol does not have there.", e.Phase, packet(e))
+				return fmt.Sprintf("In phase %s came %s, which the protocol does not have there.", e.Phase, packet(e)) + ofAnother(e)
 			}
 			if e.RowsSent > 0 {
 				return fmt.Sprintf("The answer to %s had %s, and the client read %d of them and took that for the end: a value in the next one is longer than its row. go-sql-driver gives no error then.", e.Command, count(int(e.RowsSent), "row", "rows"), e.RowsRead)
@@ -76,7 +86,7 @@ var answerRules = []rule{
 			if e.Direction == session.FromClient {
 				who = capital(e.who())
 			}
-			return fmt.Sprintf("%s sent %s whose content contradicts its first byte or its length (phase %s).", who, packet(e), e.Phase)
+			return fmt.Sprintf("%s sent %s whose content contradicts its first byte or its length (phase %s).", who, packet(e), e.Phase) + ofAnother(e)
 		},
 		advise: func(e *Evidence) string {
 			return "Suspect a proxy, or a server that imitates MySQL" + version(e) + ", that understands the agreed capabilities differently. Connect past it and compare; report it to its makers with the packets of this report."
@@ -89,6 +99,12 @@ var answerRules = []rule{
 				return ExecutedUnknown
 			}
 			return statementRan(e) // its whole answer had come
+		},
+		others: func(e *Evidence) []Slug {
+			if ofAnother(e) != "" {
+				return []Slug{"mismatched_answer"}
+			}
+			return nil
 		},
 	},
 	{
@@ -290,4 +306,13 @@ func what(e *Evidence) string {
 		return "the command" // nobody sends COM_SLEEP: it was not seen
 	}
 	return e.Command.String()
+}
+
+// ofAnother is the other side of a packet that makes no sense within an answer; empty
+// elsewhere.
+func ofAnother(e *Evidence) string {
+	if e.Direction != session.FromServer || e.Unread || e.RowsSent > 0 || !answering.holds(e) && !waiting.holds(e) {
+		return ""
+	}
+	return " It may also belong to the answer of another command."
 }

@@ -240,13 +240,17 @@ func (t *Tracker) Packet(p Packet) Event {
 	return ev
 }
 
-// number checks the id of p against the one that is due and counts on from it.
+// number checks the id of p against the one that is due and counts on from it. A
+// wrong id comes before a wrong content, as in go-sql-driver (packets.go,
+// readPacket): a packet of another answer makes no sense in this one. The content of
+// an ERR is looked at whatever its id.
 func (t *Tracker) number(p Packet, ev *Event) {
-	if p.Seq != t.next && !t.lenient && ev.Violation == None {
+	wrong := p.Seq != t.next && !t.lenient
+	switch {
+	case wrong && ev.Violation == None && ev.Kind == KindERR:
+		ev.Violation = MisnumberedError
+	case wrong && (ev.Violation == None || ev.Violation == Malformed && ev.Kind != KindERR):
 		ev.Violation = SequenceMismatch
-		if ev.Kind == KindERR {
-			ev.Violation = MisnumberedError
-		}
 	}
 	t.next = p.Seq + 1
 }
