@@ -29,8 +29,8 @@ type conn struct {
 	execer   driver.ExecerContext
 	queryer  driver.QueryerContext
 
-	closed  atomic.Bool
-	release func() // called once, by Close
+	closed atomic.Bool
+	pool   *connector // that made it
 }
 
 var (
@@ -49,8 +49,8 @@ var (
 	_ driver.Validator       = (*conn)(nil)
 )
 
-func newConn(mw driver.Conn, it *interceptor, release func()) *conn {
-	c := &conn{mw: mw.(routed), it: it, release: release}
+func newConn(mw driver.Conn, it *interceptor, pool *connector) *conn {
+	c := &conn{mw: mw.(routed), it: it, pool: pool}
 	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
 	c.execer, _ = it.inner.(driver.ExecerContext)
 	c.queryer, _ = it.inner.(driver.QueryerContext)
@@ -107,7 +107,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 // Ping implements driver.Pinger.
 func (c *conn) Ping(ctx context.Context) error {
 	if w, ok := ctx.Value(watchKey{}).(*poolWatch); ok {
-		w.found(c.it.dialer.opt.Pool.(*connector))
+		w.found(c.pool)
 	}
 	return c.mw.Ping(ctx)
 }
@@ -190,7 +190,7 @@ func (c *conn) IsValid() bool {
 // Close implements driver.Conn. It is lawful at any time.
 func (c *conn) Close() error {
 	if !c.closed.Swap(true) {
-		defer c.release()
+		defer c.pool.tell.release()
 	}
 	if c.it.wire.TryBegin(context.Background(), wrapconn.OpClose) {
 		defer c.it.wire.End(false)

@@ -113,7 +113,7 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(conn, it, c.tell.release), nil
+	return newConn(conn, it, c), nil
 }
 
 // base returns go-sql-driver's connector for one connection. The one that all
