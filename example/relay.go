@@ -128,6 +128,7 @@ type link struct {
 	mark           string
 	gate           chan struct{}
 	opening        sync.Once
+	apart          atomic.Bool // after replay: each answer comes by itself
 }
 
 // open opens the gate, at which a fault may hold packets.
@@ -162,6 +163,10 @@ func (l *link) pump(from side, in net.Conn, pass func(*link, packet) []byte) err
 			b = pass(l, packet{from, n, b})
 		}
 		if from == server {
+			if l.apart.Load() && b[3] == 1 {
+				// Together with the stale one it would end in the driver's buffer, and the story in "busy buffer".
+				time.Sleep(arrival)
+			}
 			l.send(b)
 		} else if _, err := l.server.Write(b); err != nil {
 			return err
@@ -191,6 +196,7 @@ func (l *link) replay() {
 	l.mu.Lock()
 	b := l.answer
 	l.mu.Unlock()
+	l.apart.Store(true)
 	l.send(b)
 	time.Sleep(arrival)
 }

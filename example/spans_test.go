@@ -194,6 +194,8 @@ var (
 // where is the server and the connection in a line for people.
 var where = regexp.MustCompile(`127\.0\.0\.1:\d+( connection \d+)?`)
 
+var cutAge = regexp.MustCompile(`, <time>[^)]*\)`)
+
 // steady is the value without what differs from run to run.
 func steady(key string, v any) string {
 	switch {
@@ -214,6 +216,7 @@ func steady(key string, v any) string {
 	s = closure.ReplaceAllString(s, ".func<n>")
 	if key == "about.seqguard" {
 		s = duration.ReplaceAllString(where.ReplaceAllString(s, "<server> connection <id>"), "<time>")
+		s = cutAge.ReplaceAllString(s, ", <time> ago)") // the line is cut where it is too long
 	}
 	if key == "seqguard.advice" {
 		s, _, _ = strings.Cut(s, ". ") // the rest, or all of it, fits what held a process up

@@ -35,6 +35,14 @@ func (c *Collector) All() []*seqguard.Report {
 	return append([]*seqguard.Report(nil), c.reports...)
 }
 
+// Reset forgets the reports so far.
+func (c *Collector) Reset() {
+	_ = seqguard.Flush(context.Background())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports = nil
+}
+
 // Only returns the one report that there must be.
 func (c *Collector) Only(t *testing.T) *seqguard.Report {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Shared(t, "mysql9")
 			log := &keyLog{}
-			var out bytes.Buffer
+			var out lockedBuffer // the logger writes to it in the background
 			spans, logs := tracetest.NewInMemoryExporter(), &logDump{}
 			opts := []seqguard.Option{
 				seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
@@ -83,7 +84,7 @@ func TestNoSecretLeaves(t *testing.T) {
 
 // violations provokes some on connections of their own, dumps the reports and
 // what they hold, and returns the errors.
-func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Config), out *bytes.Buffer, opts []seqguard.Option) (errs []error) {
+func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Config), out *lockedBuffer, opts []seqguard.Option) (errs []error) {
 	t.Helper()
 	ctx := kit.Timeout(t, 30*time.Second)
 	db, c := kit.Open(t, server.DSN("multiStatements=true"), change, opts...)
@@ -134,7 +135,7 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 
 // dump writes every string and every byte that can be reached from v, in
 // unexported fields too.
-func dump(out *bytes.Buffer, v reflect.Value, seen map[uintptr]bool) {
+func dump(out *lockedBuffer, v reflect.Value, seen map[uintptr]bool) {
 	switch v.Kind() {
 	case reflect.String:
 		out.WriteString(v.String() + "\n")
@@ -240,3 +241,30 @@ func (l *logDump) Export(_ context.Context, records []sdklog.Record) error {
 
 func (l *logDump) Shutdown(context.Context) error   { return nil }
 func (l *logDump) ForceFlush(context.Context) error { return nil }
+
+// lockedBuffer may be written to by several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) WriteString(s string) { _, _ = l.Write([]byte(s)) }
+
+func (l *lockedBuffer) WriteByte(b byte) error {
+	_, err := l.Write([]byte{b})
+	return err
+}
+
+func (l *lockedBuffer) Len() int { return len(l.Bytes()) }
+
+func (l *lockedBuffer) Bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Bytes()
+}

@@ -2,7 +2,10 @@
 
 package wire
 
-import "testing"
+import (
+	"math/rand/v2"
+	"testing"
+)
 
 // What takes its scratch from a sync.Pool is counted without the race detector only: under it a pool drops one object in four.
 
@@ -48,4 +51,23 @@ func TestTLSAllocatesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestReaderAllocatesNothing(t *testing.T) {
+	stream := randomStream(rand.New(rand.NewPCG(5, 6)), 200)
+	for _, size := range []int{len(stream), 100, 3} {
+		for _, runs := range []bool{false, true} {
+			c := &countHandler{r: new(Reader), runs: runs}
+			c.r.Init(c)
+			if n := testing.AllocsPerRun(20, func() {
+				for b := stream; len(b) > 0; {
+					n := min(size, len(b))
+					c.r.Feed(b[:n])
+					b = b[n:]
+				}
+			}); n != 0 {
+				t.Errorf("pieces of %d, runs %v: %v allocations", size, runs, n)
+			}
+		}
+	}
 }

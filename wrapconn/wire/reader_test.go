@@ -507,25 +507,6 @@ func (c *countHandler) Packet(h Header, _ []byte) {
 }
 func (c *countHandler) Run(r Run) { c.packets += r.Count }
 
-func TestReaderAllocatesNothing(t *testing.T) {
-	stream := randomStream(rand.New(rand.NewPCG(5, 6)), 200)
-	for _, size := range []int{len(stream), 100, 3} {
-		for _, runs := range []bool{false, true} {
-			c := &countHandler{r: new(Reader), runs: runs}
-			c.r.Init(c)
-			if n := testing.AllocsPerRun(20, func() {
-				for b := stream; len(b) > 0; {
-					n := min(size, len(b))
-					c.r.Feed(b[:n])
-					b = b[n:]
-				}
-			}); n != 0 {
-				t.Errorf("pieces of %d, runs %v: %v allocations", size, runs, n)
-			}
-		}
-	}
-}
-
 // rowsStream is a read of n rows with ids 0, 1, …
 func rowsStream(n, size int) []byte {
 	var b []byte
