@@ -74,9 +74,11 @@ func TestBoard(t *testing.T) {
 			}
 		}
 	}
-	if r := query(t, api, `seqguard_violations_total{seqguard_cause="closed_before_answer"}`); len(r) != 1 || r[0].Metric["seqguard_severity"] != "error" {
-		t.Errorf("the violation is not there: %v", r)
+	// Twelve ends within a second have one name, or the first few have that of an end alone.
+	if r := query(t, api, `seqguard_violations_total{seqguard_severity="error", seqguard_cause=~"closed_before_answer|ended_together"}`); len(r) == 0 {
+		t.Error("the violations are not there")
 	}
+
 }
 
 // wait calls f until it returns something, for ten seconds at most.
