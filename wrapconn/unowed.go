@@ -11,6 +11,10 @@ import (
 // unowedHolds is for how long such a Read is only shown (see Snapshot).
 const unowedHolds = time.Second
 
+// unowedMoment is for how long such a Read has lasted at least to be called a wait
+// when this side ends it.
+const unowedMoment = 10 * time.Millisecond
+
 // noteDue notes whether something is due, for the next Read. It must be called
 // with mu held. Of a client that reads from a goroutine of its own nothing is
 // known: it may always be reading.
@@ -73,6 +77,9 @@ func (c *Conn) endedUnowed(since time.Duration, end ending) []*Report {
 	c.mu.Lock()
 	defer c.unlock()
 	now := c.now()
+	if (c.closed.Load() || end.own) && now-since < unowedMoment {
+		return nil // this side hung up, as the driver does when a context ends: nobody has waited yet
+	}
 	c.talk.ReadNothingDue(since, end.how, end.err, false, now)
 	return c.report(now)
 }
