@@ -272,6 +272,9 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 			if x.Cause.Slug != c.slug && x.Cause.Slug != "closed_before_answer" {
 				r.Errorf("a wrong name: %s\n%s", x, x.Timeline())
 			}
+			if d := x.Cause; d.Severity != c.severity || d.Executed != c.executed || d.RetrySafe != c.safe {
+				r.Errorf("%s, executed %s, retry safe %t; want %s, %s, %t", d.Severity, d.Executed, d.RetrySafe, c.severity, c.executed, c.safe)
+			}
 		}
 		r.Logf("the ends lie %v apart: not claimed that they have one name", spread)
 		return rep
