@@ -96,10 +96,15 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 	c.mu.Lock()
 	defer c.unlock()
 	stage("write")
-	if c.closed.Load() {
-		return false, nil, nil // this side hung up: nothing of this leaves, and it is no violation
-	}
 	now := c.now()
+	if c.closed.Load() {
+		// This side hangs up, and what it does is no violation. Until the socket
+		// is closed this may still leave, and be answered.
+		c.talk.Leave()
+		c.talk.Bytes(session.FromClient, p, now)
+		c.talk.Take()
+		return false, nil, nil
+	}
 	if !c.justChecked(now) {
 		if c.check(now); c.talk.Found() {
 			met = c.report(now)
