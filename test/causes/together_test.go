@@ -18,7 +18,7 @@ var togetherCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"connecting to ", " was refused", "check before you run it again", "OOM killer"},
 		run: func(r *causeRun) error { return r.crash(4) }},
 	{slug: "ended_together", name: "3.1 four KILLs, the server up", by: byServer, on: onBoth, modes: everyMode, many: true,
-		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"Three others to ", "a KILL of each", "is up", "check before you run it again"},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"Three others to ", "a KILL of each", "or another one behind the same address, ", "check before you run it again"},
 		run: func(r *causeRun) error { return r.killFour() }},
 	{slug: "ended_together", name: "3.3 a limit on the time of statements", by: byRelay, on: onBoth, modes: []causeMode{plain}, many: true,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"a limit on the time of a statement does that too"},

@@ -175,16 +175,16 @@ var answerRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Unsent > 0 {
-				return "If the command is large, compare it with max_allowed_packet of the server and with the proxy's limit: their refusal is often lost in the reset. Otherwise look for a restart, KILL, or a proxy's limit at this moment."
+				return "If the command is large, compare it with max_allowed_packet of the server and with the proxy's limit: their refusal is often lost in the reset. Otherwise look for a restart, a crash, KILL, offline_mode, or a proxy's limit at this moment."
 			}
 			large := ""
 			if e.CommandBytes >= largeCommand {
 				large = fmt.Sprintf("The command took %s on the wire: compare that with max_allowed_packet of the server and with the proxy's limit, whose refusal may have been lost. ", count(int(e.CommandBytes), "byte", "bytes"))
 			}
 			if ifSent(e) == ExecutedNo {
-				return large + fmt.Sprintf("%s runs no statement, so nothing was changed, and it may be sent again on another connection. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy.", what(e))
+				return large + fmt.Sprintf("%s runs no statement, so nothing was changed, and it may be sent again on another connection. Look into the server's error log (crash, restart, out of memory), for KILL, for offline_mode, and for a limit of a proxy.", what(e))
 			}
-			return large + "Whether the statement was run cannot be known from here: check before you run it again, or make it safe to repeat. Look into the server's error log (crash, restart, out of memory), for KILL, and for a limit of a proxy on the duration of a statement."
+			return large + "Whether the statement was run cannot be known from here: check before you run it again, or make it safe to repeat. Look into the server's error log (crash, restart, out of memory), for KILL, for offline_mode, and for a limit of a proxy on the duration of a statement."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
@@ -247,7 +247,7 @@ var answerRules = []rule{
 			if e.Phase == session.PhaseEvents {
 				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id (the source ends the thread of the first one), for KILL of its thread there, and for a proxy's limit on the duration of a statement."
 			}
-			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, or a limit on the duration or size of a result; proxies also close so when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
+			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, offline_mode, or a limit on the duration or size of a result; proxies also close so when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {

@@ -82,15 +82,15 @@ var farewellRules = []rule{
 			case !gone.holds(e):
 				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. Such an answer is its last.", lastWords(e), e.ending())
 			case e.Siblings.Told == erOfflineMode:
-				return fmt.Sprintf("%s At the same time the server said to others that it is offline for users (ERR 3032): offline_mode=ON cuts connections without a word.%s", howItEnded(e), company(e))
+				return fmt.Sprintf("%s At the same time the server said to others that it is offline for users (ERR 3032): offline_mode=ON cuts connections without a word.%s%s", howItEnded(e), company(e), alone(e))
 			case e.Siblings.Told != 0:
-				return fmt.Sprintf("%s At the same time the server said to others that it is shutting down (%s).%s", howItEnded(e), codeName(e.Siblings.Told, e.MariaDB), company(e))
+				return fmt.Sprintf("%s At the same time the server said to others that it is shutting down (%s).%s%s", howItEnded(e), codeName(e.Siblings.Told, e.MariaDB), company(e), alone(e))
 			}
 			back := ""
 			if e.Siblings.AnsweredAfter > 0 || e.Siblings.LoggedInAfter > 0 {
 				back = " It takes them again by now."
 			}
-			return fmt.Sprintf("%s At the same time connecting %s was refused: the server, or the proxy in front of it, went away.%s%s", howItEnded(e), e.at(), back, company(e))
+			return fmt.Sprintf("%s At the same time connecting %s was refused: the server, or the proxy in front of it, went away.%s%s%s", howItEnded(e), e.at(), back, company(e), alone(e))
 		},
 		advise: func(e *Evidence) string {
 			s := "Connecting again is safe; wait longer after each failure. "
@@ -136,9 +136,9 @@ var farewellRules = []rule{
 			out := fmt.Sprintf("%s %s others %s ended within %s, without a word: ", howItEnded(e), number(s.Ended), e.at(), within)
 			switch {
 			case s.up():
-				out += "a KILL of each (pt-kill, an operator, a managed service), a limit of a proxy, or one of several servers behind the address."
+				out += "a KILL of each (pt-kill, an operator, a managed service), offline_mode, a limit of a proxy, an orderly stop that has just begun, or one of several servers behind the address."
 			default:
-				out += "a restart, a failover or a crash of the server or the proxy in front of it, offline_mode, or a KILL of each (pt-kill, an operator)."
+				out += "a restart, a failover or a crash of the server or the proxy in front of it, offline_mode, a limit of a proxy, or a KILL of each (pt-kill, an operator)."
 			}
 			if s.SameRun {
 				out += fmt.Sprintf(" Each had a command out for the same time, %s: a limit on the time of a statement does that too.", dur(e.SinceCommand))
@@ -236,11 +236,11 @@ var farewellRules = []rule{
 		advise: func(e *Evidence) string {
 			switch {
 			case e.Idle > 0 && e.Idle < shortestIdleLimit:
-				return fmt.Sprintf("It was idle for only %s, which is less than idle limits are: look for who ran KILL (an operator, pt-kill, a managed service), for offline_mode, and for a stop of the server or the proxy at this moment.", dur(e.Idle))
+				return fmt.Sprintf("It was idle for only %s, which is less than idle limits are: look for who ran KILL (an operator, pt-kill, a managed service), for offline_mode, and for a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
 			case held(e):
-				return "The application held this connection itself (sql.Conn, sql.Tx), and no pool limit reaches such a one: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL or offline_mode."
+				return "The application held this connection itself (sql.Conn, sql.Tx), and no pool limit reaches such a one: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
 			}
-			return e.library().idle + " the shortest idle limit on the way: wait_timeout of the server (without a farewell: MariaDB, and MySQL before 8.0.24), the idle timeout of the proxy, load balancer, NAT or firewall (often 350 s or less). If it happens to single connections that were busy a moment ago, look for KILL or offline_mode."
+			return e.library().idle + " the shortest idle limit on the way: wait_timeout of the server (without a farewell: MariaDB, and MySQL before 8.0.24), the idle timeout of the proxy, load balancer, NAT or firewall (often 350 s or less). If it happens to single connections that were busy a moment ago, look for KILL or offline_mode; if it happens to many at once, for a restart or a crash."
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -302,6 +302,19 @@ func lastWord(codes ...uint16) fact {
 func lastWords(e *Evidence) string {
 	l := Evidence{ServerError: e.LastError, MariaDB: e.MariaDB}
 	return l.words()
+}
+
+// alone says what the end of a server looks like on one connection. It begins
+// with a space.
+func alone(e *Evidence) string {
+	s := " What ends a single connection in the same moment (KILL, a limit of a proxy or balancer"
+	switch {
+	case e.large():
+		s += ", max_allowed_packet"
+	case answering.holds(e) && e.LongestReadGap >= time.Second:
+		s += ", net_write_timeout"
+	}
+	return s + ") would look the same."
 }
 
 // howItEnded says what this connection showed, as a sentence.

@@ -127,7 +127,7 @@ func TestFaultSentences(t *testing.T) {
 		says, saysNot []string
 	}{
 		{"3.1", cut(Siblings{Ended: 5, Spread: 90 * time.Millisecond, AnsweredAfter: 20 * time.Millisecond}),
-			[]string{"Five others to db:3306 ended within 90 ms", "a KILL of each", "is up"}, []string{"crash of the server", "went away"}},
+			[]string{"Five others to db:3306 ended within 90 ms", "a KILL of each", "was up then"}, []string{"crash of the server", "went away"}},
 		{"3.4 unproven", cut(Siblings{Ended: 3}), []string{"a restart, a failover or a crash", "or a KILL of each"}, []string{"went away"}},
 		{"3.18 shutdown", cut(Siblings{Refused: true}), []string{"check before you run it again", "Connecting again is safe"}, []string{"let the application try again"}},
 		{"3.18 idle for a moment", with(rest(), func(e *Evidence) { e.Stream, e.Idle = StreamEOF, 100*time.Millisecond }), []string{"only 100 ms", "KILL", "offline_mode"}, []string{"SetConnMaxIdleTime"}},

@@ -321,7 +321,7 @@ var loginRules = []rule{
 			if e.Stream == StreamTimeout {
 				return "Look at the server or proxy: authentication against something slow (LDAP, PAM, a name lookup), a proxy whose backend does not answer, a server out of threads. Put a deadline on the context that connects."
 			}
-			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped or the connection is killed." + tlsHint(e)
+			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, crash, or the connection is killed." + tlsHint(e)
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {

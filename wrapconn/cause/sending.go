@@ -177,7 +177,7 @@ var sendingRules = []rule{
 			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s, without a word.%s%s", e.ending(), company(e), life(e))
 		},
 		advise: func(*Evidence) string {
-			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for KILL (both servers end a load so), a restart, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
+			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for KILL (both servers end a load so), a restart, a crash, offline_mode, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
 		},
 		executed: maybe,
 		others: func(e *Evidence) []Slug {

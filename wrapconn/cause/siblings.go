@@ -128,11 +128,11 @@ func life(e *Evidence) string {
 	case s.Looked == 0:
 		return ""
 	case s.AnsweredAfter > 0 && !s.down():
-		return fmt.Sprintf(" Another connection %s got an answer to a command of %s later, so the server, or another one behind the same address, is up: a KILL or a limit is likelier than a restart.", e.at(), dur(s.AnsweredAfter))
+		return fmt.Sprintf(" Another connection %s got an answer to a command of %s later, so the server, or another one behind the same address, was up then: a KILL, a limit or offline_mode is likelier than a crash. A server that is being stopped may end its connections one after the other.", e.at(), dur(s.AnsweredAfter))
 	case s.LoggedInAfter > 0 && !s.down():
-		return fmt.Sprintf(" A login that was begun %s later succeeded, so the server, or another one behind the same address, is up: a KILL or a limit is likelier than a restart.", dur(s.LoggedInAfter))
+		return fmt.Sprintf(" A login that was begun %s later succeeded, so the server, or another one behind the same address, is up: a KILL, a limit or offline_mode is likelier than a restart.", dur(s.LoggedInAfter))
 	case s.Open > 0 && !s.down():
-		return fmt.Sprintf(" %s %s %s still open %s later, which speaks for a KILL or a limit and against a crash.", count(s.Open, "other connection", "other connections"), e.at(), isAre(s.Open), dur(s.Looked))
+		return fmt.Sprintf(" %s %s %s still open %s later, which speaks for a KILL, a limit or offline_mode and against a crash. A server that is being stopped may end its connections one after the other.", count(s.Open, "other connection", "other connections"), e.at(), isAre(s.Open), dur(s.Looked))
 	}
 	return ""
 }

@@ -1,0 +1,9 @@
+package truth_test
+
+import (
+	"testing"
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+func TestMain(m *testing.M) { mysqltest.Main(m) }
