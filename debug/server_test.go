@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	_ "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 // Connections to real servers: through TLS and compression, and with a TLS that
 // is not looked into.

@@ -12,10 +12,11 @@ import (
 	"github.com/seqguard/mysql-seqguard/example/internal/jaegertest"
 	"github.com/seqguard/mysql-seqguard/example/internal/telemetry"
 	"github.com/seqguard/mysql-seqguard/internal/golden"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 // TestSpansInJaeger sends each scenario's trace to a real Jaeger, the way the
 // demo does, and holds what its API gives back to testdata/spans. What differs

@@ -145,6 +145,7 @@ func TestDeliveryContext(t *testing.T) {
 func TestDeliveryPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := Stats().Panics
+		PanicsMeant(2)
 		bad, good := inbox{each: func(context.Context, *Report) { panic("a bug of the application") }}, inbox{}
 		d := NewDelivery(bad.receiver(), good.receiver())
 		d.Report(t.Context(), numbered(1))

@@ -14,6 +14,16 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
+// PanicsMeant says that n of the panics that the guard has recovered are on purpose; see kit.PanicsMeant, which this package cannot
+// import.
+var PanicsMeant func(n uint64)
+
+// panicsMeant says so of all that come in the course of the test.
+func panicsMeant(t *testing.T) {
+	before := Stats().Panics
+	t.Cleanup(func() { PanicsMeant(Stats().Panics - before) })
+}
+
 // effect is what an inner connection does instead of what it should.
 type effect string
 
@@ -193,6 +203,7 @@ func answers(t *testing.T, c *Conn) {
 // Faults 2.1 and its kind: whatever the inner connection does, wherever, the
 // client sees what it would see without the guard, in time, and no lock stays.
 func TestFault2_InnerConnection(t *testing.T) {
+	panicsMeant(t)
 	talk := exchanges(rand.New(rand.NewPCG(4, 5)))
 	methods := []string{"Read", "Write", "Close", "RemoteAddr", "LocalAddr", "SetReadDeadline"}
 	for _, mode := range []Mode{Enforce, Observe} {
@@ -243,6 +254,7 @@ func TestFault2_InnerConnection(t *testing.T) {
 // The same for the guard's own stages: a fault of its own makes the connection
 // opaque, and is counted.
 func TestFault2_OwnStages(t *testing.T) {
+	panicsMeant(t)
 	defer func() { faultAt = nil }()
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -313,6 +325,7 @@ func (nastyError) Timeout() bool   { panic("nasty") }
 func (nastyError) Temporary() bool { return false }
 
 func TestErrorThatPanics(t *testing.T) {
+	panicsMeant(t)
 	c, m := loggedIn(t, Options{})
 	m.end = nastyError{}
 	if _, err := c.Read(make([]byte, 1)); err != m.end {

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 func server(t *testing.T) *mysqltest.Instance { return mysqltest.Shared(t, "mariadb1011") }
 

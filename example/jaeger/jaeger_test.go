@@ -17,10 +17,11 @@ import (
 
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/example/internal/jaegertest"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 // The case that the project began with, as somebody on call finds it in Jaeger:
 // the violation's span under the request's own, with its attributes and packets.

@@ -10,7 +10,7 @@
 //
 // A test binary that uses real servers ends them in its TestMain:
 //
-//	func TestMain(m *testing.M) { mysqltest.Main(m) }
+//	func TestMain(m *testing.M) { kit.Main(m) } // or mysqltest.Main, where there is no guarded connection
 //
 // Nothing here waits for ever: every read and write has a deadline, and processes end with the test binary.
 package mysqltest

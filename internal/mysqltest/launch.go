@@ -242,10 +242,17 @@ func StopAll() {
 	}
 }
 
-// Main is a whole TestMain: it runs the tests and ends the shared servers.
-func Main(m *testing.M) {
+// Main is a whole TestMain: it runs the tests and ends the shared servers. What must hold at the end of them all is in checks: an
+// error of one fails the run.
+func Main(m *testing.M, checks ...func() error) {
 	code := m.Run()
 	StopAll()
+	for _, check := range checks {
+		if err := check(); err != nil {
+			fmt.Fprintln(os.Stderr, "FAIL:", err)
+			code = max(code, 1)
+		}
+	}
 	os.Exit(code)
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 // thin is a connection that has no more than the driver calls: the rest is that of
 // a nil net.Conn, and panics.
@@ -43,6 +43,7 @@ func (stuck) LocalAddr() net.Addr  { select {} }
 
 // Fault 2.1: RemoteAddr panicked, or did not return, under the connection's lock.
 func TestFault2_1(t *testing.T) {
+	kit.PanicsMeant(1)
 	for name, wrap := range map[string]func(net.Conn) net.Conn{
 		"panics": func(c net.Conn) net.Conn { return thin{c: c} },
 		"blocks": func(c net.Conn) net.Conn { return stuck{thin{c: c}} },

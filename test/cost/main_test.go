@@ -4,12 +4,12 @@ import (
 	"os"
 	"testing"
 
-	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(clientEnv) != "" {
 		os.Exit(client())
 	}
-	mysqltest.Main(m)
+	kit.Main(m)
 }

@@ -86,6 +86,7 @@ func TestFault1_05Panics(t *testing.T) {
 			var text bytes.Buffer
 			var told atomic.Int32
 			before := seqguard.Stats().Panics
+			kit.PanicsMeant(c.panics)
 			db := pool(t, server.DSN(""),
 				seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
 				seqguard.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),

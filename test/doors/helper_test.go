@@ -12,10 +12,11 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 func ctx(t testing.TB) context.Context {
 	c, cancel := context.WithTimeout(context.Background(), 20*time.Second)

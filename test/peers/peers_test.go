@@ -23,7 +23,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 // columns are the servers of the page's table, by their name in mysqltest.
 var columns = []string{"mysql9", "mariadb1011", "mariadb118"}

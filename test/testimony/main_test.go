@@ -5,12 +5,12 @@ package testimony_test
 import (
 	"testing"
 
-	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 )
 
 func TestMain(m *testing.M) {
 	if victim() {
 		return
 	}
-	mysqltest.Main(m)
+	kit.Main(m)
 }

@@ -6,10 +6,11 @@ import (
 	sqltrace "github.com/DataDog/dd-trace-go/contrib/database/sql/v2"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-func TestMain(m *testing.M) { mysqltest.Main(m) }
+func TestMain(m *testing.M) { kit.Main(m) }
 
 func TestAbove(t *testing.T) {
 	server := mysqltest.Shared(t, "mariadb1011")
