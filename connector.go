@@ -94,7 +94,7 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 		}
 	}()
 	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, opt: wrapconn.Options{
-		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, Operations: true, Abandoned: c.opt.abandoned, Pool: c, HeldTooLong: c.opt.heldTooLong,
+		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, NoStacks: c.opt.noStacks, Operations: true, Abandoned: c.opt.abandoned, Pool: c, HeldTooLong: c.opt.heldTooLong,
 		OpaqueTLS: c.opt.opaqueTLS, NoPeek: !c.cfg.CheckConnLiveness, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
 	// What the driver keeps, a watcher of the context or the configuration of a

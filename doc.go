@@ -27,6 +27,7 @@
 //	seqguardHistory=N                packets that a connection remembers (64)
 //	seqguardTLS=visible|opaque       look into TLS, or not (visible)
 //	seqguardCallSites=true|false     record where operations were started (true)
+//	seqguardStallStacks=true|false   look where the goroutine is that keeps a server waiting (true)
 //
 // The same and more can be set by options: see [Register] and [NewConnector].
 //

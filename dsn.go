@@ -44,6 +44,10 @@ var dsnParams = []struct {
 		c.callSites = v == "true"
 		return v == "true" || v == "false"
 	}},
+	{"seqguardStallStacks", `"true" or "false"`, func(c *config, v string) bool {
+		c.noStacks = v == "false"
+		return v == "true" || v == "false"
+	}},
 }
 
 // cutDSN takes our parameters out of dsn and applies them to c. It never puts a

@@ -45,6 +45,7 @@ type config struct {
 	onReport    func(context.Context, *wrapconn.Report)
 	heldTooLong time.Duration
 	abandoned   bool
+	noStacks    bool
 	middleware  func(driver.Connector) driver.Connector
 }
 
@@ -106,6 +107,13 @@ func WithTLSView(on bool) Option { return optionFunc(func(c *config) { c.opaqueT
 // some microseconds on other architectures and with the build tag purego.
 // DSN: seqguardCallSites=false.
 func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callSites = on }) }
+
+// WithStallStacks says whether to look where a goroutine is whose server has been
+// waiting for it for more than a second, in the login or with a result: a report that
+// accuses this process of the pause then names the function. It is the default.
+// A look is a goroutine profile, taken at most every ten seconds, and only while a
+// server waits so. Without call sites there is none. DSN: seqguardStallStacks=false.
+func WithStallStacks(on bool) Option { return optionFunc(func(c *config) { c.noStacks = !on }) }
 
 // WithAttributes adds attributes to what tells of a violation: its span, its log
 // record and its count. The metrics of the whole process have none of them.

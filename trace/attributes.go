@@ -122,6 +122,7 @@ const (
 	KeyStallGC        = attribute.Key("seqguard.stall.longest_gc_ms")
 	KeyStallScheduler = attribute.Key("seqguard.stall.longest_scheduler_wait_ms")
 	KeyStallLate      = attribute.Key("seqguard.stall.clock_late_ms")
+	KeyStallWhere     = attribute.Key("seqguard.stall.goroutine_in")
 )
 
 // Who keeps connections from others.

@@ -20,7 +20,7 @@ func stalled(ctx context.Context) *wrapconn.Report {
 		ServerError:   &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
 		ServerVersion: "9.7.4", Network: "tcp", Age: 3001 * time.Millisecond, GreetingAfter: time.Millisecond,
 		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second,
-		Stall: cause.Stall{Known: true, Window: 3500 * time.Millisecond, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,
+		Stall: cause.Stall{Known: true, Stack: "shop.(*Cache).fill (shop/cache.go:42), in sync.(*Mutex).Lock", Window: 3500 * time.Millisecond, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,
 			WaitKnown: true, Waited: 2900 * time.Millisecond, Pressure: 2800 * time.Millisecond, Ran: 310 * time.Millisecond,
 			LongestGC: 2 * time.Millisecond, SchedLatency: 20 * time.Millisecond, Beats: 3, Late: 80 * time.Millisecond},
 	}

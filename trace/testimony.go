@@ -45,6 +45,7 @@ func (a *attrs) stall(e *cause.Evidence) {
 	a.ms(KeyStallGC, s.LongestGC)
 	a.ms(KeyStallScheduler, s.SchedLatency)
 	a.ms(KeyStallLate, s.Late)
+	a.str(KeyStallWhere, s.Stack)
 }
 
 // held is who keeps connections from others.

@@ -60,6 +60,7 @@ type Conn struct {
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape
 	atClose  atomic.Pointer[cause.Transport]
+	sighted  atomic.Pointer[sighting]
 	ends     ends
 }
 

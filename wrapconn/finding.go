@@ -67,6 +67,9 @@ func (c *Conn) evidence(e *cause.Evidence) {
 	e.Forked = c.pid != os.Getpid()
 	e.Client.Local, e.Server = true, c.opts.Server
 	e.TxBegun = c.tx.Load()
+	if limit := c.deadline.Load(); e.Stream == cause.StreamTimeout && limit != 0 {
+		e.Overdue = max(0, time.Since(time.Unix(0, limit)))
+	}
 }
 
 // newReport names the cause and puts the connection's facts beside it.

@@ -44,6 +44,10 @@ type Options struct {
 	// on amd64 and arm64, where it walks along the frame pointers, and some
 	// microseconds on other architectures and with the build tag purego.
 	CallSites bool
+	// NoStacks does not look where the goroutine is whose server has been waiting
+	// for it for more than a second. Without CallSites nobody looks either: it is
+	// found by what it has in common with the call site.
+	NoStacks bool
 	// Operations says that all use of the connection goes through Begin and
 	// End, so that a Read or Write outside any operation is a violation.
 	Operations bool

@@ -28,6 +28,7 @@ func (c *Conn) testify(e *cause.Evidence) {
 	e.Transport = t
 	if pause := e.Pause(); pause > 0 {
 		e.Stall = process.Since(pause + max(0, e.SinceLogin))
+		e.Stall.Stack = c.whereabouts()
 	}
 }
 
@@ -64,6 +65,7 @@ func anybodyWaits() (open, waits bool) {
 	if holdersWatched.Load() {
 		heldTooLong()
 	}
+	lookForLate()
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	for w := range registry.conns {

@@ -63,11 +63,15 @@ var stalls = []stall{
 	},
 	{
 		name: "the program waits for something else", how: "a sleep between two steps",
-		hold: "sleep", want: cause.StallOwn, says: []string{"The process could run all the time", "look at your own code"},
+		hold: "sleep", want: cause.StallOwn, says: []string{"The process could run all the time", "look at your own code: the goroutine that began this was in", "testimony_test.fillCache (testimony/victim_test.go:", "in time.Sleep"},
+	},
+	{
+		name: "the program waits for a lock of its own", how: "a `sync.Mutex` that another goroutine has",
+		hold: "lock", want: cause.StallOwn, says: []string{"The process could run all the time", "testimony_test.readCache (testimony/victim_test.go:", "in sync.(*Mutex).Lock"},
 	},
 	{
 		name: "a callback of TLS waits", how: "a VerifyPeerCertificate that takes 3 s",
-		hold: "callback", want: cause.StallOwn, says: []string{"The process could run all the time"}, tls: true,
+		hold: "callback", want: cause.StallOwn, says: []string{"The process could run all the time", "testimony_test.askDirectory (testimony/victim_test.go:"}, tls: true,
 	},
 }
 
@@ -109,6 +113,26 @@ func TestSlowReader(t *testing.T) {
 				s.check(t, orders{DSN: server.DSN(""), Where: "rows", Hold: s.hold}, "slow_reader")
 			}
 		})
+	}
+}
+
+// TestReadTooLate is the same in front of a read: the answer has come, and the
+// time limit of this side is over when it is read.
+func TestReadTooLate(t *testing.T) {
+	for _, name := range real {
+		for i := range stalls {
+			s := stalls[i]
+			if s.tls || s.hold == "starve" {
+				continue
+			}
+			s.says = s.says[:1] // it waits above the guard, where nobody looks for it
+			t.Run(s.hold+"/"+name, func(t *testing.T) {
+				server := mysqltest.Shared(t, name)
+				for range *runs {
+					s.check(t, orders{DSN: server.DSN("readTimeout=1s"), Where: "answer", Hold: s.hold}, "read_too_late")
+				}
+			})
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 // orders are what a process is told that is to be held up.
 type orders struct {
 	DSN   string
-	Where string // "login", "rows"
+	Where string // "login", "rows", "answer"
 	Hold  string // what it does there: a key of holds
 }
 
@@ -62,7 +62,8 @@ func victim() bool {
 
 // holds are the ways in which a process is late, each for about three seconds.
 var holds = map[string]func(){
-	"sleep":  func() { time.Sleep(3 * time.Second) },
+	"sleep":  fillCache,
+	"lock":   func() { cache.Lock(); time.AfterFunc(3*time.Second, cache.Unlock); readCache() },
 	"burn":   func() { burn(150 * time.Millisecond) },
 	"starve": func() { burn(45 * time.Millisecond) },
 	"signal": func() { fmt.Println("stop me"); time.Sleep(300 * time.Millisecond) },
@@ -77,6 +78,22 @@ var holds = map[string]func(){
 	},
 	"callback": nil, // in a callback of TLS
 }
+
+// Functions of an application, to be named.
+
+//go:noinline
+func fillCache() { time.Sleep(3 * time.Second) }
+
+var cache sync.Mutex
+
+//go:noinline
+func readCache() {
+	cache.Lock()
+	defer cache.Unlock()
+}
+
+//go:noinline
+func askDirectory() { time.Sleep(3 * time.Second) }
 
 // burn uses so much CPU time of this process.
 func burn(d time.Duration) {
@@ -138,7 +155,7 @@ func (o *orders) obey() (v verdict) {
 	}
 	if o.Hold == "callback" {
 		cfg.TLS = &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: func([][]byte, [][]*x509.Certificate) error {
-			time.Sleep(3 * time.Second)
+			askDirectory()
 			return nil
 		}}
 	} else if o.Where == "login" {
@@ -149,27 +166,83 @@ func (o *orders) obey() (v verdict) {
 		}
 	}
 	told := make(chan *wrapconn.Report, 8)
+	if o.Where == "answer" {
+		v.Err = fmt.Sprint(readLate(cfg, hold, told))
+		v.judge(told)
+		return v
+	}
 	connector, err := seqguard.NewConnector(cfg, seqguard.WithOnReport(func(_ context.Context, r *wrapconn.Report) { told <- r }))
 	if err != nil {
 		return verdict{Err: err.Error()}
 	}
 	db := sql.OpenDB(connector)
 	defer db.Close()
-	if o.Where == "rows" {
+	switch o.Where {
+	case "rows":
 		err = readSlowly(db, hold)
-	} else {
+	default:
 		c, cerr := connector.Connect(context.Background())
 		if err = cerr; cerr == nil {
 			_ = c.Close()
 		}
 	}
 	v.Err = fmt.Sprint(err)
+	v.judge(told)
+	return v
+}
+
+// judge is what is said of the victim.
+func (v *verdict) judge(told <-chan *wrapconn.Report) {
 	select {
 	case r := <-told:
 		v.Cause, v.Stall, v.Text = string(r.Cause.Slug), r.Evidence.Stall.Cause(r.Evidence.Pause()).String(), r.String()
 	case <-time.After(5 * time.Second):
 	}
-	return v
+}
+
+// lateReader holds its process up in front of a read, when the time limit for it
+// has been set.
+type lateReader struct {
+	net.Conn
+	hold *atomic.Pointer[func()]
+}
+
+func (c *lateReader) Read(p []byte) (int, error) {
+	if hold := c.hold.Swap(nil); hold != nil {
+		time.Sleep(300 * time.Millisecond) // the answer comes
+		(*hold)()
+	}
+	return c.Conn.Read(p)
+}
+
+// readLate does not come to read an answer until its time limit is over.
+func readLate(cfg *mysql.Config, hold func(), told chan<- *wrapconn.Report) error {
+	var armed atomic.Pointer[func()]
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		inner, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		c := wrapconn.New(inner, wrapconn.Options{Operations: true, CallSites: true, Network: network, Server: addr, OnReport: func(_ context.Context, r *wrapconn.Report) { told <- r }})
+		if _, err := c.Begin(ctx, wrapconn.OpConnect); err != nil {
+			return nil, err
+		}
+		return &lateReader{c.NetConn(), &armed}, nil
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	c, err := db.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	armed.Store(&hold)
+	_, err = c.ExecContext(context.Background(), "DO 1")
+	return err
 }
 
 // readSlowly reads one row, is held up, and reads on.

@@ -120,7 +120,15 @@ var answerRules = []rule{
 			case connecting.holds(e):
 				of = "the answer to the login"
 			}
-			return fmt.Sprintf("When the time limit of %s ran out, %s lay in its socket and had not been read: the peer had answered, and this process had not come to read it (no processor, a frozen machine).", side(e), of)
+			there := ""
+			if t := &e.Transport; t.Known && t.SinceData >= minStall {
+				there = fmt.Sprintf(", the last of it since %s", dur(t.SinceData))
+			}
+			perhaps := ""
+			if e.Stall.Cause(e.unread()) == StallUnknown {
+				perhaps = " (no processor, a frozen machine)"
+			}
+			return fmt.Sprintf("When the time limit of %s ran out, %s lay in its socket%s, and had not been read: the peer had answered, and this process had not come to read it%s.", side(e), of, there, perhaps)
 		},
 		advise: func(e *Evidence) string {
 			return "The server and the network are not to blame. Find what held " + e.it() + " up: " + e.library().busy() + "."

@@ -136,6 +136,8 @@ type Evidence struct {
 	// Late: when the time limit of this side ran out, bytes of the peer lay in the
 	// socket that this process had not read.
 	Late bool
+	// Overdue is for how long that limit had been over when it was noticed.
+	Overdue time.Duration
 
 	// The clock, all at the moment of detection.
 	Age           time.Duration // since the connection was made

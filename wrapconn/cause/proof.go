@@ -16,7 +16,7 @@ func (e *Evidence) prove(d *Diagnosis) {
 		e.proveDelivery(d)
 	case "login_delayed_on_the_way":
 		e.proveDelay(d)
-	case "login_stalled_locally", "slow_reader":
+	case "login_stalled_locally", "slow_reader", "read_too_late":
 		e.proveStall(d)
 	case "stale_answer", "unsolicited_packet", "mismatched_answer":
 		if e.tooEarly() {
@@ -107,16 +107,38 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 		return
 	}
 	pause := e.LongestReadGap
-	if d.Slug == "login_stalled_locally" {
+	switch d.Slug {
+	case "login_stalled_locally":
 		pause = e.pause()
+	case "read_too_late":
+		pause = e.unread()
 	}
 	d.Explanation += e.Stall.Sentence(pause)
-	if a := e.Stall.Advice(pause); a != "" {
-		d.Advice = a + " " + d.Advice
-		if d.Slug == "login_stalled_locally" {
-			d.Advice = a + " Raising the server's connect_timeout (10 s by default) only hides it."
-		}
+	proved := e.Stall.Cause(pause)
+	if proved == StallUnknown {
+		return
 	}
+	d.Do = proved.do()
+	advice := e.Stall.Advice(pause)
+	switch {
+	case d.Slug == "login_stalled_locally":
+		d.Advice = advice + " Raising the server's connect_timeout (10 s by default) only hides it."
+	case d.Slug == "read_too_late":
+		d.Advice = "The server and the network are not to blame. " + advice + " Raising readTimeout in the DSN only hides it."
+	case proved == StallOwn:
+		d.Advice = advice + " " + d.Advice
+	default: // the pace of the program's own code is not to blame
+		d.Advice = advice + " Raising net_write_timeout (60 s by default) only hides it."
+	}
+}
+
+// unread is for how long the answer had been there when this process came to read
+// it: by the kernel, since the last of it came; else since the limit was over.
+func (e *Evidence) unread() time.Duration {
+	if e.Transport.Known {
+		return max(e.Overdue, e.Transport.SinceData)
+	}
+	return e.Overdue
 }
 
 // tooEarly: what came first after the last command cannot be an answer to it.
@@ -130,11 +152,14 @@ func octets(n uint64) string { return count(int(n), "byte", "bytes") }
 const minStall = time.Second
 
 // Pause is how long this process kept the server waiting, as far as that can
-// have mattered: in the login, or between two reads of an answer. It is 0 if
-// nobody is accused of it.
+// have mattered: in the login, between two reads of an answer, or until it read
+// an answer that was there. It is 0 if nobody is accused of it.
 func (e *Evidence) Pause() time.Duration {
 	p := e.LongestReadGap
-	if connecting.holds(e) {
+	switch {
+	case e.Late:
+		p = e.unread()
+	case connecting.holds(e):
 		p = e.pause()
 	}
 	if p < minStall {

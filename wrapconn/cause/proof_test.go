@@ -101,7 +101,7 @@ func TestStall(t *testing.T) {
 		says   string
 	}{
 		{"own code", func(x *Stall) {}, StallOwn, "The process could run all the time: look at your own code"},
-		{"own code, somebody looked", func(x *Stall) { x.Stack = "shop.(*Cache).fill" }, StallOwn, "look at your own code: the goroutine was in shop.(*Cache).fill"},
+		{"own code, somebody looked", func(x *Stall) { x.Stack = "shop.(*Cache).fill" }, StallOwn, "look at your own code: the goroutine that began this was in shop.(*Cache).fill"},
 		{"throttled", func(x *Stall) { x.Throttled, x.Waited, x.Late, x.CPULimit = 2700*time.Millisecond, 3*s, 3*s, 0.5 }, StallThrottled, "Its container was throttled for 2.7 s of these 3.5 s (CPU limit 0.5)"},
 		{"busy", func(x *Stall) { x.Waited, x.Late, x.Throttled = 2900*time.Millisecond, 2*s, 100*time.Millisecond }, StallNoCPU, "ready to run and waited for a CPU for 2.8 s of these 3.5 s"},
 		{"busy, and the clock on time", func(x *Stall) { x.Waited, x.Late, x.Beats = 2900*time.Millisecond, 50*time.Millisecond, 3 }, StallNoCPU, "this one may have waited for something of the program's own"},
@@ -132,6 +132,61 @@ func TestStall(t *testing.T) {
 		e.Stall = x
 		if d := Diagnose(&e); d.Slug != "login_stalled_locally" || !strings.Contains(d.Explanation, tt.says) {
 			t.Errorf("%s: %s: %s", tt.name, d.Slug, d.Explanation)
+		}
+	}
+}
+
+// TestStallBehindALateRead: an answer that lay there is this process's own delay,
+// for as long as the kernel says that it lay there; what kept the process from it is
+// told as of any other pause.
+func TestStallBehindALateRead(t *testing.T) {
+	const s = time.Second
+	late := with(out(), func(e *Evidence) {
+		e.Stream, e.Late, e.SinceCommand, e.Overdue = StreamTimeout, true, 3*s, 2*s
+		e.Transport = acked(200, func(x *Transport) { x.SinceData = 2900 * time.Millisecond })
+	})
+	if got := late.Pause(); got != 2900*time.Millisecond {
+		t.Errorf("a pause of %v", got)
+	}
+	if d := Diagnose(&late); !strings.Contains(d.Explanation, "no processor, a frozen machine") {
+		t.Errorf("nothing is proved: %s", d.Explanation)
+	}
+	late.Stall = Stall{Known: true, Window: 3500 * time.Millisecond, ThrottleKnown: true, WaitKnown: true, Throttled: 2700 * time.Millisecond, CPULimit: 0.5}
+	d := Diagnose(&late)
+	for _, says := range []string{"lay in its socket, the last of it since 2.9 s", "Its container was throttled for 2.7 s"} {
+		if !strings.Contains(d.Explanation, says) {
+			t.Errorf("it does not say %q: %s", says, d.Explanation)
+		}
+	}
+	if strings.Contains(d.Explanation, "frozen machine") || !strings.Contains(d.Advice, "Raise the CPU limit") || !strings.Contains(d.Do, "CPU limit") {
+		t.Errorf("%+v", d)
+	}
+	// Not over TCP: the limit that had been over counts.
+	late.Transport = Transport{}
+	if got := late.Pause(); got != 2*s {
+		t.Errorf("a pause of %v", got)
+	}
+	late.Overdue = s / 2
+	if got := late.Pause(); got != 0 {
+		t.Errorf("a pause of %v is asked about", got)
+	}
+}
+
+// TestSlowReaderHasOneVerdict: where the process could not run, its pace is not
+// what to change.
+func TestSlowReaderHasOneVerdict(t *testing.T) {
+	e := Evidence{Phase: session.PhaseRows, Pending: 1, AnswerStarted: true, Stream: StreamReset, LongestReadGap: 61 * time.Second, SinceCommand: 62 * time.Second,
+		Stall: Stall{Known: true, Window: 62 * time.Second, WaitKnown: true, Beats: 60, Late: 60 * time.Second}}
+	if d := Diagnose(&e); d.Slug != "slow_reader" || strings.Contains(d.Advice, "Do less between two rows") || !strings.Contains(d.Advice, "who stopped it") || !strings.Contains(d.Do, "stopped") {
+		t.Errorf("%+v", d)
+	}
+	e.Stall.Late = 0
+	if d := Diagnose(&e); !strings.Contains(d.Advice, "Do less between two rows") || !strings.Contains(d.Do, "your own code") {
+		t.Errorf("%+v", d)
+	}
+	for c := range stallNames {
+		if n := len(StallCause(c).do()); n > maxDo || (n == 0) != (StallCause(c) == StallUnknown) {
+			t.Errorf("%s: %d characters of what to do", StallCause(c), n)
 		}
 	}
 }

@@ -34,8 +34,9 @@ type Stall struct {
 	Beats int
 	Late  time.Duration
 
-	// Stack is where the goroutine of the operation was during the stall,
-	// innermost function first; empty if nobody looked.
+	// Stack is where the goroutine that began the operation was during the stall:
+	// "shop.(*Cache).fill (shop/cache.go:42), in sync.(*Mutex).Lock"; empty if
+	// nobody looked, or if it could have been one of several.
 	Stack string
 }
 
@@ -139,7 +140,7 @@ func (s *Stall) Sentence(pause time.Duration) string {
 	case StallOwn:
 		where := "look at your own code"
 		if s.Stack != "" {
-			where += ": the goroutine was in " + s.Stack
+			where += ": the goroutine that began this was in " + s.Stack
 		}
 		return fmt.Sprintf(" The process could run all the time: %s.", where)
 	}
@@ -163,6 +164,25 @@ func (s *Stall) limit() string {
 	return fmt.Sprintf(" (CPU limit %.3g)", s.CPULimit)
 }
 
+// do is Advice in the few words that fit into an error line.
+func (s StallCause) do() string {
+	switch s {
+	case StallThrottled:
+		return "It was throttled: raise the container's CPU limit."
+	case StallNoCPU:
+		return "It had no CPU: give the machine, or it, more of them."
+	case StallGC:
+		return "Find what kept the garbage collector from ending."
+	case StallStopped:
+		return "It was stopped: find who did that (SIGSTOP, docker pause)."
+	case StallScheduler:
+		return "Find what holds all CPUs of the Go scheduler."
+	case StallOwn:
+		return "It could run: look at your own code at this place."
+	}
+	return ""
+}
+
 // Advice says what to do about a pause, empty if nothing is known.
 func (s *Stall) Advice(pause time.Duration) string {
 	switch s.Cause(pause) {
@@ -177,7 +197,7 @@ func (s *Stall) Advice(pause time.Duration) string {
 	case StallScheduler:
 		return "Look for goroutines that compute for long or that are in C, and at GOMAXPROCS: go tool trace shows them."
 	case StallOwn:
-		return "Look for what waits between two steps of one operation: a lock, a channel, a TLS or BeforeConnect callback, work between two rows."
+		return "Look for what waits between two steps of one operation: a lock, a channel, a callback of TLS, work between two rows."
 	}
 	return ""
 }

@@ -1,0 +1,98 @@
+package wrapconn
+
+import (
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestPlaceOf: the innermost function outside of the standard library. Functions of
+// this package count as the guard's.
+func TestPlaceOf(t *testing.T) {
+	stack := func(f func(record func())) []uintptr {
+		var pcs [64]uintptr
+		n := 0
+		f(func() { n = runtime.Callers(1, pcs[:]) })
+		return pcs[:n]
+	}
+	p := placeOf(stack(func(record func()) {
+		var once sync.Once
+		once.Do(record)
+	}))
+	if !p.inGuard || p.inIO {
+		t.Errorf("%+v", p)
+	}
+	if p := placeOf(nil); p != (whereIs{}) {
+		t.Errorf("%+v", p)
+	}
+	for name, want := range map[string]bool{
+		"sync.(*Mutex).Lock": true, "time.Sleep": true, "internal/poll.(*FD).Read": true, "runtime.gopark": true, "crypto/tls.(*Conn).Read": true,
+		"main.main": false, "github.com/a/b.F": false, "shop.(*Cache).fill": false, "timeless/sync.F": false, "": false,
+	} {
+		if isStandard(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+	if got := shortFunction("github.com/a/shop.(*Cache).fill"); got != "shop.(*Cache).fill" {
+		t.Error(got)
+	}
+}
+
+// TestIsLate: a server that waits for its client is looked after, and no other.
+func TestIsLate(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(*Conn)
+		want bool
+	}{
+		{"nobody reads", func(*Conn) {}, true},
+		{"a read is under way", func(c *Conn) { c.reading.Store(true) }, false},
+		{"a write is under way", func(c *Conn) { c.writing.Store(true) }, false},
+		{"no operation", func(c *Conn) { c.owner.end(false) }, false},
+		{"switched off", func(c *Conn) { c.opts.NoStacks = true }, false},
+		{"no call sites", func(c *Conn) { c.opts.CallSites = false }, false},
+		{"closed", func(c *Conn) { c.closed.Store(true) }, false},
+		{"a moment ago", func(c *Conn) { c.start = time.Now() }, false},
+	} {
+		here, there := net.Pipe()
+		c := New(here, Options{CallSites: true, Operations: true})
+		if _, err := c.Begin(t.Context(), OpConnect); err != nil {
+			t.Fatal(err)
+		}
+		c.start = time.Now().Add(-2 * time.Second) // as old as that, and in the phase of the greeting
+		tt.set(c)
+		if got := c.isLate(); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+		_, _ = here.Close(), there.Close()
+	}
+}
+
+// TestWhereabouts: of another operation than the one under way, nothing is known.
+func TestWhereabouts(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	c := New(here, Options{CallSites: true, Operations: true})
+	defer c.Close()
+	if w := c.whereabouts(); w != "" {
+		t.Error(w)
+	}
+	if _, err := c.Begin(t.Context(), OpQuery); err != nil {
+		t.Fatal(err)
+	}
+	c.sighted.Store(&sighting{c.owner.started(), "shop.fill (shop/cache.go:1)"})
+	if w := c.whereabouts(); !strings.Contains(w, "shop.fill") {
+		t.Errorf("%q", w)
+	}
+	c.End(false)
+	time.Sleep(time.Millisecond)
+	if _, err := c.Begin(t.Context(), OpQuery); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.whereabouts(); w != "" {
+		t.Errorf("of an operation that is over: %q", w)
+	}
+}
