@@ -52,6 +52,7 @@ type Conn struct {
 	left     bool                // that has been told
 	pending  *Report             // the last violation that no error has told yet
 	arrived  bool                // the end of the login has been noted
+	ahead    ahead               // see ahead.go
 	peeker   peeker
 	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
 	toldHeld atomic.Bool   // that it is held for long
@@ -119,8 +120,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return c.readUnowed(p)
 	}
 	began := c.now()
-	n, err := c.inner.Read(p)
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], endingOf(err), began)
+	n, err := c.receive(p)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), endingOf(err), began)
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse

@@ -59,9 +59,9 @@ func (c *Conn) firstRead() {
 	c.talk.FirstRead(c.now())
 }
 
-// sawRead looks at what a Read returned. refuse, if there is one, is to be
-// returned in place of the bytes.
-func (c *Conn) sawRead(p []byte, end ending, began time.Duration) (met []*Report, refuse error) {
+// sawRead looks at what a Read returned, which is full if there was no room for
+// more. refuse, if there is one, is to be returned in place of the bytes.
+func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
 	stage("read")
@@ -71,6 +71,9 @@ func (c *Conn) sawRead(p []byte, end ending, began time.Duration) (met []*Report
 	}
 	c.talk.ReadBegan(began)
 	c.talk.Bytes(session.FromServer, p, now)
+	if full || c.ahead.buf != nil {
+		c.tookAhead(len(p), full)
+	}
 	if !c.arrived && len(p) > 0 {
 		c.arrive(now)
 	}
@@ -169,6 +172,9 @@ func (c *Conn) lastWord(p []byte) (over bool) {
 	defer c.unlock()
 	stage("last words")
 	c.talk.Bytes(session.FromServer, p, c.now())
+	if c.ahead.buf != nil {
+		c.tookAhead(len(p), false)
+	}
 	return c.talk.Ended()
 }
 
@@ -178,7 +184,10 @@ func (c *Conn) ended(end ending, now time.Duration) {
 		return // this side hung up
 	}
 	if end.how == cause.StreamTimeout {
-		n, _ := c.peek(c.one[:])
+		n := len(c.lie())
+		if n == 0 {
+			n, _ = c.peek(c.one[:])
+		}
 		c.talk.Unread(n > 0)
 	}
 	switch {

@@ -111,10 +111,15 @@ func (c *Conn) justChecked(now time.Duration) bool {
 	return at != 0 && now-at < checkHolds
 }
 
-// check is Check with mu held. It peeks one byte first, for the usual case.
+// check is Check with mu held. It peeks one byte first, for the usual case. What
+// has been read ahead lies in front of the socket.
 func (c *Conn) check(now time.Duration) {
 	stage("check")
 	if c.closed.Load() || !c.talk.BeforeCommand(now) {
+		return
+	}
+	if b := c.lie(); len(b) > 0 {
+		c.talk.Waiting(c.peekBehind(b), now)
 		return
 	}
 	switch n, err := c.peek(c.one[:]); {
@@ -149,6 +154,24 @@ func (c *Conn) peekAll() []byte {
 	}
 }
 
+// peekBehind returns b, and what it takes of what waits in the socket behind it
+// for a whole TLS record.
+func (c *Conn) peekBehind(b []byte) []byte {
+	for behind := 0; ; {
+		all, n := make([]byte, len(b)+behind), 0
+		copy(all, b)
+		if behind > 0 {
+			n, _ = c.peek(all[len(b):])
+		}
+		all = all[:len(b)+n]
+		missing := c.talk.WaitingShort(all)
+		if missing == 0 || n < behind {
+			return all
+		}
+		behind += missing
+	}
+}
+
 // lastWords reads what the server said before it hung up on a write: an ERR
 // 1153 is usually there although the client sees only a broken pipe. The
 // connection is lost, so nobody misses the bytes.
@@ -176,12 +199,12 @@ func (c *Conn) lastWords() {
 func (c *Conn) listen() {
 	defer c.reading.Store(false)
 	defer contain()
-	if err := c.inner.SetReadDeadline(time.Now().Add(lastWordsWait)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(lastWordsWait)); err != nil {
 		return
 	}
 	buf := make([]byte, peekLen)
 	for range 4 {
-		n, err := c.inner.Read(buf)
+		n, err := c.receive(buf)
 		if over := c.lastWord(buf[:min(max(n, 0), len(buf))]); err != nil || over {
 			return
 		}

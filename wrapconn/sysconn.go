@@ -48,6 +48,9 @@ func (l *looked) Read(f func(fd uintptr) bool) error {
 	if l.conn.vouch.answer() && !l.conn.closed.Load() && !l.conn.late() {
 		return nil
 	}
+	if l.conn.liesAhead() {
+		return errAhead
+	}
 	return l.conn.raw.Read(f)
 }
 

@@ -33,10 +33,10 @@ func (c *Conn) readUnowed(p []byte) (int, error) {
 	c.unowed.Store(int64(since))
 	defer c.unowed.Store(0)
 	timer := time.AfterFunc(unowedHolds, func() { c.tooLong(since) })
-	n, err := c.inner.Read(p)
+	n, err := c.receive(p)
 	timer.Stop()
 	end := endingOf(err)
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], end, since)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), end, since)
 	if n <= 0 && err != nil && len(met) == 0 {
 		met = c.endedUnowed(since, end)
 	}
