@@ -70,6 +70,12 @@ func NewDelivery(receivers ...Receiver) *Delivery {
 	d := &Delivery{}
 	limit := delivery.Limit{Items: maxQueued, Weight: maxQueuedBytes}
 	d.verdicts = delivery.New(limit, d.settle, countPanic)
+	d.verdicts.Reconsider(func(p pending, behind int) time.Time {
+		if behind > maxQueued/2 {
+			return time.Time{} // better said less well than lost
+		}
+		return p.report.underWay(time.Now())
+	})
 	for _, r := range receivers {
 		d.lanes = append(d.lanes, lane{
 			queue: delivery.New(limit, func(p pending, lost uint64) {

@@ -277,7 +277,26 @@ func (c *Conn) LoginGivenUp(err error) {
 // server took what it got for the whole file: that is reported, and the
 // connection stays in order.
 func (c *Conn) Failed(err error) {
-	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Failed(err, c.owner.started(), now) }))
+	if !c.infileBroke() {
+		return
+	}
+	said := textOf(err) // before the lock is taken again: the reader's error is somebody else's code
+	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Failed(err, said, c.owner.started(), now) }))
+}
+
+func (c *Conn) infileBroke() bool {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.InfileBroke(c.owner.started())
+}
+
+// textOf is err's text, empty if there is none to be had.
+func textOf(err error) (text string) {
+	if err == nil {
+		return ""
+	}
+	defer contain()
+	return err.Error()
 }
 
 // DeadlineExceeded tells the connection that the login was given up because the

@@ -60,9 +60,35 @@ func (c *Conn) arrive(now time.Duration) {
 // whole server.
 func tellsOfServer(code uint16) bool { return code == 1053 || code == 3032 }
 
-// settleAfter is how long the other connections are given to show what became of
-// the server.
-const settleAfter = 300 * time.Millisecond
+// How long the other connections are given to show what became of the server:
+// settleAfter, and as long as they go on to end, or nothing was heard of it at all,
+// up to settleMost.
+const (
+	settleAfter = 300 * time.Millisecond
+	settleMost  = 1200 * time.Millisecond
+)
+
+// underWay returns until when a report that is due had better wait on: what has
+// ended its connection may still be at the others, and its victims should get one
+// name. It is a time that has passed if there is nothing to wait for.
+func (r *Report) underWay(now time.Time) time.Time {
+	latest := r.Time.Add(settleMost)
+	if !r.unsettled() || !now.Before(latest) {
+		return time.Time{}
+	}
+	look := surveys.of(r.Server, now)
+	s := observed.Around(r.Server, r.end, r.Connected, now)
+	if s.Looked == 0 {
+		return time.Time{} // forgotten
+	}
+	if look.busy > 0 && look.open == 0 && s.AnsweredAfter == 0 && s.LoggedInAfter == 0 && !s.Refused && s.Told == 0 {
+		return latest
+	}
+	if at := observed.LastEnd(r.Server).Add(settleAfter); at.Before(latest) {
+		return at
+	}
+	return latest
+}
 
 // unsettled reports whether a look at the other connections can change what is
 // said of the cause.
@@ -79,7 +105,7 @@ func (r *Report) settle(now time.Time) *Report {
 	if s.Looked == 0 {
 		return r // forgotten
 	}
-	s.Open = look
+	s.Open = look.open
 	final := *r
 	final.Evidence.Siblings, final.Evidence.RelatedFailures = s, s.Ended
 	final.Cause = cause.Diagnose(&final.Evidence)
@@ -95,56 +121,63 @@ type surveyor struct {
 	mu     sync.Mutex
 	server string
 	at     time.Time
-	open   int
+	look   survey
 }
+
+// survey is how many connections to a server are idle and were found open, and how
+// many are in use and have not ended, as far as is known.
+type survey struct{ open, busy int }
 
 const (
 	surveyHolds = 50 * time.Millisecond
 	surveyMost  = 64 // connections looked at
 )
 
-// of looks at the connections to a server: what they got answered goes into observed,
-// and how many are idle and open is returned.
-func (s *surveyor) of(server string, now time.Time) (open int) {
+// of looks at the connections to a server. What they got answered goes into observed.
+func (s *surveyor) of(server string, now time.Time) survey {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server == server && now.Sub(s.at) < surveyHolds && !s.at.After(now) {
-		return s.open
+		return s.look
 	}
-	s.server, s.at, s.open = server, now, 0
+	s.server, s.at, s.look = server, now, survey{}
 	looked := 0
 	for _, c := range registered() {
 		if c.opts.Server != server || looked == surveyMost {
 			continue
 		}
 		looked++
-		answered, idle := c.alive()
+		answered, idle, busy := c.alive()
 		if !answered.IsZero() {
 			observed.Answered(server, answered)
 		}
 		if idle {
-			s.open++
+			s.look.open++
+		}
+		if busy {
+			s.look.busy++
 		}
 	}
-	return s.open
+	return s.look
 }
 
 // alive returns when the last command was written that has got an answer, or a
-// part of one, and whether the connection is idle and was found open.
-func (c *Conn) alive() (answered time.Time, idle bool) {
+// part of one, whether the connection is idle and was found open, and whether it
+// is in use.
+func (c *Conn) alive() (answered time.Time, idle, busy bool) {
 	c.mu.Lock()
 	defer c.unlock()
 	if c.fatal != nil || c.closed.Load() {
-		return answered, false
+		return answered, false, false
 	}
 	if at := c.talk.LastAnswered(); at > 0 {
 		answered = c.start.Add(at)
 	}
 	if c.raw == nil || !c.talk.BetweenCommands() || c.owner.active() {
-		return answered, false
+		return answered, false, !c.talk.BetweenCommands()
 	}
 	n, err := c.peek(c.one[:])
-	return answered, n == 0 && err == nil && !c.closed.Load()
+	return answered, n == 0 && err == nil && !c.closed.Load(), false
 }
 
 // Spent reports whether the server's last answer was an ERR behind which servers

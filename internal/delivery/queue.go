@@ -31,6 +31,7 @@ type Queue[T any] struct {
 	limit    Limit
 	deliver  func(item T, lost uint64)
 	panicked func(any)
+	later    func(item T, behind int) time.Time // nil: an item that is due is delivered
 
 	mu        sync.Mutex
 	items     []entry[T]
@@ -59,6 +60,11 @@ type waiter struct {
 func New[T any](limit Limit, deliver func(item T, lost uint64), panicked func(any)) *Queue[T] {
 	return &Queue[T]{limit: limit, deliver: deliver, panicked: panicked}
 }
+
+// Reconsider has later asked when an item is due, with how many wait behind it.
+// A time that has not come yet makes it, and them, wait on until then. It is to
+// be called before the first Put.
+func (q *Queue[T]) Reconsider(later func(item T, behind int) time.Time) { q.later = later }
 
 // Put queues an item, which is not delivered before due. It never waits. It
 // reports whether there was room; if not, the loss is told with the next item.
@@ -138,7 +144,9 @@ func (q *Queue[T]) work() {
 			return
 		}
 		time.Sleep(time.Until(due))
-		q.one()
+		if !q.postponed() {
+			q.one()
+		}
 	}
 }
 
@@ -152,6 +160,35 @@ func (q *Queue[T]) first() (due time.Time, any bool) {
 		return time.Time{}, false
 	}
 	return q.items[0].due, true
+}
+
+// postponed reports whether the next item, which is due, is to wait on. Only the
+// goroutine takes items out, so it stays the next one.
+func (q *Queue[T]) postponed() bool {
+	if q.later == nil {
+		return false
+	}
+	q.mu.Lock()
+	item, behind := q.items[0].item, len(q.items)-1
+	q.mu.Unlock()
+	due := q.ask(item, behind)
+	if !due.After(time.Now()) {
+		return false
+	}
+	q.mu.Lock()
+	q.items[0].due = due
+	q.mu.Unlock()
+	return true
+}
+
+func (q *Queue[T]) ask(item T, behind int) (due time.Time) {
+	defer func() {
+		if p := recover(); p != nil {
+			q.panicked(p)
+			due = time.Time{}
+		}
+	}()
+	return q.later(item, behind)
 }
 
 // one delivers the next item.

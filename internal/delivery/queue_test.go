@@ -152,6 +152,42 @@ func TestDue(t *testing.T) {
 	})
 }
 
+// An item that is due may be told to wait on, for a while and in turn.
+func TestReconsider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		at := map[int]time.Duration{}
+		panics := 0
+		q := New(wide, func(n int, _ uint64) { at[n] = time.Since(start) }, func(any) { panics++ })
+		q.Reconsider(func(n, behind int) time.Time {
+			switch {
+			case n == 3:
+				panic("of the one who is asked")
+			case n == 1 && time.Since(start) < time.Second:
+				return time.Now().Add(400 * time.Millisecond)
+			}
+			if behind != 3-n {
+				t.Errorf("%d wait behind %d", behind, n)
+			}
+			return start
+		})
+		for n := range 4 {
+			q.Put(n, 1, start.Add(300*time.Millisecond))
+		}
+		if err := q.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for n, want := range []time.Duration{300, 1100, 1100, 1100} {
+			if at[n] != want*time.Millisecond {
+				t.Errorf("%d delivered after %v, want %v ms", n, at[n], int(want))
+			}
+		}
+		if panics != 1 {
+			t.Errorf("%d panics", panics)
+		}
+	})
+}
+
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got, panics []any

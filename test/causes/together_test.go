@@ -115,11 +115,11 @@ func (r *causeRun) killFour() error {
 	})
 }
 
-// limitFour has four statements cut off by something in between, each when it has run for a second.
+// limitFour has four statements cut off by something in between, each when it has run for two seconds.
 func (r *causeRun) limitFour() error {
 	limit := func(p mysqltest.RelayPacket) mysqltest.Action {
 		if p.From == mysqltest.FromClient && strings.Contains(string(p.Bytes), "BENCHMARK") {
-			return mysqltest.Action{Hold: time.Second, Drop: true, End: mysqltest.Cut}
+			return mysqltest.Action{Hold: 2 * time.Second, Drop: true, End: mysqltest.Cut}
 		}
 		return mysqltest.Action{}
 	}

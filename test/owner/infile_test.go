@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
 // TestLoadDataReaderFails: the driver ends an upload whose reader failed like one that is complete, and returns the reader's error
@@ -108,4 +110,46 @@ func TestLoadDataReaderFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// busybody is an error whose text asks the guard how its connections are doing.
+type busybody struct{}
+
+func (busybody) Error() string {
+	list, _ := wrapconn.Connections("", 0)
+	return fmt.Sprintf("%d connections are open", len(list))
+}
+
+func (busybody) Read([]byte) (int, error) { return 0, busybody{} }
+
+// The text of a reader's error is the application's code: no lock of the guard's is held while it is made.
+func TestLoadDataReadersErrorLooksAround(t *testing.T) {
+	mysql.RegisterReaderHandler("owner_busybody", func() io.Reader { return io.MultiReader(strings.NewReader("7\n"), busybody{}) })
+	t.Cleanup(func() { mysql.DeregisterReaderHandler("owner_busybody") })
+	forOwner(t, func(t *testing.T, dsn func(string) string) {
+		db, reports := kit.Open(t, dsn(""), nil)
+		ctx := kit.Timeout(t, 20*time.Second)
+		c := kit.Pin(t, db)
+		for _, q := range []string{"DROP TABLE IF EXISTS owner_busybody", "CREATE TABLE owner_busybody (v int)"} {
+			if _, err := c.ExecContext(ctx, q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.ExecContext(ctx, "LOAD DATA LOCAL INFILE 'Reader::owner_busybody' INTO TABLE owner_busybody")
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if !errors.As(err, new(busybody)) {
+				t.Errorf("not the reader's error: %v", err)
+			}
+		case <-time.After(15 * time.Second):
+			t.Fatal("the text of an error was asked for under a lock")
+		}
+		if r := reports.Only(t); r.Cause.Slug != "local_infile_partial" || !strings.Contains(r.Cause.Explanation, "connections are open") {
+			t.Errorf("%s: %s", r.Cause.Slug, r.Cause.Explanation)
+		}
+	})
 }

@@ -179,7 +179,11 @@ var answerRules = []rule{
 			if e.Idle >= time.Second {
 				quiet = fmt.Sprintf(" Before the command the connection had been idle for %s: the end may have come then, and crossed the command.", dur(e.Idle))
 			}
-			return fmt.Sprintf("%s was sent whole; %s later the connection was %s without a byte of an answer.%s%s%s", what(e), dur(e.SinceCommand), e.ending(), quiet, company(e), life(e))
+			sent := "sent whole"
+			if e.Transport.NotSent > 0 {
+				sent = "written" // the kernel still had a part of it
+			}
+			return fmt.Sprintf("%s was %s; %s later the connection was %s without a byte of an answer.%s%s%s", what(e), sent, dur(e.SinceCommand), e.ending(), quiet, company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Unsent > 0 {

@@ -264,11 +264,22 @@ func TestSentences(t *testing.T) {
 
 func TestProtocol(t *testing.T) {
 	for first, want := range map[string]string{
-		"\x54\x00\x00\x00\x0b\x08\x05\x1a\x00": "MySQL's X Protocol",
-		"\x15\x03\x01\x00\x02":                 "a TLS server that speaks first",
-		"SSH-2.0-OpenSSH":                      "SSH",
-		"220 mail ESMTP":                       "SMTP or FTP",
-		"E\x00\x00\x00\x8f":                    "PostgreSQL",
+		"\x54\x00\x00\x00\x0b\x08\x05\x1a\x00":  "MySQL's X Protocol",
+		"\x15\x03\x01\x00\x02":                  "a TLS server that speaks first",
+		"SSH-2.0-OpenSSH":                       "SSH",
+		"220 mail ESMTP":                        "SMTP or FTP",
+		"E\x00\x00\x00\x8fSFATAL\x00VFATAL\x00": "PostgreSQL",
+		"R\x00\x00\x00\x08\x00\x00\x00\x03":     "PostgreSQL",
+		"EFATAL:  unsupported frontend":         "PostgreSQL",
+		"\x04\x01\x00\x25\x00\x00\x01\x00":      "SQL Server's TDS",
+		"\xff\xfd\x18\xff\xfd\x20":              "Telnet",
+		// Packets of a server that speaks MySQL, of some lengths and with a first byte that is none of a greeting.
+		"E\x00\x00\x00\x8f8.0.11":              "",
+		"E\x00\x00\x00\x0b8.0.11":              "",
+		"R\x00\x00\x00\x0b8.0.11":              "",
+		"\x04\x01\x00\x00\x0b8.0.11":           "",
+		"\xff\xfb\x00\x00\x0b8.0.11":           "",
+		"\x54\x00\x00\x00\x0b8.0.11":           "",
 		"-ERR unknown command":                 "Redis",
 		"\x00\x00\x12\x04\x00\x00\x00\x00\x00": "HTTP/2",
 		"\x4a\x00\x00\x00\x09":                 "the MySQL protocol of before 3.21",

@@ -136,9 +136,9 @@ var farewellRules = []rule{
 			out := fmt.Sprintf("%s %s others %s ended within %s, without a word: ", howItEnded(e), number(s.Ended), e.at(), within)
 			switch {
 			case s.up():
-				out += "a KILL of each (pt-kill, an operator, a managed service), offline_mode, a limit of a proxy, an orderly stop that has just begun, or one of several servers behind the address."
+				out += "a KILL of each (pt-kill, an operator, a managed service), offline_mode, a limit of a proxy or balancer, an orderly stop that has just begun, or one of several servers behind the address."
 			default:
-				out += "a restart, a failover or a crash of the server or the proxy in front of it, offline_mode, a limit of a proxy, or a KILL of each (pt-kill, an operator)."
+				out += "a restart, a failover or a crash of the server or the proxy in front of it, offline_mode, a limit of a proxy or balancer, or a KILL of each (pt-kill, an operator)."
 			}
 			if s.SameRun {
 				out += fmt.Sprintf(" Each had a command out for the same time, %s: a limit on the time of a statement does that too.", dur(e.SinceCommand))

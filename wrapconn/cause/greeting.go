@@ -77,7 +77,7 @@ var greetingRules = []rule{
 					"a name lookup of the client's address that hangs (skip_name_resolve), a full backlog (back_log), and another protocol on this port, whose server waits for the client to speak. " +
 					"Give connecting a limit of its own: timeout in the DSN covers only the dial, so use a context with a deadline."
 			}
-			return "Look for a load balancer or proxy that has no backend or does not admit this client's address, and into the server's error log for a stop, a crash or an exit at this moment: one that goes away may have accepted connections that it never greets."
+			return "Look for a load balancer or proxy that has no backend or does not admit this client's address, and into the server's error log for a stop, a crash or offline_mode at this moment: one that goes away may have accepted connections that it never greets."
 		},
 		executed: never,
 		others:   func(*Evidence) []Slug { return []Slug{"not_mysql", "server_shutdown"} },

@@ -182,23 +182,31 @@ var loginRules = []rule{
 			}
 			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
 				if e.CommandBytes-sslRequestBytes > oneSegment {
-					return "The ClientHello does not fit one TCP segment, as with the post-quantum key shares that Go sends since 1.24: some middleboxes drop or reset such connections. Try GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and at the server."
+					return "The ClientHello does not fit one TCP segment, as with the post-quantum key shares that Go sends since 1.24: some middleboxes drop or reset such connections. Try GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
 				}
 			}
 			if strings.Contains(e.TLSAlert, "handshake failure") || strings.Contains(e.TLSAlert, "handshake_failure") {
 				return "The two sides have no cipher suite, key exchange or signature in common. Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails so after an update of Go. Better give the server ECDHE suites and a certificate with SHA-256."
 			}
+			silent := ""
+			if silentEnd(e) {
+				silent = " A server that is stopped, goes offline (offline_mode), or crashes ends a login so as well, and so does a KILL: if it happened once, look into the error log of the server and the proxy at this moment."
+			}
 			return "Compare what both sides accept: certificate and server name (tls= in the DSN, the registered tls.Config), versions (tls_version on the server, MinVersion here), and whether a proxy in between supports TLS at all. " +
-				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares (tls.Config.CurvePreferences)."
+				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares (tls.Config.CurvePreferences)." + silent
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
 			// The server also closes here, without an ERR that survives, when
 			// its time for the login is over.
+			var out []Slug
 			if e.ServerError == nil && e.pause() >= minConnectTimeout {
-				return []Slug{"login_stalled_locally"}
+				out = append(out, "login_stalled_locally")
 			}
-			return nil
+			if silentEnd(e) {
+				out = append(out, "server_shutdown", "connection_killed")
+			}
+			return out
 		},
 	},
 	{
@@ -321,7 +329,7 @@ var loginRules = []rule{
 			if e.Stream == StreamTimeout {
 				return "Look at the server or proxy: authentication against something slow (LDAP, PAM, a name lookup), a proxy whose backend does not answer, a server out of threads. Put a deadline on the context that connects."
 			}
-			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, crash, or the connection is killed." + tlsHint(e)
+			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, go offline (offline_mode), crash, or the connection is killed." + tlsHint(e)
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -339,6 +347,11 @@ var loginRules = []rule{
 			return out
 		},
 	},
+}
+
+// silentEnd: the peer ended the connection and said nothing.
+func silentEnd(e *Evidence) bool {
+	return ended.holds(e) && e.ServerError == nil && e.TLSAlert == ""
 }
 
 // proxyHeader recognises MariaDB's refusals of a PROXY header by its words:

@@ -148,18 +148,24 @@ func (c *Conversation) LoginGivenUp(err error, now time.Duration) {
 	}
 }
 
+// InfileBroke reports whether an operation of the client that began at since, and
+// has failed, was a LOAD DATA LOCAL whose file broke off on the client's side.
+func (c *Conversation) InfileBroke(since time.Duration) bool {
+	_, refused := c.tracker.AnswerFailed()
+	return c.tracker.Infile() > 0 && !refused && c.tracker.Phase() == session.PhaseReady && c.marks.command >= since
+}
+
 // Failed says that the operation of the client which began at since failed with
-// err. If it was a LOAD DATA LOCAL whose file broke off on the client's side,
-// the server took what it got for the whole file: that is a finding, and the
-// connection stays in order.
-func (c *Conversation) Failed(err error, since, now time.Duration) {
+// err, whose text is said: the error is somebody else's code, and is not asked in
+// here. If InfileBroke, the server took what it got for the whole file: that is a
+// finding, and the connection stays in order.
+func (c *Conversation) Failed(err error, said string, since, now time.Duration) {
 	c.now = now
 	defer c.rescue()
-	_, refused := c.tracker.AnswerFailed()
-	if c.tracker.Infile() > 0 && !refused && c.tracker.Phase() == session.PhaseReady && c.marks.command >= since {
+	if c.InfileBroke(since) {
 		c.find(finding{
 			phase: session.PhaseLocalInfile, dir: session.FromClient, kind: session.KindInfileEnd,
-			command: c.tracker.Command(), infile: true, survived: true, err: err,
+			command: c.tracker.Command(), infile: true, infileSaid: said, survived: true, err: err,
 		})
 	}
 }

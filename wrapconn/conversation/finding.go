@@ -52,6 +52,7 @@ type finding struct {
 	corruption string // what is wrong with a compressed frame
 	survived   bool
 	infile     bool          // the reader of a LOCAL INFILE failed
+	infileSaid string        // what it said
 	unread     bool          // the client could not read the answer
 	unowed     time.Duration // for how long the client read although nothing was due
 
@@ -77,9 +78,7 @@ func (c *Conversation) find(f finding) {
 		Compression: f.corruption, InfileFailed: f.infile, RowsSent: f.rowsSent, RowsRead: f.rowsRead, Unread: f.unread, NothingDue: f.unowed,
 		Late: c.late && f.stream == cause.StreamTimeout,
 	}
-	if f.infile && f.err != nil {
-		e.InfileError = f.err.Error()
-	}
+	e.InfileError = f.infileSaid
 	if f.waiting {
 		c.marks.idle = c.now - c.marks.last()
 	}

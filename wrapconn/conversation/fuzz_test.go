@@ -51,7 +51,7 @@ func anything(t *testing.T, b []byte) {
 		case 11:
 			w.LoginGivenUp(err, w.now)
 		case 12:
-			w.Failed(err, 0, w.now)
+			w.Failed(err, "broken off", 0, w.now)
 		case 13:
 			w.OfferSession(p)
 		case 14:

@@ -115,6 +115,22 @@ func (l *Log) Ended(server string, e End) (id uint64) {
 	return l.last
 }
 
+// LastEnd returns when the last of the connections to a server ended that are
+// remembered, the zero time if there is none.
+func (l *Log) LastEnd(server string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.servers[server]
+	if s == nil {
+		return time.Time{}
+	}
+	var at time.Time
+	for i := range s.ends {
+		at = later(at, s.ends[i].At)
+	}
+	return at
+}
+
 // Refused notes a dial to which nobody listened.
 func (l *Log) Refused(server string, at time.Time) {
 	l.mu.Lock()
