@@ -28,6 +28,7 @@
 //	seqguardTLS=visible|opaque       look into TLS, or not (visible)
 //	seqguardCallSites=true|false     record where operations were started (true)
 //	seqguardStallStacks=true|false   look where the goroutine is that keeps a server waiting (true)
+//	seqguardAbandoned=true|false     report operations whose context ended while their command was unanswered (false)
 //
 // The same and more can be set by options: see [Register] and [NewConnector].
 //

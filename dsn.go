@@ -48,6 +48,10 @@ var dsnParams = []struct {
 		c.noStacks = v == "false"
 		return v == "true" || v == "false"
 	}},
+	{"seqguardAbandoned", `"true" or "false"`, func(c *config, v string) bool {
+		c.abandoned = v == "true"
+		return v == "true" || v == "false"
+	}},
 }
 
 // cutDSN takes our parameters out of dsn and applies them to c. It never puts a

@@ -27,6 +27,7 @@ func TestDSNParameters(t *testing.T) {
 		{base + "?seqguardTLS=visible", base, func(c *config) {}},
 		{base + "?seqguardCallSites=false", base, func(c *config) { c.callSites = false }},
 		{base + "?seqguardStallStacks=false", base, func(c *config) { c.noStacks = true }},
+		{base + "?seqguardAbandoned=true", base, func(c *config) { c.abandoned = true }},
 		{base + "?seqguardMode=%6fbserve", base, func(c *config) { c.mode = Observe }},
 		{base + "?a=1&seqguardMode=observe&b=2&seqguardHistory=7&c=3", base + "?a=1&b=2&c=3", func(c *config) { c.mode, c.history = Observe, 7 }},
 		{base + "?seqguardMode=observe&a=1", base + "?a=1", func(c *config) { c.mode = Observe }},
@@ -93,7 +94,8 @@ func TestDSNErrors(t *testing.T) {
 		"seqguardHistory=many":       {"seqguardHistory", `"many"`},
 		"seqguardTLS=":               {"seqguardTLS", `"visible" or "opaque"`},
 		"seqguardCallSites=1":        {"seqguardCallSites", `"true" or "false"`},
-		"seqguardmode=observe":       {"seqguardmode", "unknown", "seqguardMode, seqguardHistory, seqguardTLS, seqguardCallSites, seqguardStallStacks"},
+		"seqguardAbandoned=yes":      {"seqguardAbandoned", `"true" or "false"`},
+		"seqguardmode=observe":       {"seqguardmode", "unknown", "seqguardMode, seqguardHistory, seqguardTLS, seqguardCallSites, seqguardStallStacks, seqguardAbandoned"},
 		"seqguard=1":                 {`"seqguard"`, "unknown"},
 		"a=1&seqguardNothing=1&tls=": {"seqguardNothing", "unknown"},
 	} {

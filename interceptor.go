@@ -139,6 +139,9 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 1:
 				it.wire.LoginGivenUp(err)
 			}
+			if err != nil { // and what was told just now is no news
+				it.wire.Abandoned()
+			}
 			it.wire.End(false)
 		}
 		if p != nil {

@@ -144,6 +144,7 @@ func WithHeldTooLong(d time.Duration) Option {
 // command was unanswered, as a notice with the cause "abandoned". The default is
 // not to: such operations are counted (Stats().Abandoned, seqguard.abandoned) and
 // listed on the live page. Their error is the plain driver's in any case.
+// DSN: seqguardAbandoned=true.
 func WithAbandoned(on bool) Option { return optionFunc(func(c *config) { c.abandoned = on }) }
 
 // WithMiddleware puts another wrapper between this one and go-sql-driver:

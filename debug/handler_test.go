@@ -84,9 +84,9 @@ func TestPage(t *testing.T) {
 		`<article class="misuse">`, "result_still_open", "docs/causes.md#result_still_open", "<strong>What to do</strong>", "exec ",
 		"<dt>intruder</dt>", "statement not executed",
 	)
-	for _, secret := range []string{"SELECT", "secret", "vault", "payload that nobody"} {
-		if strings.Contains(page, secret) {
-			t.Errorf("the page shows %q", secret)
+	for _, word := range []string{"SELECT", "secret", "vault", "payload that nobody", "retry"} { // running a misuse again is no advice
+		if strings.Contains(page, word) {
+			t.Errorf("the page shows %q", word)
 		}
 	}
 	_ = rows.Close()

@@ -21,7 +21,7 @@ var schema = struct{ top, connection, operation, packet, report, abandoned []str
 	packet:    []string{"at_ms", "direction", "sequence_first", "sequence_last", "label", "kind", "count", "bytes"},
 	report: []string{
 		"time", "server", "connection", "cause", "severity", "title", "explanation", "advice", "documentation",
-		"executed", "retry_safe", "phase", "owner", "intruder", "packets", "packets_forgotten",
+		"executed", "phase", "owner", "intruder", "packets", "packets_forgotten", // and retry_safe, but not of a misuse
 	},
 	abandoned: []string{
 		"time", "server", "connection", "how", "command", "after_ms", "answer_started", "in_transaction", "owner",

@@ -108,8 +108,8 @@ type report struct {
 	Explanation string     `json:"explanation"`
 	Advice      string     `json:"advice"`
 	Docs        string     `json:"documentation"`
-	Executed    string     `json:"executed"`
-	RetrySafe   bool       `json:"retry_safe"`
+	Executed    string     `json:"executed,omitempty"`   // nothing is said where nothing has failed
+	RetrySafe   *bool      `json:"retry_safe,omitempty"` // nothing is said of a misuse, or where nothing has failed
 	Phase       string     `json:"phase"`
 	Owner       *operation `json:"owner,omitempty"`
 	Intruder    *operation `json:"intruder,omitempty"`
@@ -229,12 +229,19 @@ func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, due *uint8)
 
 func reportOf(r *wrapconn.Report, now time.Time) report {
 	c := &r.Cause
-	return report{
+	out := report{
 		Time: r.Time, Server: r.Server, Connection: r.Connection, Cause: string(c.Slug), Severity: c.Severity.String(),
 		Title: c.Title, Explanation: c.Explanation, Advice: c.Advice, Docs: cause.DocURL(c.Slug),
-		Executed: c.Executed.String(), RetrySafe: c.RetrySafe, Phase: r.Evidence.Phase.String(),
+		Executed: c.Executed.String(), Phase: r.Evidence.Phase.String(),
 		Owner: operationOf(r.Owner), Intruder: operationOf(r.Intruder),
 		Packets: packetsOf(r.History, r.Connected, &r.Evidence.Expected), Forgotten: r.Forgotten,
 		ago: ms(now.Sub(r.Time)),
 	}
+	if safe, applies := c.Retry(); applies {
+		out.RetrySafe = &safe
+	}
+	if c.Standing {
+		out.Executed = ""
+	}
+	return out
 }

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 //go:embed style.css
@@ -187,8 +185,8 @@ func (r *report) Stamp() string { return r.Time.Format(time.RFC3339Nano) }
 
 // Verdict says whether the statement ran, and whether to run it again.
 func (r *report) Verdict() string {
-	s := map[string]string{"yes": "statement executed", "no": "statement not executed", "unknown": "unknown whether executed"}[r.Executed]
-	if r.RetrySafe && r.Severity != cause.Misuse.String() { // a misuse would only fail again
+	s := map[string]string{"yes": "statement executed", "no": "statement not executed", "unknown": "unknown whether executed", "": "nothing has failed"}[r.Executed]
+	if r.RetrySafe != nil && *r.RetrySafe {
 		return s + ", safe to retry"
 	}
 	return s

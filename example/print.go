@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
-	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // The output is made for a terminal of 100 columns.
@@ -133,7 +132,7 @@ func (o *outcome) lines(w int, verbose bool) []line {
 		d := r.Cause
 		add(yellow, string(d.Slug))
 		facts := d.Severity.String() + " · executed: " + d.Executed.String()
-		if d.RetrySafe && d.Severity != cause.Misuse { // which would only fail again
+		if safe, applies := d.Retry(); safe && applies {
 			facts += " · safe to retry"
 		}
 		add(dim, facts)

@@ -71,8 +71,12 @@ func (a *attrs) diagnosis(c *cause.Diagnosis) {
 		}
 		a.add(KeyAlternatives.StringSlice(s))
 	}
-	a.str(KeyExecuted, c.Executed.String())
-	a.flag(KeyRetrySafe, c.RetrySafe)
+	if !c.Standing {
+		a.str(KeyExecuted, c.Executed.String())
+	}
+	if safe, applies := c.Retry(); applies {
+		a.flag(KeyRetrySafe, safe)
+	}
 }
 
 func (a *attrs) wire(r *wrapconn.Report) {

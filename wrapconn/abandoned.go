@@ -21,15 +21,15 @@ func (c *Conn) noteClose() {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if c.fatal == nil && c.open == nil && c.talk.Phase().Answering() {
+	if p := c.talk.Phase(); c.fatal == nil && c.open == nil && (p.Answering() || p.Connecting()) {
 		s := c.sceneLocked()
 		c.open = &s
 	}
 }
 
 // Abandoned tells the connection, before End, that the operation under way has
-// failed. If its context had ended and a command was unanswered then, that is
-// counted, kept for LastAbandoned, and reported as a notice if Options.Abandoned
+// failed. If its context had ended and a command was unanswered then, or the login
+// not over, that is counted, kept for LastAbandoned, and reported as a notice if Options.Abandoned
 // says so. The operation's error is not touched: Take does not return this
 // report.
 func (c *Conn) Abandoned() {
@@ -68,7 +68,7 @@ func (c *Conn) takeOpen() *scene {
 	if c.fatal != nil || c.left {
 		return nil
 	}
-	if s == nil && c.talk.Phase().Answering() {
+	if p := c.talk.Phase(); s == nil && (p.Answering() || p.Connecting()) {
 		now := c.sceneLocked()
 		s = &now
 	}

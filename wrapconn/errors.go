@@ -72,6 +72,8 @@ func format(f fmt.State, verb rune, err error, r *Report) {
 // is not worth repeating as it is, so neither is called safe to repeat.
 func executed(d *cause.Diagnosis) string {
 	switch {
+	case d.Standing:
+		return ""
 	case d.Executed == cause.ExecutedYes:
 		return "It was executed."
 	case d.Executed == cause.ExecutedUnknown:

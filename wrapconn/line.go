@@ -37,16 +37,31 @@ func (r *Report) line(err error) string {
 	if r.Connection != 0 { // it has no number before the greeting
 		l.conn = fmt.Sprintf("connection %d", r.Connection)
 	}
-	if r.Intruder != nil {
+	if d.Standing {
+		l.what, l.detail = r.holding(), ""
+	} else if r.Intruder != nil {
 		l.what = r.between()
 	} else if o := r.Owner; o != nil {
 		l.what = o.short()
 	}
 	l.end = executed(d)
 	if d.Do != "" {
-		l.end += " " + d.Do
+		l.end = strings.TrimSpace(l.end + " " + d.Do)
 	}
 	return l.String()
+}
+
+// holding says who keeps connections from others.
+func (r *Report) holding() string {
+	e := &r.Evidence
+	if e.PoolWaits > 0 {
+		return e.Holders()
+	}
+	s := e.HeldAs + " for " + formatDuration(e.Held)
+	if r.Owner != nil {
+		s = r.Owner.short() + ", " + s
+	}
+	return s
 }
 
 // between says which operation met which: "exec at shop/cart.go:42 by another

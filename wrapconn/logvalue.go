@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-
-	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 var _ slog.LogValuer = (*Report)(nil)
@@ -31,9 +29,11 @@ func (r *Report) LogValue() slog.Value {
 	add("severity", d.Severity.String())
 	add("explanation", d.Explanation)
 	add("advice", d.Advice)
-	add("executed", d.Executed.String())
-	if d.Severity != cause.Misuse { // which would only fail again
-		out = append(out, slog.Bool("retry_safe", d.RetrySafe))
+	if !d.Standing {
+		add("executed", d.Executed.String())
+	}
+	if safe, applies := d.Retry(); applies {
+		out = append(out, slog.Bool("retry_safe", safe))
 	}
 	if len(d.Alternatives) > 0 {
 		s := make([]string, len(d.Alternatives))

@@ -87,25 +87,11 @@ func (r *Report) Operation() *Operation { return r.operation() }
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s [%s]\n%s\nWhat to do: %s\nSee %s\n", r.Cause.Title, r.Cause.Slug, r.Cause.Explanation, r.Cause.Advice, cause.DocURL(r.Cause.Slug))
-	fmt.Fprintf(&b, "executed: %s", r.Cause.Executed)
-	if r.Cause.Severity != cause.Misuse { // which would only fail again
-		retry := "not safe"
-		if r.Cause.RetrySafe {
-			retry = "safe"
-		}
-		b.WriteString("; retry: " + retry)
-	}
-	for i, s := range r.Cause.Alternatives {
-		sep := ", "
-		if i == 0 {
-			sep = "; not excluded: "
-		}
-		b.WriteString(sep + string(s))
-	}
+	b.WriteString(r.verdict())
 	if n := numbers(&r.Evidence); n != "" {
-		b.WriteString("\nseen: " + n)
+		b.WriteString("seen: " + n + "\n")
 	}
-	b.WriteString("\nconnection ")
+	b.WriteString("connection ")
 	if r.Connection != 0 { // it has no number before the greeting
 		fmt.Fprintf(&b, "%d ", r.Connection)
 	}
@@ -136,6 +122,33 @@ func (r *Report) String() string {
 		b.WriteString("the last packets:\n" + t)
 	}
 	return b.String()
+}
+
+// verdict is the line about what was executed, "" if nothing failed.
+func (r *Report) verdict() string {
+	d := &r.Cause
+	var parts []string
+	if !d.Standing {
+		parts = append(parts, "executed: "+d.Executed.String())
+	}
+	if safe, applies := d.Retry(); applies {
+		retry := "retry: not safe"
+		if safe {
+			retry = "retry: safe"
+		}
+		parts = append(parts, retry)
+	}
+	if len(d.Alternatives) > 0 {
+		s := make([]string, len(d.Alternatives))
+		for i, a := range d.Alternatives {
+			s[i] = string(a)
+		}
+		parts = append(parts, "not excluded: "+strings.Join(s, ", "))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, "; ") + "\n"
 }
 
 var sameGoroutine = map[cause.Goroutines]string{cause.GoroutinesUnknown: "unknown", cause.SameGoroutine: "yes", cause.OtherGoroutine: "no"}

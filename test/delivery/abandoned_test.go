@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,50 @@ func TestAbandoned(t *testing.T) {
 			}
 		}
 	})
+}
+
+// givenUpLogin is a server that keeps quiet in the login until the client is gone.
+func givenUpLogin(t *testing.T, before ...mysqltest.Step) *mysqltest.Server {
+	return mysqltest.ServeEvery(t, append(before, mysqltest.Do("keep quiet", func(s *mysqltest.Session) error {
+		_, _ = io.Copy(io.Discard, s.Conn)
+		return nil
+	}))...)
+}
+
+// A context that ends while a connection is being made: counted and told as an operation that is given up, with no word of a statement.
+func TestAbandonedLogin(t *testing.T) {
+	for name, server := range map[string]*mysqltest.Server{
+		"before the greeting": givenUpLogin(t),
+		"before the answer":   givenUpLogin(t, mysqltest.Greeting(mysqltest.GreetingOptions{ThreadID: 4711}), mysqltest.ExpectLogin()),
+	} {
+		for _, how := range []cause.Abandon{cause.AbandonCanceled, cause.AbandonDeadline} {
+			t.Run(name+", "+how.String(), func(t *testing.T) {
+				col := &kit.Collector{}
+				db := pool(t, server.DSN("seqguardAbandoned=true"), seqguard.WithOnReport(col.Add))
+				before := seqguard.Stats().Abandoned
+				ctx, cancel := context.WithCancel(t.Context())
+				want := context.Canceled
+				if how == cause.AbandonDeadline {
+					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+					want = context.DeadlineExceeded
+				} else {
+					time.AfterFunc(100*time.Millisecond, cancel)
+				}
+				defer cancel()
+				if err := db.PingContext(ctx); !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
+					t.Errorf("error %v, want the driver's own about %v", err, want)
+				}
+				r := col.Only(t)
+				if r.Cause.Slug != "abandoned" || r.Evidence.Abandoned != how || r.Cause.Severity != cause.Notice || r.Cause.Executed != cause.ExecutedNo ||
+					!strings.Contains(r.Cause.Explanation, "before the login was over") || strings.Contains(r.Summary(), "KILL") {
+					t.Errorf("%s, %v: %s", r.Cause.Slug, r.Cause.Executed, r)
+				}
+				if n := seqguard.Stats().Abandoned - before; n != 1 {
+					t.Errorf("%d counted, want 1", n)
+				}
+			})
+		}
+	}
 }
 
 // abandonedOn is the operation that was given up on a connection with that number: each is used once.

@@ -134,7 +134,7 @@ func TestPoolExhausted(t *testing.T) {
 			}
 			r := waitFor(t, reports, "pool_exhausted")
 			t.Log(r.Cause.Explanation)
-			for _, says := range []string{"3 of 3 connections are held", "2 by testimony/holder_test.go:", "(rows open)", "1 by testimony/holder_test.go:", "(idle in transaction)", "1 caller has"} {
+			for _, says := range []string{"3 of 3 held, 2 by testimony/holder_test.go:", ", oldest ", "2 by testimony/holder_test.go:", "(rows open)", "1 by testimony/holder_test.go:", "(idle in transaction)", "1 caller has"} {
 				if !strings.Contains(r.Cause.Explanation, says) {
 					t.Errorf("it does not say %q", says)
 				}

@@ -36,6 +36,13 @@ var abandonedRules = []rule{
 			}},
 		),
 		explain: func(e *Evidence) string {
+			if e.Phase.Connecting() {
+				how := "The context of the connect was cancelled"
+				if e.Abandoned == AbandonDeadline {
+					how = "The deadline of the connect's context passed"
+				}
+				return fmt.Sprintf("%s %s after the connection was made, before the login was over. The driver closed the connection; no statement had been sent on it.", how, dur(e.Age))
+			}
 			how := "The context of the operation was cancelled"
 			if e.Abandoned == AbandonDeadline {
 				how = "The deadline of the operation's context passed"
@@ -51,6 +58,9 @@ var abandonedRules = []rule{
 			return s + "."
 		},
 		advise: func(e *Evidence) string {
+			if e.Phase.Connecting() {
+				return "If it happens often, find what makes logins slow (the timing of the packets says which side was waited for), and keep more connections open, so that requests need not wait for a login: SetMaxIdleConns defaults to 2."
+			}
 			return "To end the statement, KILL the connection on the server. Give statements a limit there that is below the deadline here: max_execution_time (MySQL, of a SELECT) or max_statement_time (MariaDB). Check what was done before you run it again. If it happens often, look for slow statements and for waits on locks."
 		},
 		executed: ifSent,

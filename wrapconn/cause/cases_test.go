@@ -72,6 +72,11 @@ var cases = []ruleCase{
 	}), map[Slug]change{
 		"closed_while_idle": func(e *Evidence) { e.Held, e.Violation, e.Stream = 0, session.Truncated, StreamEOF },
 	}},
+	{"abandoned", "in the login", with(login(0, 2, 2, time.Millisecond, time.Second), func(e *Evidence) {
+		e.ServerError, e.Violation, e.Abandoned = nil, session.None, AbandonDeadline
+	}), map[Slug]change{
+		"undetermined": func(e *Evidence) { e.Abandoned = NotAbandoned },
+	}},
 	{"abandoned", "before the answer", with(out(), func(e *Evidence) { e.Abandoned = AbandonDeadline }), map[Slug]change{
 		"undetermined": func(e *Evidence) { e.Abandoned = NotAbandoned },
 	}},

@@ -49,7 +49,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		d.Explanation += " The transaction that was open on this connection is lost."
 		d.Advice += " Run the transaction again from its beginning, on another connection."
 	}
-	d.Lost = lost
+	d.Lost, d.Standing = lost, e.standing()
 	d.RetrySafe = d.Executed == ExecutedNo && !lost
 	return d
 }

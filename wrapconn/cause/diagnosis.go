@@ -62,6 +62,16 @@ type Diagnosis struct {
 	RetrySafe bool
 	// Lost: a transaction was open on the connection, and ended with it.
 	Lost bool
+	// Standing: nothing has failed, the report is about a state. There is no
+	// statement of which Executed and RetrySafe could tell.
+	Standing bool
 	// Alternatives are causes that the evidence does not exclude.
 	Alternatives []Slug
+}
+
+// Retry returns RetrySafe, and whether there is anything to say of a retry: of a
+// misuse there is not, as it would only fail again, nor where nothing has failed.
+// What tells of a diagnosis leaves the word out then.
+func (d *Diagnosis) Retry() (safe, applies bool) {
+	return d.RetrySafe, d.Severity != Misuse && !d.Standing
 }

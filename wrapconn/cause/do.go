@@ -5,9 +5,14 @@ import "time"
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
-	"pool_exhausted":      say("Look at the call sites that hold most."),
-	"held_too_long":       say("Close what is open: rows, transaction, sql.Conn."),
-	"abandoned":           say("It may still run on the server: KILL it there."),
+	"pool_exhausted": say("Look at the call sites that hold most."),
+	"held_too_long":  say("Close what is open: rows, transaction, sql.Conn."),
+	"abandoned": func(e *Evidence) string {
+		if e.Phase.Connecting() {
+			return "Find what makes logins slow; keep more connections open."
+		}
+		return "It may still run on the server: KILL it there."
+	},
 	"read_nothing_due":    say("Update the client library; compare without a proxy."),
 	"client_left":         say("Look at the client: its limits, cancelled requests."),
 	"used_after_fork":     say("Open the pool after the fork."),

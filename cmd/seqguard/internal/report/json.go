@@ -20,7 +20,7 @@ type Object struct {
 	Advice       string    `json:"advice"`
 	Docs         string    `json:"documentation"`
 	Executed     string    `json:"executed"`
-	RetrySafe    bool      `json:"retry_safe"`
+	RetrySafe    *bool     `json:"retry_safe,omitempty"` // of a misuse there is nothing to say
 	NotExcluded  []string  `json:"not_excluded,omitempty"`
 	Client       Client    `json:"client"`
 	Server       string    `json:"server"`
@@ -87,10 +87,13 @@ func (v *Violation) Object() *Object {
 	o := &Object{
 		Time: f.Time, Cause: string(v.Cause.Slug), Severity: v.Cause.Severity.String(), Title: v.Cause.Title,
 		Explanation: v.Cause.Explanation, Advice: v.Cause.Advice, Docs: cause.DocURL(v.Cause.Slug),
-		Executed: v.Cause.Executed.String(), RetrySafe: v.Cause.RetrySafe, Client: ClientObject(v.Client()),
+		Executed: v.Cause.Executed.String(), Client: ClientObject(v.Client()),
 		Server: v.Server, Version: e.ServerVersion, Connection: f.Connection, Phase: e.Phase.String(), Vantage: e.Vantage.String(),
 		Notes: v.Notes, Opaque: f.OpaqueReason, TraceID: v.TraceID, Packets: make([]Packet, len(f.History)), Forgotten: f.Forgotten,
 		FirstFinding: f.Number <= 1,
+	}
+	if safe, applies := v.Cause.Retry(); applies {
+		o.RetrySafe = &safe
 	}
 	for _, a := range v.Cause.Alternatives {
 		o.NotExcluded = append(o.NotExcluded, string(a))
