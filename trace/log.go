@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/log"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/seqguard/mysql-seqguard/internal/version"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
@@ -25,7 +26,7 @@ func (r *Recorder) log(ctx context.Context, rep *wrapconn.Report, kv []attribute
 	if p == nil {
 		p = otel.GetLoggerProvider()
 	}
-	logger := p.Logger(ScopeName, log.WithSchemaURL(semconv.SchemaURL), log.WithInstrumentationVersion(version))
+	logger := p.Logger(ScopeName, log.WithSchemaURL(semconv.SchemaURL), log.WithInstrumentationVersion(version.Version))
 	severity := logSeverity(rep.Cause.Severity)
 	if !logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: EventName}) {
 		return

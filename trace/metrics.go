@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/seqguard/mysql-seqguard/internal/version"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -68,7 +69,7 @@ func meterProvider(p metric.MeterProvider) metric.MeterProvider {
 }
 
 func meterOf(p metric.MeterProvider) metric.Meter {
-	return p.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL), metric.WithInstrumentationVersion(version))
+	return p.Meter(ScopeName, metric.WithSchemaURL(semconv.SchemaURL), metric.WithInstrumentationVersion(version.Version))
 }
 
 // same compares providers, whose types are the users' and need not be

@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/seqguard/mysql-seqguard/internal/version"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
@@ -35,7 +36,7 @@ func (r *Recorder) span(ctx context.Context, rep *wrapconn.Report, kv []attribut
 	if p == nil {
 		p = otel.GetTracerProvider()
 	}
-	tracer := p.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL), trace.WithInstrumentationVersion(version))
+	tracer := p.Tracer(ScopeName, trace.WithSchemaURL(semconv.SchemaURL), trace.WithInstrumentationVersion(version.Version))
 	start, end := rep.Started(), rep.Time
 	// A refusal takes no time, and a span without a duration is wrong to Jaeger: it warns of a negative one.
 	if least := start.Add(time.Microsecond); end.Before(least) {

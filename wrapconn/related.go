@@ -6,9 +6,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/witness"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/witness"
 )
 
 // observed is what this process has seen of its servers. It is written when a

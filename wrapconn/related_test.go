@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/witness"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
-	"github.com/seqguard/mysql-seqguard/wrapconn/witness"
 )
 
 // A report waits while the event that it is about goes on, and not for ever.

@@ -3,8 +3,8 @@ package wrapconn
 import (
 	"sync/atomic"
 
+	"github.com/seqguard/mysql-seqguard/internal/testimony"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
-	"github.com/seqguard/mysql-seqguard/wrapconn/testimony"
 )
 
 // process is watched while there are guarded connections: what kept it from

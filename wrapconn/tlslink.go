@@ -5,7 +5,7 @@ import (
 	"io"
 	"sync/atomic"
 
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 )
 
 // TLSLink carries the secrets of one TLS connection from crypto/tls to the Conn

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/testimony"
 	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
-	"github.com/seqguard/mysql-seqguard/wrapconn/testimony"
 )
 
 // lateAfter is how long a server waits for its client before it is looked where

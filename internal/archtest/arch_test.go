@@ -29,15 +29,17 @@ const (
 var rules = map[string][]string{
 	"wrapconn/internal/callers": {}, // assembly: it may know nothing
 
-	"wrapconn/wire":         {"golang.org/x/crypto/..."},
+	"internal/wire":         {"golang.org/x/crypto/..."},
 	"wrapconn/session":      {},
 	"wrapconn/cause":        {module + "/wrapconn/session"},
-	"wrapconn/testimony":    {module + "/wrapconn/cause"}, // for the words of what it returns
-	"wrapconn/conversation": {module + "/wrapconn/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
+	"internal/testimony":    {module + "/wrapconn/cause"}, // for the words of what it returns
+	"internal/witness":      {module + "/wrapconn/cause"},
+	"wrapconn/conversation": {module + "/internal/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
 	"internal/delivery":     {},
-	"wrapconn":              {module + "/wrapconn/...", module + "/internal/delivery", "golang.org/x/sys/..."},
+	"wrapconn":              {module + "/wrapconn/...", module + "/internal/delivery", module + "/internal/wire", module + "/internal/witness", module + "/internal/testimony", "golang.org/x/sys/..."},
 	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},
-	"trace":                 {module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
+	"internal/version":      {},
+	"trace":                 {module + "/internal/version", module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
 	// It reads two variables of the driver: nothing else of ours may lean on that.
 	"internal/mysqldial":      {driver},
 	"asmysql":                 {module, module + "/asmysql/internal/rename"},

@@ -1,8 +1,8 @@
 package grammar_test
 
 import (
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // witness follows the conversation as the guard does, and writes down what the

@@ -1,8 +1,8 @@
 package conversation
 
 import (
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // compLayer is the compression layer of a conversation.

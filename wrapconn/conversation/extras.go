@@ -3,9 +3,9 @@ package conversation
 import (
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // extras are what only a conversation needs that is not this process's own: a

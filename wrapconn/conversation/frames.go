@@ -3,8 +3,8 @@ package conversation
 import (
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // frames is one direction's reader of packets and what it tells the

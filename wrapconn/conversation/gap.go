@@ -3,8 +3,8 @@ package conversation
 import (
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // Gap says that n bytes of a side are lost: a capture does not have them. If

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 )
 
 // loginTap sits in front of the reader of the client's packets and reads the

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // heldBytes are bytes that cannot be read before their secrets are known.

@@ -3,9 +3,9 @@ package conversation
 import (
 	"io"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // tlsLayer is the TLS layer of a conversation.

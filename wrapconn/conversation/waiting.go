@@ -4,9 +4,9 @@ import (
 	"io"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
-	"github.com/seqguard/mysql-seqguard/wrapconn/wire"
 )
 
 // Before a command, what lies in the socket can be looked at without taking it
