@@ -47,6 +47,7 @@ type Conn struct {
 	place    *place              // where it is counted
 	settled  bool                // there, since its login is over
 	counted  conversation.Counts // of talk, as far as they are in the totals of the process
+	lost     bool                // the guard has failed: nothing is found any more
 	fatal    *Report             // the first violation that ends the connection
 	open     *scene              // what was outstanding when this side closed the connection
 	left     bool                // that has been told

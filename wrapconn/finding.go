@@ -14,7 +14,7 @@ import (
 // report makes the reports of what the conversation has found, with mu held. The
 // first violation ends the connection; what follows from it is not told again.
 func (c *Conn) report(now time.Duration) []*Report {
-	if !c.talk.Found() {
+	if c.lost || !c.talk.Found() {
 		return nil
 	}
 	var met []*Report

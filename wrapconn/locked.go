@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -20,19 +21,32 @@ import (
 func (c *Conn) unlock() {
 	if p := recover(); p != nil {
 		counters.panics.Add(1)
-		c.talk.Opaque("internal error of the guard", c.now())
+		c.blind()
 	}
-	n := c.talk.Counts()
-	if !c.settled || n != c.counted {
-		c.settle()
-	}
-	if n != c.counted {
-		counters.untracked.Add(uint64(n.Untracked - c.counted.Untracked))
-		counters.opaque.Add(uint64(n.Opaque - c.counted.Opaque))
-		counters.panics.Add(uint64(n.Panics - c.counted.Panics))
-		c.counted = n
+	if n := c.talk.Counts(); !c.settled || n != c.counted {
+		c.account(n)
 	}
 	c.mu.Unlock()
+}
+
+// blind gives up the view of the conversation. Like account it contains its own
+// panics, or the lock would stay behind.
+func (c *Conn) blind() {
+	defer contain()
+	c.lost = true // if the next line fails too, what the conversation believes is worth nothing
+	stage("blind")
+	c.talk.Opaque("internal error of the guard", c.now())
+}
+
+// account brings the totals of the process up to date.
+func (c *Conn) account(n conversation.Counts) {
+	defer contain()
+	stage("account")
+	c.settle()
+	counters.untracked.Add(uint64(n.Untracked - c.counted.Untracked))
+	counters.opaque.Add(uint64(n.Opaque - c.counted.Opaque))
+	counters.panics.Add(uint64(n.Panics - c.counted.Panics))
+	c.counted = n
 }
 
 // faultAt is set by tests: it is called at the stages of the guard, and panics.

@@ -20,7 +20,7 @@ import (
 // reset was seen to arrive without the server's words, once in several hundred: nobody can read them then. One in five may be lost.
 func TestBigWriteRefused(t *testing.T) {
 	tries := 3
-	if raceEnabled || testing.Short() {
+	if mysqltest.Race || testing.Short() {
 		tries = 1
 	}
 	lost, all := 0, 0

@@ -14,13 +14,14 @@ import (
 
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
 // TestRawRace has two goroutines use one connection at once, 10,000 times in all (1,000 with -race or -short). With the plain
 // driver 964 of 7,400 trials ended "commands out of sync", 112 never ended, and one got the other's rows.
 func TestRawRace(t *testing.T) {
 	trials := 2500 // on each of 4 connections
-	if raceEnabled || testing.Short() {
+	if mysqltest.Race || testing.Short() {
 		trials = 250
 	}
 	forOwner(t, func(t *testing.T, dsn func(string) string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/conversations"
 )
 
 // recorder keeps what passes a connection.
@@ -23,17 +24,17 @@ type recorder struct {
 	net.Conn
 	alter func(login []byte) // changes the client's first packet
 	mu    sync.Mutex
-	all   []event
+	all   []conversations.Event
 }
 
-func (r *recorder) add(e event) {
+func (r *recorder) add(e conversations.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := len(r.all); !e.client && !e.end && n > 0 && !r.all[n-1].client && same(r.all[n-1].bytes) && same(e.bytes) && r.all[n-1].bytes[0] == e.bytes[0] {
-		r.all[n-1].bytes = append(r.all[n-1].bytes, e.bytes...)
+	if n := len(r.all); !e.Client && !e.End && n > 0 && !r.all[n-1].Client && same(r.all[n-1].Bytes) && same(e.Bytes) && r.all[n-1].Bytes[0] == e.Bytes[0] {
+		r.all[n-1].Bytes = append(r.all[n-1].Bytes, e.Bytes...)
 		return
 	}
-	e.bytes = append([]byte(nil), e.bytes...)
+	e.Bytes = append([]byte(nil), e.Bytes...)
 	r.all = append(r.all, e)
 }
 
@@ -45,10 +46,10 @@ func same(b []byte) bool {
 func (r *recorder) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	if n > 0 {
-		r.add(event{bytes: p[:n]})
+		r.add(conversations.Event{Bytes: p[:n]})
 	}
 	if err == io.EOF {
-		r.add(event{end: true})
+		r.add(conversations.Event{End: true})
 	}
 	return n, err
 }
@@ -58,14 +59,14 @@ func (r *recorder) Write(p []byte) (int, error) {
 		r.alter(p)
 		r.alter = nil
 	}
-	r.add(event{client: true, bytes: p})
+	r.add(conversations.Event{Client: true, Bytes: p})
 	return r.Conn.Write(p)
 }
 
 // say writes packets and reads until the server has nothing more to say.
 func (r *recorder) say(t *testing.T, packets ...[]byte) {
 	t.Helper()
-	if r.all[len(r.all)-1].end {
+	if r.all[len(r.all)-1].End {
 		return
 	}
 	for _, p := range packets {
@@ -100,7 +101,7 @@ type scenario struct {
 func record(t *testing.T, name string) {
 	server := mysqltest.Start(t, name)
 	setup(t, server)
-	if err := os.MkdirAll(conversations, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range scenarios(server) {
@@ -136,9 +137,9 @@ func record(t *testing.T, name string) {
 		}
 		_ = c.Close()
 		_ = db.Close()
-		text := fmt.Sprintf("# %s: %s\n", server.Version, s.name) + formatEvents(rec.all)
+		text := fmt.Sprintf("# %s: %s\n", server.Version, s.name) + conversations.Format(rec.all)
 		text += "=\n" + replay(t, rec.all, func(n int) int { return n })
-		if err := os.WriteFile(filepath.Join(conversations, name+"-"+s.name+".txt"), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name+"-"+s.name+".txt"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -296,8 +297,8 @@ func commands(kind mysqltest.Kind) func(*testing.T, *sql.Conn, *recorder) {
 			"\x0e",
 		} {
 			r.say(t, mysqltest.Packet(0, []byte(strings.ReplaceAll(s, id, statement))))
-			if last := r.all[len(r.all)-1]; s == prepare && !last.client && len(last.bytes) > 9 {
-				statement = string(last.bytes[5:9])
+			if last := r.all[len(r.all)-1]; s == prepare && !last.Client && len(last.Bytes) > 9 {
+				statement = string(last.Bytes[5:9])
 			}
 		}
 	}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package owner_test
-
-const raceEnabled = false
