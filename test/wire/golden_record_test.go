@@ -15,8 +15,8 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/internal/conversations"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
 // recorder keeps what passes a connection.

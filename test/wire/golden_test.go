@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/internal/conversations"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
