@@ -36,7 +36,11 @@ func (c *Conn) witness(e *cause.Evidence, at time.Time) (end uint64) {
 	if e.Stream == cause.StreamOpen || e.Stream == cause.StreamTimeout || c.closed.Load() || e.Phase.Connecting() && e.Command != session.ComChangeUser {
 		return 0
 	}
-	end = observed.Ended(c.opts.Server, witness.End{At: at, Window: e.EndWindow, Large: e.Large(), Ran: e.Running()})
+	this := witness.End{At: at, Window: e.EndWindow, Large: e.Large(), Ran: e.Running(), Made: c.start}
+	if answered := c.talk.LastAnswered(); answered > 0 {
+		this.Answered = c.start.Add(answered)
+	}
+	end = observed.Ended(c.opts.Server, this)
 	e.Siblings = observed.Around(c.opts.Server, end, c.start, at)
 	e.Siblings.Looked = 0 // what came before: no more has been looked at
 	e.RelatedFailures = e.Siblings.Ended

@@ -59,6 +59,9 @@ func (s *server) company(out *cause.Siblings, this End, id uint64) {
 	first, last := this.At, this.At
 	out.SameRun = this.Ran >= longRun
 	for _, e := range s.ends {
+		if e.id != id && !e.Made.After(this.At) {
+			out.LivedOn = max(out.LivedOn, e.Answered.Sub(this.At))
+		}
 		if e.id == id || e.Window > sameEvent || e.At.Sub(this.At).Abs() > sameEvent {
 			continue
 		}

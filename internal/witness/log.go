@@ -62,6 +62,9 @@ type End struct {
 	// Large: a command was out, or was being sent, that may have been refused
 	// for its size.
 	Large bool
+	// Made is when the connection was made, Answered when the last command was
+	// written on it that got an answer, or a part of one; zero if none did.
+	Made, Answered time.Time
 	// Ran is for how long a command had been out; 0 if none was.
 	Ran time.Duration
 }

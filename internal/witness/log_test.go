@@ -48,6 +48,12 @@ func TestAround(t *testing.T) {
 			l.Ended(db, End{At: at(90 * ms), Ran: 1990 * ms})
 			return l.Ended(db, End{At: at(0), Ran: 2000 * ms})
 		}, cause.Siblings{Ended: 2, Spread: 180 * ms, SameRun: true}},
+		{"others went on for a while, and ended, too", func(l *Log) uint64 {
+			id := l.Ended(db, End{At: at(0), Made: at(-time.Minute), Answered: at(-10 * ms)})
+			l.Ended(db, End{At: at(200 * ms), Made: at(-time.Minute), Answered: at(180 * ms)})
+			l.Ended(db, End{At: at(700 * ms), Made: at(400 * ms), Answered: at(600 * ms)}) // made since
+			return id
+		}, cause.Siblings{Ended: 2, Spread: 700 * ms, LivedOn: 180 * ms}},
 		{"the server is up", func(l *Log) uint64 {
 			id := l.Ended(db, End{At: at(0)})
 			l.Answered(db, at(20*ms))

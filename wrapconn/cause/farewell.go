@@ -71,7 +71,7 @@ var farewellRules = []rule{
 			{ended, noPacket, loggedIn, lastWord(erShutdown, erOfflineMode)},
 			// The end alone proves nothing: a KILL looks the same. That nobody
 			// listens there any more does.
-			{gone, ended, noPacket, loggedIn, settled, noLastWord, knownTo(timely), notSlow},
+			{gone, ended, noPacket, loggedIn, settled, noLastWord, knownTo(timely), notSlow, endedByThat},
 		},
 		explain: func(e *Evidence) string {
 			switch {

@@ -44,6 +44,10 @@ var faultCases = []ruleCase{
 	}), map[Slug]change{
 		"closed_while_idle": func(e *Evidence) { e.EndWindow = time.Hour },
 	}},
+	{"closed_before_answer", "a KILL, and then a crash", cut(Siblings{Refused: true, LivedOn: 150 * time.Millisecond}), map[Slug]change{
+		"server_shutdown": func(e *Evidence) { e.Siblings.LivedOn = 20 * time.Millisecond },
+	}},
+	{"server_shutdown", "a slow shutdown that was announced", cut(Siblings{Told: erShutdown, LivedOn: 150 * time.Millisecond}), nil},
 	{"server_shutdown", "offline_mode, told to others", cut(Siblings{Told: erOfflineMode}), nil},
 	{"connection_lost_mid_answer", "3.5 a server that is silent and then dies", with(cut(Siblings{}), func(e *Evidence) {
 		e.Phase, e.AnswerStarted, e.InsidePacket, e.SinceCommand, e.LongestReadGap = session.PhaseRows, true, true, 1300*time.Millisecond, 2*time.Millisecond
@@ -129,6 +133,7 @@ func TestFaultSentences(t *testing.T) {
 		{"3.1", cut(Siblings{Ended: 5, Spread: 90 * time.Millisecond, AnsweredAfter: 20 * time.Millisecond}),
 			[]string{"Five others to db:3306 ended within 90 ms", "a KILL of each", "was up then"}, []string{"crash of the server", "went away"}},
 		{"3.4 unproven", cut(Siblings{Ended: 3}), []string{"a restart, a failover or a crash", "or a KILL of each"}, []string{"went away"}},
+		{"a KILL, and then a crash", cut(Siblings{Refused: true, LivedOn: 150 * time.Millisecond}), []string{"It ended before the server went away", "KILL", "150 ms later"}, nil},
 		{"3.18 shutdown", cut(Siblings{Refused: true}), []string{"check before you run it again", "Connecting again is safe"}, []string{"let the application try again"}},
 		{"3.18 idle for a moment", with(rest(), func(e *Evidence) { e.Stream, e.Idle = StreamEOF, 100*time.Millisecond }), []string{"only 100 ms", "KILL", "offline_mode"}, []string{"SetConnMaxIdleTime"}},
 		{"3.18 held", with(rest(), func(e *Evidence) { e.Stream, e.Pinned = StreamEOF, true }), []string{"no pool limit reaches such a one", "offline_mode"}, []string{"SetConnMaxIdleTime"}},

@@ -36,6 +36,10 @@ type Siblings struct {
 	// was begun that succeeded: the server is up. Zero: none was.
 	AnsweredAfter time.Duration
 	LoggedInAfter time.Duration
+	// LivedOn is how long after the end the last command was written on another
+	// connection that got an answer and was ended later, too: so long at least the
+	// server lived on.
+	LivedOn time.Duration
 	// Open counts others that were found open when the process was asked: they
 	// had nothing outstanding, and the peer had not ended them.
 	Open int
@@ -58,8 +62,10 @@ func (s *Siblings) down() bool { return s.Refused || s.Told != 0 }
 // Ends whose time is not known are an hour's or a day's, and prove nothing about
 // a second.
 const (
-	sameEvent = time.Second      // ends this close together may be one event
-	timely    = 30 * time.Second // an end whose time is known to this much may be laid to what happened since
+	sameEvent = time.Second // ends this close together may be one event
+	// livedOn is longer than a server that dies, or cuts its users off, goes on to answer others.
+	livedOn = 100 * time.Millisecond
+	timely  = 30 * time.Second // an end whose time is known to this much may be laid to what happened since
 )
 
 var (
@@ -76,6 +82,10 @@ var (
 	gone = fact{is: "the server refused connections, or said that it is going, at that time", holds: func(e *Evidence) bool {
 		return e.Siblings.down()
 	}}
+	// A server that is being stopped, and says so, ends one connection after the other.
+	endedByThat = guard("the server did not go on to answer others after this end", func(e *Evidence) bool {
+		return e.Siblings.LivedOn < livedOn || e.Siblings.Told == erShutdown
+	})
 	knownTo = func(d time.Duration) fact {
 		return guard("the end came within the last "+dur(d), func(e *Evidence) bool { return e.EndWindow <= d })
 	}
@@ -127,6 +137,8 @@ func life(e *Evidence) string {
 	switch {
 	case s.Looked == 0:
 		return ""
+	case s.LivedOn >= livedOn && s.down():
+		return fmt.Sprintf(" It ended before the server went away: another connection %s got an answer to a command of %s later. A KILL, a limit or a balancer is likelier than that.", e.at(), dur(s.LivedOn))
 	case s.AnsweredAfter > 0 && !s.down():
 		return fmt.Sprintf(" Another connection %s got an answer to a command of %s later, so the server, or another one behind the same address, was up then: a KILL, a limit or offline_mode is likelier than a crash. A server that is being stopped may end its connections one after the other.", e.at(), dur(s.AnsweredAfter))
 	case s.LoggedInAfter > 0 && !s.down():
