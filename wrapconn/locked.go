@@ -120,6 +120,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 		c.talk.Leave()
 		c.talk.Bytes(session.FromClient, p, now)
 		c.talk.Take()
+		c.noteDue() // its answer is owed, or the Read behind it would be taken for one without a reason
 		return false, nil, nil
 	}
 	if !c.justChecked(now) {

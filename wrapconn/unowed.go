@@ -80,6 +80,9 @@ func (c *Conn) endedUnowed(since time.Duration, end ending) []*Report {
 	if (c.closed.Load() || end.own) && now-since < unowedMoment {
 		return nil // this side hung up, as the driver does when a context ends: nobody has waited yet
 	}
+	if !c.talk.NothingDue() {
+		return nil
+	}
 	c.talk.ReadNothingDue(since, end.how, end.err, false, now)
 	return c.report(now)
 }

@@ -209,29 +209,76 @@ func TestFault3_22TransactionOfOurOwn(t *testing.T) {
 
 // Two plugins for one account: the second switch is lawful, and go-sql-driver gives up at it.
 func TestFault3_25TwoPlugins(t *testing.T) {
-	for _, mode := range []string{"script"} {
-		t.Run(mode, func(t *testing.T) {
-			server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
-				mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectPacket(),
-				mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectClose())
-			db, c := kit.Open(t, server.DSN(""), nil)
-			err := db.PingContext(t.Context())
-			r := kit.WantCause(t, err, c, "auth_plugin_mismatch")
-			if !strings.Contains(r.Cause.Explanation, "second authentication plugin") {
-				t.Error(r.Cause.Explanation)
+	t.Run("script", func(t *testing.T) {
+		server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
+			mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectPacket(),
+			mysqltest.SendPacket(mysqltest.Next, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), mysqltest.ExpectClose())
+		secondPlugin(t, server.DSN(""))
+	})
+	for _, name := range []string{"mariadb1011", "mariadb118"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name)
+			root, _ := kit.Open(t, server.RootDSN(""), nil)
+			for _, q := range []string{
+				"CREATE USER two@'%' IDENTIFIED VIA ed25519 USING PASSWORD('first') OR mysql_native_password USING PASSWORD('second')",
+				"GRANT ALL ON *.* TO two@'%'",
+			} {
+				if _, err := root.Exec(q); err != nil {
+					t.Fatal(err)
+				}
 			}
+			db, c := kit.Open(t, server.DSNFor("two", "first", ""), nil)
+			if err := db.PingContext(t.Context()); err != nil {
+				t.Errorf("the first plugin's password: %v", err)
+			}
+			c.None(t)
+			secondPlugin(t, server.DSNFor("two", "second", ""))
+			secondPlugin(t, server.DSNFor("two", "wrong", ""))
 		})
+	}
+}
+
+func secondPlugin(t *testing.T, dsn string) {
+	t.Helper()
+	db, c := kit.Open(t, dsn, nil)
+	r := kit.WantCause(t, db.PingContext(t.Context()), c, "auth_plugin_mismatch")
+	if !strings.Contains(r.Cause.Explanation, "second authentication plugin") {
+		t.Error(r.Cause.Explanation)
+	}
+}
+
+// MySQL has accounts with two factors. To a client that knows of one it refuses the login in the ordinary way.
+func TestFault3_25TwoFactors(t *testing.T) {
+	server := mysqltest.Start(t, "mysql9", "--authentication-policy=*,*")
+	root, _ := kit.Open(t, server.RootDSN(""), nil)
+	for _, q := range []string{
+		"INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'", // the built-in ones cannot be a second factor (ERR 4052)
+		"CREATE USER two@'%' IDENTIFIED WITH caching_sha2_password BY 'secret' AND IDENTIFIED WITH auth_socket",
+	} {
+		if _, err := root.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, password := range []string{"secret", "wrong"} {
+		db, c := kit.Open(t, server.DSNFor("two", password, "tls=skip-verify"), nil)
+		kit.WantServerError(t, db.PingContext(t.Context()), 1045)
+		c.None(t)
 	}
 }
 
 // An account with parsec: the advice is about a plugin that both sides have.
 func TestFault3_26Parsec(t *testing.T) {
-	server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
+	script := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
 		mysqltest.SendPacket(mysqltest.Next, []byte("\xfeparsec\x0001234567890123456789012345678901\x00")), mysqltest.ExpectClose())
-	db, c := kit.Open(t, server.DSN(""), nil)
-	r := kit.WantCause(t, db.PingContext(t.Context()), c, "auth_plugin_mismatch")
-	if !strings.Contains(r.Cause.Advice, "ed25519") || strings.Contains(r.Cause.Advice, "have (caching_sha2_password") {
-		t.Error(r.Cause.Advice)
+	for name, dsn := range map[string]func() string{
+		"script":     func() string { return script.DSN("") },
+		"mariadb118": func() string { return mysqltest.Shared(t, "mariadb118").DSNFor("parsec", "secret", "") },
+	} {
+		db, c := kit.Open(t, dsn(), nil)
+		r := kit.WantCause(t, db.PingContext(t.Context()), c, "auth_plugin_mismatch")
+		if !strings.Contains(r.Cause.Explanation, `"parsec"`) || !strings.Contains(r.Cause.Advice, "ed25519") || strings.Contains(r.Cause.Advice, "have (caching_sha2_password") {
+			t.Errorf("%s: %s", name, r)
+		}
 	}
 }
 

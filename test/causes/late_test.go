@@ -14,22 +14,32 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
+// proxyHeader puts a header in front of what the client sends, as a balancer does.
+func proxyHeader(header string) func(*mysql.Config) {
+	return func(cfg *mysql.Config) {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				_, err = c.Write([]byte(header))
+			}
+			// Until the refusal is there: else whether it comes before the login is by chance.
+			time.Sleep(100 * time.Millisecond)
+			return c, err
+		}
+	}
+}
+
 // proxyHeaderCases are about a PROXY header in front of the client's bytes.
 var proxyHeaderCases = []causeCase{
 	{slug: "proxy_header_refused", name: "3.9 from an address that is not listed", by: byServer, on: onMariaDB, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1130", "takes no PROXY protocol header", "proxy_protocol_networks"},
 		run: func(r *causeRun) error {
-			return r.connect(r.direct("", func(cfg *mysql.Config) {
-				cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-					c, err := new(net.Dialer).DialContext(ctx, network, addr)
-					if err == nil {
-						_, err = c.Write([]byte("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n"))
-					}
-					// Until the refusal is there: else whether it comes before the login is by chance.
-					time.Sleep(100 * time.Millisecond)
-					return c, err
-				}
-			}))
+			return r.connect(r.direct("", proxyHeader("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n")))
+		}},
+	{slug: "proxy_header_refused", name: "a header that MySQL does not know", by: byServer, on: onMySQL, modes: everyMode,
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "before the login had been sent", "knows no PROXY protocol", "send-proxy"},
+		run: func(r *causeRun) error {
+			return r.connect(r.direct("", proxyHeader("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n")))
 		}},
 	{slug: "proxy_header_refused", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1105", "could not read the PROXY protocol header", "version 1 or 2"},

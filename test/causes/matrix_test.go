@@ -77,7 +77,6 @@ var gaps = []gap{
 	{"tls_failed", causeColumns, []causeMode{plain, compressed}, "There is no TLS."},
 	{"auth_plugin_mismatch", []causeColumn{colMySQL}, everyMode, "go-sql-driver has every plugin that the free edition of MySQL 9 has, and none of them is switched off by default."},
 	{"peer_misnumbers_handshake", realColumns, []causeMode{secure}, insideTLS},
-	{"proxy_header_refused", []causeColumn{colMySQL}, everyMode, "MySQL knows no PROXY protocol."},
 	{"proxy_refusal_misnumbered", realColumns, []causeMode{secure}, insideTLS},
 	{"idle_timeout", []causeColumn{colMariaDB}, everyMode, "MariaDB resets the connection without a word, as balancers do: `closed_while_idle`, with this as an alternative, unless it was idle for the 8 h of wait_timeout's default."},
 	{"connection_killed", realColumns, everyMode, "Both close a killed connection without an ERR, idle or not: `closed_while_idle`, `closed_before_answer`. Releases before these, and proxies, say why."},

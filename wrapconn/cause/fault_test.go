@@ -79,6 +79,10 @@ var faultCases = []ruleCase{
 	{"proxy_header_refused", "3.9 1130", with(login(1130, 2, 1, time.Millisecond, time.Millisecond), func(e *Evidence) { e.ServerError.Message = "Proxy header is not accepted from 10.0.0.9" }), map[Slug]change{
 		"proxy_refusal_misnumbered": func(e *Evidence) { e.ServerError = srv(1130, "Host '10.0.0.9' is not allowed to connect") },
 	}},
+	{"proxy_header_refused", "a PROXY header that MySQL does not know", Evidence{Phase: session.PhaseLogin, Kind: session.KindERR, Expected: 1, Actual: 1, Violation: session.Unsolicited,
+		Direction: session.FromServer, ServerError: srv(1156, "Got packets out of order"), GreetingAfter: time.Millisecond, Age: time.Millisecond}, map[Slug]change{
+		"renumbered_on_the_way": func(e *Evidence) { e.LoginAfter = time.Millisecond },
+	}},
 	{"proxy_header_refused", "3.9 before the login was written", Evidence{Phase: session.PhaseLogin, Kind: session.KindERR, Expected: 1, Actual: 1, Violation: session.Unsolicited,
 		ServerError: srv(1105, "Failed to parse proxy header")}, nil},
 	{"read_too_late", "3.11", with(out(), func(e *Evidence) { e.Stream, e.Late = StreamTimeout, true }), map[Slug]change{

@@ -273,8 +273,16 @@ var loginRules = []rule{
 		slug:     "proxy_header_refused",
 		severity: Error,
 		title:    "The server refused the PROXY header of the proxy in front of it",
-		signs:    when(connecting, fromServer, proxyHeader),
+		signs: []sign{
+			{connecting, fromServer, proxyHeader},
+			// MySQL knows no PROXY protocol: it takes the header for the login
+			// (measured on 9.7, with a header of either version).
+			{phase(session.PhaseLogin), fromServer, said(erOutOfOrder), fact{is: "nothing had been sent from here", holds: func(e *Evidence) bool { return e.LoginAfter == 0 }}},
+		},
 		explain: func(e *Evidence) string {
+			if e.code() == erOutOfOrder {
+				return fmt.Sprintf("The server found packets out of order (%s) before the login had been sent: whoever stands in front of it had sent something of its own. MySQL, which knows no PROXY protocol, says so when a balancer puts a PROXY header in front of the connection.", e.err())
+			}
 			why := "it could not read the PROXY protocol header in front of the connection"
 			if e.code() == 1130 {
 				why = "it takes no PROXY protocol header from that address"
@@ -286,12 +294,21 @@ var loginRules = []rule{
 			return fmt.Sprintf("The server refused the connection because %s (%s).%s", why, e.words(), number)
 		},
 		advise: func(e *Evidence) string {
+			if e.code() == erOutOfOrder {
+				return "Switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2): MySQL has no use for it, only MariaDB and Percona Server have (proxy_protocol_networks). User, password and the DSN are not the matter. If the balancer sends none, connect past it and compare."
+			}
 			if e.code() == 1130 {
 				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User, password and the DSN are not the matter."
 			}
 			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User, password and the DSN are not the matter."
 		},
 		executed: never,
+		others: func(e *Evidence) []Slug {
+			if e.code() == erOutOfOrder {
+				return []Slug{"renumbered_on_the_way"}
+			}
+			return nil
+		},
 	},
 	{
 		// Of the refusals that MySQL 9.7 and MariaDB 10.11 could be made to

@@ -92,12 +92,26 @@ var sendingRules = []rule{
 		title:    "Packets were renumbered, lost or doubled on the way to the server",
 		signs:    when(said(erOutOfOrder), ownNumbersRight),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The server found the client's packets out of order (%s), but they left %s with the right numbers: something between the two changed, dropped or repeated them.", e.err(), e.who())
+			header := ""
+			if connecting.holds(e) {
+				header = " Or something came in front of them: a PROXY header, which MySQL does not know, has the same answer."
+			}
+			return fmt.Sprintf("The server found the client's packets out of order (%s), but they left %s with the right numbers: something between the two changed, dropped or repeated them.", e.err(), e.who()) + header
 		},
 		advise: func(e *Evidence) string {
-			return "Suspect the proxy" + version(e) + ". Connect once past it: if the error is gone, update the proxy and report it to its makers with the packets of this report."
+			header := ""
+			if connecting.holds(e) {
+				header = " See first whether it sends a PROXY header (HAProxy: send-proxy), and switch that off for MySQL."
+			}
+			return "Suspect the proxy" + version(e) + "." + header + " Connect once past it: if the error is gone, update the proxy and report it to its makers with the packets of this report."
 		},
 		executed: ifSent,
+		others: func(e *Evidence) []Slug {
+			if connecting.holds(e) {
+				return []Slug{"proxy_header_refused"}
+			}
+			return nil
+		},
 	},
 	{
 		slug:     "upload_interrupted",

@@ -32,8 +32,10 @@ type Siblings struct {
 	SameRun bool
 
 	// AnsweredAfter is how long after the end the last command was written on
-	// another connection that got an answer since, LoggedInAfter when a login
-	// was begun that succeeded: the server is up. Zero: none was.
+	// another connection that got an answer since, and that is older than the
+	// last sign of life of this one: the server has not died in between.
+	// LoggedInAfter is when a login was begun that succeeded: the server is up, or
+	// up again. Zero: none was.
 	AnsweredAfter time.Duration
 	LoggedInAfter time.Duration
 	// LivedOn is how long after the end the last command was written on another
@@ -53,8 +55,9 @@ type Siblings struct {
 	Told uint16
 }
 
-// up reports whether the server was seen to live after the end.
-func (s *Siblings) up() bool { return (s.AnsweredAfter > 0 || s.LoggedInAfter > 0) && !s.down() }
+// up reports whether the server was seen to live on. That it takes logins only
+// says that it is there again.
+func (s *Siblings) up() bool { return s.AnsweredAfter > 0 && !s.down() }
 
 // down reports whether the server was seen to be gone.
 func (s *Siblings) down() bool { return s.Refused || s.Told != 0 }
@@ -142,7 +145,7 @@ func life(e *Evidence) string {
 	case s.AnsweredAfter > 0 && !s.down():
 		return fmt.Sprintf(" Another connection %s got an answer to a command of %s later, so the server, or another one behind the same address, was up then: a KILL, a limit or offline_mode is likelier than a crash. A server that is being stopped may end its connections one after the other.", e.at(), dur(s.AnsweredAfter))
 	case s.LoggedInAfter > 0 && !s.down():
-		return fmt.Sprintf(" A login that was begun %s later succeeded, so the server, or another one behind the same address, is up: a KILL, a limit or offline_mode is likelier than a restart.", dur(s.LoggedInAfter))
+		return fmt.Sprintf(" A login that was begun %s later succeeded, so the server, or another one behind the same address, is up, or up again.", dur(s.LoggedInAfter))
 	case s.Open > 0 && !s.down():
 		return fmt.Sprintf(" %s %s %s still open %s later, which speaks for a KILL, a limit or offline_mode and against a crash. A server that is being stopped may end its connections one after the other.", count(s.Open, "other connection", "other connections"), e.at(), isAre(s.Open), dur(s.Looked))
 	}

@@ -1,0 +1,127 @@
+package causes_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// The last words that take a server with limits.
+
+// appAccount makes an account that offline_mode and limits are for: those with all rights have CONNECTION_ADMIN.
+func appAccount(t *testing.T, server *mysqltest.Instance) (root *sql.DB) {
+	t.Helper()
+	root, _ = kit.Open(t, server.RootDSN(""), nil)
+	for _, q := range []string{"CREATE USER app@'%' IDENTIFIED BY 'secret'", "GRANT SELECT, INSERT ON gotest.* TO app@'%'"} {
+		if _, err := root.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// hungry takes more memory than the least limit there is.
+const hungry = "SELECT t.c FROM (SELECT GROUP_CONCAT(x ORDER BY x) c FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT REPEAT('x', 1000) x FROM n a, n b LIMIT 20000) u GROUP BY x) t"
+
+// MySQL's ERR 4082 and 4081 are the answer to a statement, and then the connection is closed: whoever uses it next is told why.
+func TestFault3_07MemoryLimits(t *testing.T) {
+	server := mysqltest.Start(t, "mysql9", "--global-connection-memory-tracking=ON")
+	root := appAccount(t, server)
+	for code, variable := range map[uint16]string{4082: "connection_memory_limit = 2097152", 4081: "global_connection_memory_limit = 16777216"} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			name, _, _ := strings.Cut(variable, " ")
+			if _, err := root.Exec("SET GLOBAL " + variable); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _, _ = root.Exec("SET GLOBAL " + name + " = DEFAULT") }()
+			db, c := kit.Open(t, server.DSNFor("app", "secret", ""), nil)
+			conn := kit.Pin(t, db)
+			ctx := kit.Timeout(t, 30*time.Second)
+			var text string
+			err := conn.QueryRowContext(ctx, hungry).Scan(&text)
+			kit.WantServerError(t, err, code)
+			c.None(t)
+			time.Sleep(50 * time.Millisecond)
+			_, err = conn.ExecContext(ctx, "DO 1")
+			r := kit.WantCause(t, err, c, "server_farewell")
+			if !strings.Contains(r.Cause.Explanation, fmt.Sprint("ERR ", code)) || !strings.Contains(r.Cause.Advice, "memory_limit") {
+				t.Error(r)
+			}
+		})
+	}
+}
+
+// offline_mode and an orderly stop of MySQL, with somebody who wants to connect at that moment.
+func TestServerGoesAway(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(server *mysqltest.Instance, root *sql.DB)
+		says []string
+	}{
+		{"offline_mode", func(_ *mysqltest.Instance, root *sql.DB) { _, _ = root.Exec("SET GLOBAL offline_mode = ON") }, []string{"ERR 3032", "offline_mode=ON cuts connections without a word"}},
+		{"SIGTERM", func(server *mysqltest.Instance, _ *sql.DB) { server.Stop() }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := mysqltest.Start(t, "mysql9")
+			root := appAccount(t, server)
+			db, reports := kit.Open(t, server.DSNFor("app", "secret", ""), func(cfg *mysql.Config) { cfg.Timeout = 5 * time.Second })
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			ended := make(chan error, 3)
+			for range 3 {
+				conn := kit.Pin(t, db)
+				go func() { _, err := conn.ExecContext(ctx, kit.LongStatement); ended <- err }()
+			}
+			time.Sleep(200 * time.Millisecond)
+			gone := make(chan struct{})
+			go func() { c.do(server, root); close(gone) }()
+			// Whoever dials is told, or refused.
+			for connected := true; connected && ctx.Err() == nil; {
+				conn, err := db.Conn(ctx)
+				if connected = err == nil; connected {
+					_ = conn.Close()
+					time.Sleep(5 * time.Millisecond)
+				}
+				db.SetMaxIdleConns(-1)
+			}
+			var answered int
+			for range 3 {
+				var me *mysql.MySQLError
+				if err := <-ended; errors.As(err, &me) || err == nil {
+					answered++ // the statement was ended before the connection was
+				}
+			}
+			<-gone
+			all := reports.All()
+			named := 0
+			for _, r := range all {
+				if r.Cause.Slug != "server_shutdown" {
+					// Its login was cut off, not a statement.
+					if !r.Evidence.Phase.Connecting() {
+						t.Errorf("named %s: %s", r.Cause.Slug, r)
+					}
+					continue
+				}
+				named++
+				for _, s := range c.says {
+					if !strings.Contains(r.Cause.Explanation, s) {
+						t.Errorf("it does not say %q: %s", s, r)
+					}
+				}
+			}
+			if named+answered < 3 {
+				t.Errorf("%d reports of a server that goes away, %d answers", named, answered)
+			}
+			t.Logf("%d reports, %d of a server that goes away; %d answers", len(all), named, answered)
+		})
+	}
+}
