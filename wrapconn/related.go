@@ -153,7 +153,7 @@ func (s *surveyor) of(server string, now time.Time) survey {
 		looked++
 		answered, idle, busy := c.alive()
 		if !answered.IsZero() {
-			observed.Answered(server, answered)
+			observed.Answered(server, c.start, answered)
 		}
 		if idle {
 			s.look.open++

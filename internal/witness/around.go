@@ -37,8 +37,12 @@ func (l *Log) Around(server string, id uint64, made, now time.Time) cause.Siblin
 	this := s.ends[i].End
 	out.Looked = max(now.Sub(this.At), 1)
 	s.company(&out, this, id)
-	if s.answer.After(this.At) {
-		out.AnsweredAfter = s.answer.Sub(this.At)
+	open := this.At.Add(-this.Window) // so long at least
+	for _, a := range s.answers {
+		// The connection has lived through it, and so has the server.
+		if a.made.Before(open) {
+			out.AnsweredAfter = max(out.AnsweredAfter, a.written.Sub(this.At))
+		}
 	}
 	if s.login.After(this.At) {
 		out.LoggedInAfter = s.login.Sub(this.At)
@@ -82,14 +86,18 @@ func (s *server) company(out *cause.Siblings, this End, id uint64) {
 }
 
 // speaks reports whether a sign that the server is going, of the time at, belongs
-// to an end: it came after the end, or shortly before while the connection lived
-// already and no login succeeded since.
+// to an end: it came after the last sign of life of the connection, whatever came
+// since; or shortly before while the connection lived already and no login
+// succeeded since.
 func (s *server) speaks(at time.Time, this End, made time.Time) bool {
 	switch {
 	case at.IsZero():
 		return false
 	case at.After(this.At):
 		return true
+	case !at.After(made):
+		return false
 	}
-	return at.After(this.At.Add(-this.Window-before)) && at.After(made) && !s.login.After(at)
+	open := this.At.Add(-this.Window)
+	return at.After(open) || at.After(open.Add(-before)) && !s.login.After(at)
 }

@@ -22,6 +22,7 @@ const (
 
 	maxEnds    = 1024 // of one server
 	maxAll     = 8192 // ends of all servers, about half a megabyte
+	maxAnswers = 64
 	maxServers = 1024 // before those without anything recent are forgotten
 )
 
@@ -40,8 +41,12 @@ type server struct {
 	refused time.Time
 	told    word
 	login   time.Time // begin of the last login that succeeded; of those that began latest
-	answer  time.Time // when the last command was written of which an answer was seen on another connection
+	answers []answer  // of connections that were alive when they were looked at last, at most maxAnswers
 }
+
+// answer is when the last command was written of which an answer was seen, on a
+// connection that was made at that time.
+type answer struct{ made, written time.Time }
 
 type end struct {
 	id uint64
@@ -160,12 +165,22 @@ func (l *Log) LoggedIn(server string, began time.Time) {
 	s.login = later(s.login, began)
 }
 
-// Answered notes that a command which was written at that time has got an answer.
-func (l *Log) Answered(server string, written time.Time) {
+// Answered notes that a command which was written at that time has got an answer,
+// on a connection that is alive. The answers of longest ago are forgotten.
+func (l *Log) Answered(server string, made, written time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.at(server, written)
-	s.answer = later(s.answer, written)
+	for i := range s.answers {
+		if s.answers[i].made.Equal(made) {
+			s.answers[i].written = later(s.answers[i].written, written)
+			return
+		}
+	}
+	if len(s.answers) >= maxAnswers {
+		s.answers = append(s.answers[:0], s.answers[1:]...)
+	}
+	s.answers = append(s.answers, answer{made, written})
 }
 
 func later(a, b time.Time) time.Time {

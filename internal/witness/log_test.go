@@ -56,12 +56,18 @@ func TestAround(t *testing.T) {
 		}, cause.Siblings{Ended: 2, Spread: 700 * ms, LivedOn: 180 * ms}},
 		{"the server is up", func(l *Log) uint64 {
 			id := l.Ended(db, End{At: at(0)})
-			l.Answered(db, at(20*ms))
+			l.Answered(db, at(-time.Minute), at(20*ms))
 			l.LoggedIn(db, at(30*ms))
 			return id
 		}, cause.Siblings{AnsweredAfter: 20 * ms, LoggedInAfter: 30 * ms}},
+		{"it ended while it was idle, in a crash, and the server is back", func(l *Log) uint64 {
+			l.Refused(db, at(-600*ms))
+			l.LoggedIn(db, at(-300*ms))
+			l.Answered(db, at(-300*ms), at(20*ms)) // of one that was made since
+			return l.Ended(db, End{At: at(0), Window: 900 * ms})
+		}, cause.Siblings{Refused: true}},
 		{"a sign of life from before says nothing", func(l *Log) uint64 {
-			l.Answered(db, at(-20*ms))
+			l.Answered(db, at(-time.Minute), at(-20*ms))
 			l.LoggedIn(db, at(-30*ms))
 			return l.Ended(db, End{At: at(0)})
 		}, cause.Siblings{}},
@@ -154,7 +160,7 @@ func TestConcurrent(t *testing.T) {
 				id := l.Ended(db, End{At: now})
 				l.Refused(db, now)
 				l.LoggedIn(db, now)
-				l.Answered(db, now)
+				l.Answered(db, at(-time.Minute), now)
 				l.Told(db, 1053, now)
 				l.Around(db, id, at(0), now)
 			}

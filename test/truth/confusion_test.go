@@ -87,7 +87,7 @@ type doing struct {
 }
 
 func newConfusion(t *testing.T, name string) *confusion {
-	c := &confusion{server: mysqltest.Start(t, name, "--max-allowed-packet=1M")}
+	c := &confusion{server: mysqltest.Start(t, name, "--max-allowed-packet=1M", "--performance-schema=ON")} // MySQL counts memory with it
 	c.admin, _ = kit.Open(t, c.server.RootDSN(""), nil)
 	for i := range events {
 		if slices.Contains(events[i].on, c.server.Kind) {
