@@ -230,22 +230,10 @@ var situations = []situation{
 		return p.still(c)
 	}},
 	{"PROXY header from an address that is not listed", nil, func(p *peer) string {
-		if p.server.Kind == mysqltest.MySQL {
-			return "–"
-		}
-		_, err := p.pool("", func(cfg *mysql.Config) {
-			cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				c, err := new(net.Dialer).DialContext(ctx, network, addr)
-				if err == nil {
-					_, err = c.Write([]byte("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n"))
-				}
-				time.Sleep(100 * time.Millisecond)
-				return c, err
-			}
-		}).Conn(p.ctx())
-		s := p.of(err)
-		s, _, _ = strings.Cut(s, ", ") // how it ends is by chance: the login lies unread
-		return s
+		return p.header("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n")
+	}},
+	{"a malformed PROXY header from one that is listed", []string{"--proxy-protocol-networks=127.0.0.0/8"}, func(p *peer) string {
+		return p.header("PROXY TCP4 nonsense\r\n")
 	}},
 	{"a command of 1.2 MB, limit 1 MiB", []string{"--max-allowed-packet=1M"}, func(p *peer) string {
 		// By a write that the reset has broken, the answer is lost in some runs.
@@ -284,6 +272,23 @@ var situations = []situation{
 		_, err := c.ExecContext(p.ctx(), kit.LongStatement)
 		return p.of(err)
 	}},
+}
+
+// header puts a PROXY header in front of a login.
+func (p *peer) header(h string) string {
+	p.Helper()
+	_, err := p.pool("", func(cfg *mysql.Config) {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				_, err = c.Write([]byte(h))
+			}
+			time.Sleep(100 * time.Millisecond)
+			return c, err
+		}
+	}).Conn(p.ctx())
+	s, _, _ := strings.Cut(p.of(err), ", ") // how it ends is by chance: the login lies unread
+	return s
 }
 
 func (p *peer) exec(c *sql.Conn, q string) {

@@ -52,7 +52,7 @@ var truths = map[happening]truth{
 	killed: {right: []cause.Slug{"connection_killed"}, words: []string{"KILL"}},
 	crashed: {right: []cause.Slug{"server_shutdown"}, words: []string{"crash", "restart", "went away"},
 		against: []string{noCrash, noCrash2, noRestart}},
-	stopped: {right: []cause.Slug{"server_shutdown"}, words: []string{"restart", "went away", "shutting down", "shutdown", "stop of the server", "a stop", "being stopped", "are stopped"},
+	stopped: {right: []cause.Slug{"server_shutdown"}, words: []string{"restart", "went away", "shutting down", "shutdown", "stop of the server", "a stop", "being stopped", "are stopped", "is stopped"},
 		against: []string{noRestart}},
 	offline:   {right: []cause.Slug{"server_shutdown"}, with: []string{"offline"}, words: []string{"offline"}},
 	idleLimit: {right: []cause.Slug{"closed_while_idle"}, words: []string{"balancer", "idle limit"}},
