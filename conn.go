@@ -171,7 +171,7 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 // (ERR 1153, say), does not go back to the pool.
 func (c *conn) IsValid() bool {
 	c.it.wire.Forget()
-	c.it.wire.Returned()
+	c.returned()
 	if !c.it.wire.Idle() {
 		// If what is there is the beginning of a packet that nobody asked for,
 		// this is the last chance to tell.
@@ -187,10 +187,18 @@ func (c *conn) IsValid() bool {
 	return !ok || v.IsValid()
 }
 
+// returned ends the time for which somebody had the connection.
+func (c *conn) returned() {
+	if held := c.it.wire.Returned(); held > 0 && c.pool.metrics != nil {
+		c.pool.metrics.Used(context.Background(), held)
+	}
+}
+
 // Close implements driver.Conn. It is lawful at any time.
 func (c *conn) Close() error {
 	if !c.closed.Swap(true) {
 		defer c.pool.tell.release()
+		c.returned() // one that is bad is not asked whether it is valid
 	}
 	if c.it.wire.TryBegin(context.Background(), wrapconn.OpClose) {
 		defer c.it.wire.End(false)

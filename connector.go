@@ -5,10 +5,13 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/ngrok/sqlmw"
 
+	"github.com/seqguard/mysql-seqguard/trace"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -16,11 +19,14 @@ import (
 type connector struct {
 	cfg    *mysql.Config // normalised; immutable
 	opt    config
-	driver *Driver
+	driver *Driver // its own, so that db.Driver() tells pools apart
 	tell   *telemetry
 	single bool             // it makes one connection, and nobody closes it
 	active bool             // guarded by tell.mu: it has a share in the registration of metrics
 	shared driver.Connector // go-sql-driver's for all connections; nil if each needs its own
+
+	metrics *trace.Pool // nil unless WithPoolMetrics
+	watched atomic.Bool // somebody observes the state of its pool
 }
 
 var (
@@ -34,6 +40,9 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 		return nil, err
 	}
 	c := &connector{cfg: cfg, opt: o, driver: d, tell: d.shared().tell}
+	if o.poolMetrics {
+		c.metrics = trace.NewPool(o.meters, poolName(cfg, &o))
+	}
 	if cfg.TLS == nil && o.middleware == nil {
 		own := cfg.Clone()
 		own.DialFunc = dialFromContext
@@ -88,13 +97,14 @@ func (c *connector) Close() error {
 // state.
 func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 	c.tell.hold(c)
+	began := time.Now()
 	defer func() {
 		if made == nil { // it failed, or the application's code in it has panicked
 			c.tell.release()
 		}
 	}()
 	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, opt: wrapconn.Options{
-		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, NoStacks: c.opt.noStacks, Operations: true, Abandoned: c.opt.abandoned, Pool: c, HeldTooLong: c.opt.heldTooLong,
+		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, NoStacks: c.opt.noStacks, Operations: true, Abandoned: c.opt.abandoned, Pool: c.driver, HeldTooLong: c.opt.heldTooLong,
 		OpaqueTLS: c.opt.opaqueTLS, NoPeek: !c.cfg.CheckConnLiveness, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
 	// What the driver keeps, a watcher of the context or the configuration of a
@@ -113,7 +123,21 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.metrics != nil {
+		c.metrics.Created(ctx, time.Since(began))
+	}
 	return newConn(conn, it, c), nil
+}
+
+// poolName is what the semantic conventions have for a pool without a name.
+func poolName(cfg *mysql.Config, o *config) string {
+	switch {
+	case o.poolName != "":
+		return o.poolName
+	case cfg.DBName != "":
+		return cfg.Addr + "/" + cfg.DBName
+	}
+	return cfg.Addr
 }
 
 // base returns go-sql-driver's connector for one connection. The one that all

@@ -24,6 +24,7 @@ type interceptor struct {
 	wire   *wrapconn.Conn // nil until connected
 	inner  driver.Conn    // the driver's connection
 	late   atomic.Pointer[lateClose]
+	token  *token // of the holder of the lease
 }
 
 var _ sqlmw.Interceptor = (*interceptor)(nil)

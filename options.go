@@ -46,6 +46,8 @@ type config struct {
 	heldTooLong time.Duration
 	abandoned   bool
 	noStacks    bool
+	poolMetrics bool
+	poolName    string
 	middleware  func(driver.Connector) driver.Connector
 }
 
@@ -146,6 +148,15 @@ func WithHeldTooLong(d time.Duration) Option {
 // listed on the live page. Their error is the plain driver's in any case.
 // DSN: seqguardAbandoned=true.
 func WithAbandoned(on bool) Option { return optionFunc(func(c *config) { c.abandoned = on }) }
+
+// WithPoolMetrics emits, through the meter provider, the metrics of a connection pool
+// under OpenTelemetry's names: db.client.connection.create_time and .use_time of each
+// connection, and, of a pool that WatchPool watches, .count and .max. name is the
+// value of db.client.connection.pool.name; "" means address/schema of the DSN. Pools of
+// one process must have names of their own. Without this option nothing is measured.
+func WithPoolMetrics(name string) Option {
+	return optionFunc(func(c *config) { c.poolMetrics, c.poolName = true, name })
+}
 
 // WithMiddleware puts another wrapper between this one and go-sql-driver:
 // wrap gets the driver's connector and returns its own. It is called for each

@@ -8,6 +8,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/seqguard/mysql-seqguard/trace"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -18,7 +19,8 @@ type watchKey struct{}
 // (SetMaxOpenConns) and somebody has waited since the last look, that is reported
 // as pool_exhausted, with those who hold them by call site. It looks once a
 // second, asks db.Stats and no connection, and reports no more than once in ten
-// seconds. ctx is for one Ping, which finds out what db is made of; an error is
+// seconds. With [WithPoolMetrics] the state of the pool is observed, too, by one watch
+// of those that there are. ctx is for one Ping, which finds out what db is made of; an error is
 // returned if that fails or if db is not of this driver. stop ends the watch,
 // which otherwise lasts for as long as db is in use.
 func WatchPool(ctx context.Context, db *sql.DB) (stop func(), err error) {
@@ -27,14 +29,44 @@ func WatchPool(ctx context.Context, db *sql.DB) (stop func(), err error) {
 		return nil, err
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.pool == nil {
+	pool := w.pool
+	w.mu.Unlock()
+	if pool == nil {
 		return nil, errors.New("seqguard: WatchPool: the pool is not one of this driver")
 	}
+	w.observe(pool)
 	s := db.Stats()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.waits, w.waited = s.WaitCount, s.WaitDuration
 	w.timer = time.AfterFunc(poolLook, w.look)
 	return w.stop, nil
+}
+
+// observe registers the state of the pool with the meter provider, unless another
+// watch has: what two of them say would be added up. An error is one of the metrics
+// SDK, and no reason to see less of the pool.
+func (w *poolWatch) observe(pool *connector) {
+	if pool.metrics == nil || pool.watched.Swap(true) {
+		return
+	}
+	db := w.db
+	reg, err := pool.metrics.Observe(func() (trace.PoolState, bool) {
+		db := db.Value()
+		if db == nil {
+			return trace.PoolState{}, false
+		}
+		s := db.Stats()
+		return trace.PoolState{Used: s.InUse, Idle: s.Idle, Max: s.MaxOpenConnections, Waits: s.WaitCount, Waited: s.WaitDuration}, true
+	})
+	if err != nil {
+		pool.watched.Store(false)
+		return
+	}
+	w.unobserve = sync.OnceFunc(func() {
+		_ = reg.Unregister()
+		pool.watched.Store(false)
+	})
 }
 
 const (
@@ -44,7 +76,8 @@ const (
 
 // poolWatch is one watch. Between two looks it has no goroutine.
 type poolWatch struct {
-	db weak.Pointer[sql.DB]
+	db        weak.Pointer[sql.DB]
+	unobserve func() // nil if nothing is observed; set before anybody else has the watch
 
 	mu     sync.Mutex
 	pool   *connector
@@ -64,14 +97,24 @@ func (w *poolWatch) found(c *connector) {
 
 func (w *poolWatch) stop() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.over = true
 	w.timer.Stop()
+	w.mu.Unlock()
+	w.end()
+}
+
+// end takes the registration back, with no lock held: the provider is the
+// application's.
+func (w *poolWatch) end() {
+	if w.unobserve != nil {
+		w.unobserve()
+	}
 }
 
 func (w *poolWatch) look() {
 	db := w.db.Value()
 	if db == nil {
+		w.end()
 		return
 	}
 	s := db.Stats()
@@ -93,6 +136,6 @@ func (w *poolWatch) look() {
 	w.timer = time.AfterFunc(poolLook, w.look)
 	w.mu.Unlock()
 	if tell {
-		wrapconn.PoolExhausted(pool, s.MaxOpenConnections, s.InUse, waits, waited)
+		wrapconn.PoolExhausted(pool.driver, s.MaxOpenConnections, s.InUse, waits, waited)
 	}
 }

@@ -24,6 +24,7 @@ type rows struct {
 	driverRows
 	it    *interceptor
 	lease bool
+	token *token // while lease is true
 	ended bool   // this result has been read to its end
 	some  bool   // of an earlier one, rows were left out
 	read  uint64 // rows of all results
@@ -36,7 +37,17 @@ func newRows(it *interceptor, r driver.Rows, lease bool) *rows {
 	if !ok {
 		dr = filledRows{r} // of a middleware
 	}
-	return &rows{driverRows: dr, it: it, lease: lease}
+	out := &rows{driverRows: dr, it: it, lease: lease}
+	if lease {
+		out.token = it.lend()
+	}
+	return out
+}
+
+// unlease gives the token back, before the lease is given up.
+func (r *rows) unlease() {
+	r.lease = false
+	r.it.token, r.token = r.token, nil
 }
 
 // Next implements driver.Rows. It runs for every row of every scan: all it adds
@@ -65,7 +76,7 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 		default:
 			complete, lost := r.it.wire.ResultRead(r.read, !r.some)
 			if complete { // or Close reads the rest
-				r.lease = false
+				r.unlease()
 				r.it.wire.Drop()
 				r.it.closeLate()
 			}
@@ -153,8 +164,8 @@ func (r *rows) enter(kind wrapconn.OpKind) (taken bool, err error) {
 
 // leave lets the holder of the lease out; over gives the lease up.
 func (r *rows) leave(taken, over bool) {
-	if over {
-		r.lease = false
+	if over && r.lease {
+		r.unlease()
 	}
 	if taken {
 		r.it.wire.EndLeased(over)

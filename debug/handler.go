@@ -7,16 +7,32 @@ import (
 	"strconv"
 )
 
+// handler is the live view of this process.
+type handler struct {
+	process  process
+	pools    []*watched
+	traceURL string
+}
+
 // Handler returns the live view of this process. It answers GET and HEAD, on
 // any path that it is mounted on.
-func Handler() http.Handler { return http.HandlerFunc(serve) }
+func Handler(opts ...Option) http.Handler {
+	h := &handler{process: thisProcess()}
+	for _, o := range opts {
+		if o != nil {
+			o(h)
+		}
+	}
+	return h
+}
 
-func serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.Set("Allow", "GET, HEAD")
+		header.Set("Allow", "GET, HEAD")
 		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
 		return
 	}
@@ -30,23 +46,23 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	}
 	// Into memory first: a slow reader must not stretch the moment over which
 	// the page was taken, and an error can still be told.
-	v, body := look(q.Get("server")), bytes.Buffer{}
+	var body bytes.Buffer
 	var err error
 	if asJSON {
-		err = json.NewEncoder(&body).Encode(v)
-		h.Set("Content-Type", "application/json; charset=utf-8")
+		err = json.NewEncoder(&body).Encode(h.look(asked(q), allPackets))
+		header.Set("Content-Type", "application/json; charset=utf-8")
 	} else {
-		err = v.writeHTML(&body)
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Referrer-Policy", "no-referrer")
+		err = h.look(asked(q), maxLines).writeHTML(&body)
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		header.Set("Content-Security-Policy", policy)
+		header.Set("Referrer-Policy", "no-referrer")
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	h.Set("Vary", "Accept")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	header.Set("Vary", "Accept")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	if r.Method == http.MethodGet {
 		_, _ = w.Write(body.Bytes())
 	}

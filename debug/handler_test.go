@@ -19,12 +19,17 @@ import (
 // get asks the handler; accept may be empty.
 func get(t testing.TB, target, accept string) *httptest.ResponseRecorder {
 	t.Helper()
+	return ask(t, debug.Handler(), target, accept)
+}
+
+func ask(t testing.TB, h http.Handler, target, accept string) *httptest.ResponseRecorder {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	if accept != "" {
 		r.Header.Set("Accept", accept)
 	}
 	w := httptest.NewRecorder()
-	debug.Handler().ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Fatalf("%s: %d: %s", target, w.Code, w.Body)
 	}
@@ -32,6 +37,9 @@ func get(t testing.TB, target, accept string) *httptest.ResponseRecorder {
 }
 
 func of(server string) string { return "/debug/seqguard/?server=" + url.QueryEscape(server) }
+
+// listed counts the connections in the table.
+func listed(page string) int { return strings.Count(page, `<td data-l="phase">`) }
 
 // contains fails the test for each text that the page lacks.
 func contains(t testing.TB, page string, texts ...string) {
@@ -79,7 +87,7 @@ func TestPage(t *testing.T) {
 	page := w.Body.String()
 	contains(t, page,
 		"page-db:3306", "8.4.7", "3 connections", ">ready</span>", "in transaction", "COM_QUERY", "rows × 2",
-		"query <small>result open, for ", "handler_test.go:", `class="free">free<`, `class="free">nobody, between the statements of a transaction<`, "plain",
+		"query <small>result open, for ", "handler_test.go:", `class="free">nobody, and out of its pool <small>for `, `class="free">nobody, between the statements of a transaction <small>for `, "plain",
 		// the report
 		`<article class="misuse">`, "result_still_open", "docs/causes.md#result_still_open", "<strong>What to do</strong>", "exec ",
 		"<dt>intruder</dt>", "statement not executed",
@@ -170,27 +178,34 @@ func TestFilter(t *testing.T) {
 	silent(t, "filter-a:1", 2)
 	silent(t, "filter-b:1", 1)
 	page := get(t, of("filter-b:1"), "").Body.String()
-	contains(t, page, `href="?server=filter-a%3A1"`, `href="?server=filter-b%3A1" aria-current="page"`, "1 connection<",
+	contains(t, page, `href="?server=filter-a%3A1"`, `href="?server=filter-b%3A1" aria-current="page"`, "1 connection<", "sort by id",
 		`href="?format=json&amp;server=filter-b%3A1"`)
-	if n := strings.Count(page, `class="conn"`); n != 1 {
+	if n := listed(page); n != 1 {
 		t.Errorf("%d rows, want 1", n)
 	}
 	contains(t, get(t, of("filter-none:1"), "").Body.String(), "There is no connection to filter-none:1")
 }
 
-// No more than 500 are listed, and it is said.
-func TestCap(t *testing.T) {
-	silent(t, "cap:1", 510)
-	page := get(t, of("cap:1"), "").Body.String()
-	contains(t, page, "Only 500 of 510 connections are listed.", "500 of 510 connections")
-	if n := strings.Count(page, `class="conn"`); n != 500 {
-		t.Errorf("%d rows", n)
+// Some hundred are listed, and links lead to the others.
+func TestParts(t *testing.T) {
+	silent(t, "parts:1", 510)
+	count := func(target string) int {
+		return listed(get(t, target, "text/html").Body.String())
 	}
+	page := get(t, of("parts:1"), "").Body.String()
+	contains(t, page, "1 to 200 of 510 connections, busy first", "200 of 510 connections<", "and 310 more", `href="?from=200&amp;server=parts%3A1"`, `href="?server=parts%3A1&amp;sort=id"`)
+	for query, want := range map[string]int{"": 200, "&n=500": 500, "&n=9999": 500, "&from=500": 10, "&from=9999": 0, "&n=0": 0, "&n=x": 200, "&from=-1": 200} {
+		if n := count(of("parts:1") + query); n != want {
+			t.Errorf("%q: %d rows, want %d", query, n, want)
+		}
+	}
+	contains(t, get(t, of("parts:1")+"&from=400", "").Body.String(), "401 to 510 of 510 connections", "those before")
 	var v struct {
 		Total int `json:"connections_total"`
+		From  int `json:"connections_from"`
 		Shown int `json:"connections_shown"`
 	}
-	if err := json.Unmarshal(get(t, of("cap:1")+"&format=json", "").Body.Bytes(), &v); err != nil || v.Total != 510 || v.Shown != 500 {
+	if err := json.Unmarshal(get(t, of("parts:1")+"&format=json&from=300", "").Body.Bytes(), &v); err != nil || v.Total != 510 || v.Shown != 200 || v.From != 300 {
 		t.Errorf("%+v, %v", v, err)
 	}
 }

@@ -47,7 +47,7 @@ func serve(t testing.TB, version string) *mysqltest.Server {
 
 // open opens a guarded pool whose connections are all to the server, whatever
 // name the address gives it.
-func open(t testing.TB, s *mysqltest.Server, address string, conns int) *sql.DB {
+func open(t testing.TB, s *mysqltest.Server, address string, conns int, opts ...seqguard.Option) *sql.DB {
 	t.Helper()
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr, cfg.DBName, cfg.Logger = "user", "tcp", address, "shop", &mysql.NopLogger{}
@@ -55,7 +55,7 @@ func open(t testing.TB, s *mysqltest.Server, address string, conns int) *sql.DB 
 		var d net.Dialer
 		return d.DialContext(ctx, s.Net, s.Addr)
 	}
-	connector, err := seqguard.NewConnector(cfg)
+	connector, err := seqguard.NewConnector(cfg, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,10 +6,8 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
-	"net/url"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -19,7 +17,7 @@ var style string
 //go:embed page.html
 var source string
 
-var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{"size": size}).Parse(source))
+var tmpl = template.Must(template.New("page").Funcs(template.FuncMap{"num": num}).Parse(source))
 
 // policy forbids the page everything but its own style: whatever a hostile
 // server manages to get into it can neither run nor load anything.
@@ -32,32 +30,12 @@ var policy = func() string {
 // page is a view with what only people need.
 type page struct {
 	*view
-	Style  template.CSS
-	Groups []group
-}
-
-// group are the connections of one server.
-type group struct {
-	Server      string
-	Connections []connection
-	Total       int // those that are not listed included
+	Style template.CSS
+	Rows  template.HTML // of the table of connections; escaped by rows
 }
 
 func (v *view) writeHTML(w io.Writer) error {
-	p := page{view: v, Style: template.CSS(style)}
-	totals := map[string]int{}
-	for _, s := range v.Servers {
-		totals[s.Address] = s.Connections
-	}
-	for rest := v.Connections; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Server == rest[0].Server {
-			n++
-		}
-		p.Groups = append(p.Groups, group{rest[0].Server, rest[:n], totals[rest[0].Server]})
-		rest = rest[n:]
-	}
-	return tmpl.Execute(w, p)
+	return tmpl.Execute(w, page{v, template.CSS(style), template.HTML(v.rows())})
 }
 
 // Clock is the time of day of the page, with its zone.
@@ -72,72 +50,113 @@ func (v *view) All() (n int) {
 }
 
 // JSON is the address of the same as JSON.
-func (v *view) JSON() string {
-	q := url.Values{"format": {"json"}}
-	if v.Filter != "" {
-		q.Set("server", v.Filter)
-	}
-	return "?" + q.Encode()
+func (v *view) JSON() string { return v.query.link(true) }
+
+// Of is the address of the page of one server, "" for all.
+func (v *view) Of(address string) string { return v.query.of(address) }
+
+// Refresh is after how many seconds the browser asks again; 0: it does not.
+func (v *view) Refresh() int { return v.query.refresh }
+
+// choice is one of several pages that a link leads to.
+type choice struct {
+	Text, Link string
+	Current    bool
 }
 
-// Link is the address of the page about this server alone.
-func (s server) Link() string { return "?" + url.Values{"server": {s.Address}}.Encode() }
-
-// Tone says in which colour the phase is shown.
-func (c *connection) Tone() string {
-	switch {
-	case c.Broken != "" || c.Phase == "closed":
-		return "bad"
-	case c.Phase == "opaque" || c.Phase == "untracked":
-		return "dim"
-	case c.Phase == "ready" || c.Phase == "quit":
-		return "calm"
-	case c.Pending > 0:
-		return "busy"
+// Refreshes are the choices of that.
+func (v *view) Refreshes() (out []choice) {
+	for _, s := range []int{0, 2, 5, 30} {
+		q := v.query
+		q.refresh = s
+		c := choice{strconv.Itoa(s) + " s", q.link(false), s == v.query.refresh}
+		if s == 0 {
+			c.Text = "off"
+		}
+		out = append(out, c)
 	}
-	return "wait" // the login
+	return out
 }
 
-// Security is the TLS in a few words.
-func (c *connection) Security() string {
-	switch {
-	case c.TLS == "none":
-		return "plain"
-	case c.TLSVersion != "":
-		return c.TLSVersion
+// Parts lead to the connections before and behind those that are listed, and to the
+// other order of them.
+func (v *view) Parts() (out []choice) {
+	q := v.query
+	if q.from > 0 {
+		p := q
+		p.from = max(0, q.from-q.n)
+		out = append(out, choice{Text: "those before", Link: p.link(false)})
 	}
-	return "TLS"
+	if v.From+v.Shown < v.Total && q.n > 0 {
+		p := q
+		p.from = v.From + v.Shown
+		out = append(out, choice{Text: "the next " + num(min(q.n, v.Total-p.from)), Link: p.link(false)})
+	}
+	p := q
+	p.byID, p.from = !q.byID, 0
+	text := "sort by id"
+	if q.byID {
+		text = "busy first"
+	}
+	return append(out, choice{Text: text, Link: p.link(false)})
 }
+
+// First is the number of the first connection that is listed.
+func (v *view) First() int { return v.From + 1 }
+
+// Last is that of the last one.
+func (v *view) Last() int { return v.From + v.Shown }
+
+// ByID reports whether they are sorted so.
+func (v *view) ByID() bool { return v.query.byID }
+
+// Rest is how many connections are not listed.
+func (v *view) Rest() int { return v.Total - v.Shown }
+
+// maxHolders is how many call sites the page shows; JSON has all.
+const maxHolders = 20
+
+// Top are the holders that the page shows.
+func (v *view) Top() []holder { return v.Holders[:min(len(v.Holders), maxHolders)] }
+
+// More counts the others.
+func (v *view) More() int { return max(0, len(v.Holders)-maxHolders) }
+
+// Long: they have been out of their pool for so long that it is likely to be a fault.
+func (h *holder) Long() bool { return h.State != "running" && h.Longest >= longAgo }
+
+// Site is where it was used last.
+func (h *holder) Site() string { return siteOf(h.File, h.Line) }
+
+// Where is the same at full length.
+func (h *holder) Where() string { return whereOf(h.File, h.Line, h.Function) }
+
+// Name is the function without the path of its package.
+func (h *holder) Name() string { return path.Base(h.Function) }
 
 // Site is where the operation was started, without the path of the machine that
 // built the program.
-func (o *operation) Site() string {
-	dir, file := path.Split(o.File)
-	return path.Join(path.Base(dir), file) + ":" + strconv.Itoa(o.Line)
-}
+func (o *operation) Site() string { return siteOf(o.File, o.Line) }
 
 // Where is the same at full length.
-func (o *operation) Where() string { return o.File + ":" + strconv.Itoa(o.Line) + " " + o.Function }
+func (o *operation) Where() string { return whereOf(o.File, o.Line, o.Function) }
 
 // Name is the function without the path of its package.
 func (o *operation) Name() string { return path.Base(o.Function) }
 
-// Glance are the last packets in one line, the newest last.
-func (c *connection) Glance() string {
-	var b strings.Builder
-	for _, p := range last(c.Packets, 4) {
-		if b.Len() > 0 {
-			b.WriteString("  ")
-		}
-		if p.sent {
-			b.WriteString("▶ ")
-		} else {
-			b.WriteString("◀ ")
-		}
-		b.WriteString(p.Label)
-	}
-	return b.String()
+func siteOf(file string, line int) string {
+	dir, name := path.Split(file)
+	return path.Join(path.Base(dir), name) + ":" + strconv.Itoa(line)
 }
+
+func whereOf(file string, line int, function string) string {
+	return file + ":" + strconv.Itoa(line) + " " + function
+}
+
+// longAgo is from when on rows that are open, or a transaction in which nothing is
+// done, stand out. Nobody waits for the server then: it is the program that takes
+// its time.
+const longAgo = ms(10 * time.Second)
 
 // maxLines is how many packets of a connection the page shows; JSON has all.
 const maxLines = 24
@@ -156,12 +175,6 @@ type block struct {
 	Bad  bool
 }
 
-// Timeline is for the page.
-func (c *connection) Timeline() timeline { return timelineOf(c.Packets, c.Forgotten) }
-
-// Timeline is for the page.
-func (r *report) Timeline() timeline { return timelineOf(r.Packets, r.Forgotten) }
-
 func timelineOf(packets []packet, forgotten uint64) timeline {
 	shown := last(packets, maxLines)
 	t := timeline{Earlier: forgotten + uint64(len(packets)-len(shown))}
@@ -175,21 +188,6 @@ func timelineOf(packets []packet, forgotten uint64) timeline {
 		}
 	}
 	return t
-}
-
-// Ago is how long ago it was.
-func (r *report) Ago() ms { return r.ago }
-
-// Stamp is when it was.
-func (r *report) Stamp() string { return r.Time.Format(time.RFC3339Nano) }
-
-// Verdict says whether the statement ran, and whether to run it again.
-func (r *report) Verdict() string {
-	s := map[string]string{"yes": "statement executed", "no": "statement not executed", "unknown": "unknown whether executed", "": "nothing has failed"}[r.Executed]
-	if r.RetrySafe != nil && *r.RetrySafe {
-		return s + ", safe to retry"
-	}
-	return s
 }
 
 func last(p []packet, n int) []packet { return p[max(0, len(p)-n):] }

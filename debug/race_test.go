@@ -49,7 +49,7 @@ func TestUnderLoad(t *testing.T) {
 				if d := time.Since(begin); d > 5*time.Second {
 					t.Errorf("the page took %v", d)
 				}
-				if n := strings.Count(page, `class="conn"`); n != loadConns || !strings.HasSuffix(page, "</html>\n") {
+				if n := listed(page); n != loadConns || !strings.HasSuffix(page, "</html>\n") {
 					t.Errorf("%d connections on the page", n)
 				}
 			}

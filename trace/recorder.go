@@ -58,13 +58,22 @@ func (r *Recorder) Report(ctx context.Context, rep *wrapconn.Report) {
 	all.do(r.countLost)
 	dropped, pass := r.limit.allow(rep.Server, rep.Cause.Slug, r.now())
 	all.do(func() { r.count(ctx, rep, pass) })
+	note(ctx, rep)
 	if !pass {
 		return
 	}
 	kv := attributes(rep, dropped, r.cfg.Attributes)
-	all.do(func() { ctx = r.span(ctx, rep, kv) })
+	all.do(func() { ctx = r.span(ctx, rep, kv); note(ctx, rep) })
 	all.do(func() { r.log(ctx, rep, kv) })
 	all.do(func() { r.slog(ctx, rep) })
+}
+
+// note lets the live page lead to the trace: to the operation's, until there is a
+// span of our own.
+func note(ctx context.Context, rep *wrapconn.Report) {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		rep.SetTrace(wrapconn.TraceRef{TraceID: sc.TraceID().String(), SpanID: sc.SpanID().String(), Sampled: sc.IsSampled()})
+	}
 }
 
 // steps are calls of which none keeps the others from being made.

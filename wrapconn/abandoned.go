@@ -3,7 +3,6 @@ package wrapconn
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
@@ -75,52 +74,3 @@ func (c *Conn) takeOpen() *scene {
 	c.open, c.left = nil, s != nil
 	return s
 }
-
-// reportRing keeps the last reports of a kind. It is written only when there is
-// something to keep.
-type reportRing struct {
-	mu   sync.Mutex
-	ring [32]*Report
-	n    int // reports ever kept
-}
-
-func (l *reportRing) keep(r *Report) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ring[l.n%len(l.ring)] = r
-	l.n++
-}
-
-// last returns the reports, newest first.
-func (l *reportRing) last() []*Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([]*Report, 0, min(l.n, len(l.ring)))
-	for i := l.n - 1; i >= 0 && len(out) < cap(out); i-- {
-		out = append(out, l.ring[i%len(l.ring)])
-	}
-	return out
-}
-
-// settle puts the final form of a report in the place of the first one, if that
-// is still kept.
-func (l *reportRing) settle(r *Report) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, old := range l.ring {
-		if old != nil && old.end == r.end {
-			l.ring[i] = r
-		}
-	}
-}
-
-var lastReports, lastAbandoned reportRing
-
-// LastReports returns the last reports of this process, newest first, at most
-// 32. They have no contexts.
-func LastReports() []*Report { return lastReports.last() }
-
-// LastAbandoned returns the last operations of this process that were given up
-// while their command was unanswered, as LastReports does: when (Time), where
-// (Owner), on which connection, how long after the command, and what had come.
-func LastAbandoned() []*Report { return lastAbandoned.last() }

@@ -57,6 +57,7 @@ type Conn struct {
 	peeker   peeker
 	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
 	toldHeld atomic.Bool   // that it is held for long
+	rowsLost atomic.Bool   // the rows of the lease are garbage
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
 	checked  time.Duration // when Check was called last; 0 after the next write
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write

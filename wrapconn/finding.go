@@ -80,7 +80,7 @@ func (c *Conn) newReport(e *cause.Evidence, at time.Time, connection uint32) *Re
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
 		Peer: peer, Local: local,
 		Connection: connection, Connected: c.start,
-		Goroutine: goroutineID(), Context: context.Background(),
+		Goroutine: goroutineID(), Context: context.Background(), traced: new(traced),
 	}
 }
 

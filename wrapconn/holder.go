@@ -19,8 +19,9 @@ type Holder struct {
 	// Last is the operation under way, or the last one since the connection was
 	// taken; nil if there was none.
 	Last *Operation
-	// Rows: a result is open.
-	Rows bool
+	// Rows: a result is open. RowsLost: it was dropped without a Close, so nobody
+	// can give the connection back.
+	Rows, RowsLost bool
 	// InTransaction by the server's last status; Idle if nobody is inside, and no
 	// result is open.
 	InTransaction, Idle bool
@@ -35,18 +36,18 @@ func (h *Holder) Site() string {
 	return shortFile(f.File) + ":" + strconv.Itoa(f.Line)
 }
 
-// State is what the holder is at: "running", "rows open", "idle in transaction",
-// "idle".
+// State is what the holder is at: "running", "rows open", "rows never closed", "idle
+// in transaction", "idle".
 func (h *Holder) State() string {
 	switch {
 	case h.Rows:
-		return "rows open"
+		return stateOf(UseRowsOpen, h.RowsLost)
 	case !h.Idle:
-		return "running"
+		return UseRunning.String()
 	case h.InTransaction:
-		return "idle in transaction"
+		return UseIdleInTransaction.String()
 	}
-	return "idle"
+	return UseHeld.String()
 }
 
 // CheckOut is Check for a connection that leaves the pool: from now on somebody
@@ -58,14 +59,19 @@ func (c *Conn) CheckOut() error {
 	return refuse
 }
 
-// Returned says that the connection goes back to the pool.
-func (c *Conn) Returned() {
-	c.taken.Store(0)
+// Returned says that the connection goes back to the pool, or is closed, and returns
+// for how long it was out; 0 if it was not.
+func (c *Conn) Returned() (held time.Duration) {
+	if taken := c.taken.Swap(0); taken > 0 {
+		held = max(c.now()-time.Duration(taken), 1)
+	}
 	c.toldHeld.Store(false)
+	return held
 }
 
 // Holders returns who has taken connections out of their pools, longest first:
-// of the connections whose Options.Pool is pool, or for nil of all. It holds
+// of the connections whose Options.Pool is pool, or for nil of all. LookAt puts those
+// of one call site together. It holds
 // nobody up for longer than a look takes.
 func Holders(pool any) []Holder {
 	var out []Holder
@@ -90,11 +96,11 @@ func (c *Conn) holder() (h Holder, ok bool) {
 	}
 	now := c.now()
 	state, op := c.owner.last()
-	h = Holder{Server: c.opts.Server, Held: now - time.Duration(taken), Rows: state == ownerLeased || state == ownerInside, Idle: state == ownerFree}
+	h = Holder{Server: c.opts.Server, Held: now - time.Duration(taken), Rows: state == ownerLeased || state == ownerInside, RowsLost: c.rowsLost.Load(), Idle: state == ownerFree}
 	switch op.kind {
-	case OpConnect:
+	case OpNone, OpConnect:
 		return h, false // database/sql may have made it in reserve: it is in the pool, or not used yet
-	case OpNone, OpReset, OpClose:
+	case OpReset, OpClose:
 	default:
 		h.Last = c.export(&op, now).detached()
 	}
@@ -103,41 +109,6 @@ func (c *Conn) holder() (h Holder, ok bool) {
 	c.unlock()
 	return h, true
 }
-
-// sites says who the holders are, by call site and state, most first, in one
-// line: "17 by shop/list.go:10 (rows open)".
-func sites(holders []Holder) string {
-	type group struct {
-		name string
-		n    int
-	}
-	var groups []group
-	for i := range holders {
-		h := &holders[i]
-		name := cmp.Or(h.Site(), "an unknown call site") + " (" + h.State() + ")"
-		at := slices.IndexFunc(groups, func(g group) bool { return g.name == name })
-		if at < 0 {
-			groups = append(groups, group{name: name})
-			at = len(groups) - 1
-		}
-		groups[at].n++
-	}
-	slices.SortStableFunc(groups, func(a, b group) int { return b.n - a.n })
-	s := ""
-	for i, g := range groups {
-		switch {
-		case i == maxSites:
-			return s + ", and others"
-		case i > 0:
-			s += ", "
-		}
-		s += strconv.Itoa(g.n) + " by " + g.name
-	}
-	return s
-}
-
-// maxSites bounds how many call sites a sentence has.
-const maxSites = 5
 
 // heldTooLong reports the connections that are held for longer than their
 // options allow, each holder once. It is called once a second.
@@ -159,7 +130,7 @@ func (c *Conn) tellHeld(h *Holder) {
 	e := c.talk.Evidence(now)
 	id := c.talk.ConnectionID()
 	c.unlock()
-	e.Held, e.HeldAs = h.Held, h.State()
+	e.Held, e.HeldAs, e.RowsLost = h.Held, h.State(), h.RowsLost
 	if h.Last != nil {
 		e.Owner = h.Last.party()
 	}
@@ -168,26 +139,47 @@ func (c *Conn) tellHeld(h *Holder) {
 	c.tell(r)
 }
 
+// RowsLost says that the rows of the lease are garbage: the program has dropped them
+// without a Close. Nothing can close them any more, so nobody can give the
+// connection back. That is reported, once.
+func (c *Conn) RowsLost() {
+	defer contain()
+	h, ok := c.holder()
+	if !ok || !h.Rows || c.rowsLost.Swap(true) {
+		return
+	}
+	c.toldHeld.Store(true) // that it is held for long is no news then
+	h.RowsLost = true
+	c.tellHeld(&h)
+}
+
 // PoolExhausted makes and tells the report of a pool whose callers wait because
 // all its connections are held: waits of them since the last time, for waited
 // together. The connections are those whose Options.Pool is pool. It returns nil
 // if none of them is held.
 func PoolExhausted(pool any, limit, inUse int, waits int64, waited time.Duration) *Report {
-	holders := Holders(pool)
-	if len(holders) == 0 {
-		return nil
-	}
+	var all groups
+	var one *Conn
 	for _, c := range registered() {
 		if c.opts.Pool != pool {
 			continue
 		}
-		e := cause.Evidence{PoolWaits: waits, PoolWaited: waited, PoolLimit: limit, PoolInUse: inUse, Held: holders[0].Held, HeldAs: sites(holders)}
-		r := &Report{
-			Time: time.Now(), Cause: cause.Diagnose(&e), Evidence: e, Server: c.opts.Server, Network: c.opts.Network,
-			Database: c.opts.Database, Context: context.Background(), Owner: holders[0].Last,
+		if g := c.glimpse(); g.taken > 0 {
+			_, op := c.owner.last()
+			all.add(&g, &op)
+			one = c
 		}
-		c.tell(r)
-		return r
 	}
-	return nil
+	holders := all.list()
+	if one == nil || len(holders) == 0 {
+		return nil
+	}
+	longest := slices.MaxFunc(holders, func(a, b HolderGroup) int { return cmp.Compare(a.Held, b.Held) })
+	e := cause.Evidence{PoolWaits: waits, PoolWaited: waited, PoolLimit: limit, PoolInUse: inUse, Held: longest.Held, HeldAs: HolderSites(holders)}
+	r := &Report{
+		Time: time.Now(), Cause: cause.Diagnose(&e), Evidence: e, Server: one.opts.Server, Network: one.opts.Network,
+		Database: one.opts.Database, Context: context.Background(), Owner: longest.Last, traced: new(traced),
+	}
+	one.tell(r)
+	return r
 }

@@ -61,7 +61,8 @@ type Options struct {
 	Server, Network string
 	// Database is the schema asked for at login, for reports.
 	Database string
-	// Pool is what connections of one pool have in common, for Holders.
+	// Pool is what connections of one pool have in common, for Holders and LookAt; it
+	// must be comparable.
 	Pool any
 	// HeldTooLong reports, once, a connection that is out of its pool for longer; 0 does not.
 	HeldTooLong time.Duration

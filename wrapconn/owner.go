@@ -164,6 +164,19 @@ func (o *owner) last() (uint32, operation) {
 	}
 }
 
+// brief is last without what takes longer to copy.
+func (o *owner) brief() (state uint32, kind OpKind, started time.Duration) {
+	for {
+		switch state := o.state.Load(); {
+		case state != ownerLocked && o.state.CompareAndSwap(state, ownerLocked):
+			kind, started = o.op.kind, o.op.started
+			o.state.Store(state)
+			return state, kind, started
+		}
+		runtime.Gosched()
+	}
+}
+
 // started returns when the operation of the holder began.
 func (o *owner) started() time.Duration {
 	_, op := o.copy()

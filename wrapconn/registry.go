@@ -1,11 +1,9 @@
 package wrapconn
 
 import (
-	"cmp"
 	"context"
+	"math"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"weak"
 )
@@ -63,48 +61,11 @@ func registered() []*Conn {
 // Each connection is held up for as long as it takes to copy its history, and
 // not while another one is looked at.
 func Connections(server string, limit int) (list []Snapshot, servers map[string]int) {
-	// What is compared is copied: a sort that goes back to ten thousand
-	// connections waits for memory most of the time.
-	type candidate struct {
-		server string
-		id     uint32
-		conn   *Conn
+	if limit <= 0 {
+		limit = math.MaxInt32
 	}
-	conns := registered()
-	found := make([]candidate, 0, len(conns))
-	servers = map[string]int{}
-	last, n := "", 0 // most come from the same server as the one before
-	for _, c := range conns {
-		if s := c.opts.Server; s != last {
-			servers[last] += n
-			last, n = s, 0
-		}
-		n++
-		if server == "" || server == c.opts.Server {
-			found = append(found, candidate{c.opts.Server, c.id(), c})
-		}
-	}
-	servers[last] += n
-	if servers[""] == 0 {
-		delete(servers, "")
-	}
-	slices.SortFunc(found, func(a, b candidate) int {
-		if o := strings.Compare(a.server, b.server); o != 0 {
-			return o
-		}
-		if o := cmp.Compare(a.id, b.id); o != 0 {
-			return o
-		}
-		return a.conn.start.Compare(b.conn.start)
-	})
-	if limit > 0 && len(found) > limit {
-		found = found[:limit]
-	}
-	list = make([]Snapshot, len(found))
-	for i := range found {
-		list[i] = found[i].conn.Snapshot()
-	}
-	return list, servers
+	o := LookAt(OverviewOptions{Server: server, Limit: limit, ByID: true})
+	return o.Connections, o.Servers
 }
 
 // detached is a copy without the contexts: those may hold a whole request, and

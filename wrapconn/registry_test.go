@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
@@ -138,21 +139,24 @@ func TestLastReports(t *testing.T) {
 	if _, err := c.Begin(ctx, OpQuery); err != nil {
 		t.Fatal(err)
 	}
-	const n = len(lastReports.ring) + 3
-	kinds := []OpKind{OpExec, OpPing}
+	const n = maxRemembered + 3
 	for i := range n {
-		if _, err := c.Begin(ctx, kinds[i%2]); err == nil {
-			t.Fatal("an overlap was let in")
+		// Of each line there are three, and each server is another likeness.
+		c.opts.Server = fmt.Sprint(t.Name(), i)
+		for range 3 {
+			if _, err := c.Begin(ctx, OpExec); err == nil {
+				t.Fatal("an overlap was let in")
+			}
 		}
 	}
 	c.End(false)
 	last := LastReports()
-	if len(last) != len(lastReports.ring) {
+	if len(last) != maxRemembered {
 		t.Fatalf("%d reports", len(last))
 	}
 	for i, r := range last {
-		if r.Server != t.Name() || r.Intruder.Kind != kinds[(n-1-i)%2] {
-			t.Errorf("report %d: %s, intruder %s", i, r.Server, r.Intruder)
+		if r.Server != fmt.Sprint(t.Name(), n-1-i) || r.Intruder.Kind != OpExec || r.Count != 3 || !r.First.Before(r.Time) {
+			t.Errorf("report %d: %s, intruder %s, %d times, %v to %v", i, r.Server, r.Intruder, r.Count, r.First, r.Time)
 		}
 		for _, ctx := range []context.Context{r.Context, r.Owner.Context, r.Intruder.Context} {
 			if ctx == nil || ctx.Value(key{}) != nil {

@@ -113,7 +113,7 @@ func (r *Report) settle(now time.Time) *Report {
 	final := *r
 	final.Evidence.Siblings, final.Evidence.RelatedFailures = s, s.Ended
 	final.Cause = cause.Diagnose(&final.Evidence)
-	lastReports.settle(final.detached())
+	lastReports.settle(r, final.detached())
 	return &final
 }
 

@@ -55,7 +55,8 @@ type Report struct {
 	// The same is true of Owner's and Intruder's.
 	Context context.Context
 
-	end uint64 // of the connection, as witness.Log knows it; 0 if it did not end
+	traced *traced // nil of a report that nobody made here
+	end    uint64  // of the connection, as witness.Log knows it; 0 if it did not end
 }
 
 // Quiet reports whether the event is too ordinary to be told: the peer closed

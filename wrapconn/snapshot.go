@@ -44,6 +44,14 @@ type Snapshot struct {
 	// Owner is the operation that has the connection, nil if it is free. Its
 	// Context is not the operation's.
 	Owner *Operation
+	// Use is what it is at, and UseFor since when, 0 if that is not known.
+	Use    Use
+	UseFor time.Duration
+	// Last is, of a connection that somebody holds and on which nothing is under way,
+	// the last operation; nil if there was none.
+	Last *Operation
+	// RowsLost: the rows of its result are garbage, without having been closed.
+	RowsLost bool
 	// Leased: the operation has returned, its result is still to be read.
 	Leased bool
 	// Broken is the cause that ended the connection, "" if it is sound.
@@ -65,14 +73,20 @@ func (c *Conn) id() uint32 {
 func (c *Conn) Snapshot() Snapshot {
 	// The owner has a lock of its own, so that what it says and what the wire
 	// says may lie some nanoseconds apart.
-	state, op := c.owner.copy()
+	g := c.glimpse()
+	state, op := c.owner.last()
 	s := c.wireSnapshot()
+	s.Use, s.UseFor, s.RowsLost = g.use, g.since, g.lost
 	if since := c.unowed.Load(); since != 0 {
 		s.NothingDue = max(s.Time.Sub(c.start)-time.Duration(since), 1)
 	}
-	if state != ownerFree && op.kind != OpNone {
+	switch {
+	case op.kind == OpNone:
+	case state != ownerFree:
 		s.Owner = c.export(&op, s.Time.Sub(c.start)).detached()
 		s.Leased = state == ownerLeased || state == ownerInside
+	case g.taken > 0 && op.kind != OpReset:
+		s.Last = c.export(&op, s.Time.Sub(c.start)).detached()
 	}
 	return s
 }

@@ -37,7 +37,7 @@ var rules = map[string][]string{
 	"wrapconn/conversation": {module + "/internal/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
 	"internal/delivery":     {},
 	"wrapconn":              {module + "/wrapconn/...", module + "/internal/delivery", module + "/internal/wire", module + "/internal/witness", module + "/internal/testimony", "golang.org/x/sys/..."},
-	"debug":                 {module + "/wrapconn", module + "/wrapconn/..."},
+	"debug":                 {module + "/internal/version", module + "/wrapconn", module + "/wrapconn/..."},
 	"internal/version":      {},
 	"trace":                 {module + "/internal/version", module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},
 	// It reads two variables of the driver: nothing else of ours may lean on that.

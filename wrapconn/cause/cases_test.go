@@ -67,6 +67,11 @@ var cases = []ruleCase{
 	{"pool_exhausted", "somebody waited", Evidence{PoolWaits: 3, PoolInUse: 20, PoolLimit: 20, Held: 4 * time.Minute, HeldAs: "20 by shop/list.go:10 (rows open)"}, map[Slug]change{
 		"held_too_long": func(e *Evidence) { e.PoolWaits = 0 },
 	}},
+	{"rows_never_closed", "garbage", with(rest(), func(e *Evidence) {
+		e.Held, e.HeldAs, e.RowsLost, e.Owner = time.Minute, "rows never closed", true, Party{Operation: "query", Site: "shop/list.go:10"}
+	}), map[Slug]change{
+		"held_too_long": func(e *Evidence) { e.RowsLost = false },
+	}},
 	{"held_too_long", "idle in a transaction", with(rest(), func(e *Evidence) {
 		e.Held, e.HeldAs, e.InTransaction = time.Minute, "idle in transaction", true
 	}), map[Slug]change{

@@ -5,8 +5,9 @@ import "time"
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
-	"pool_exhausted": say("Look at the call sites that hold most."),
-	"held_too_long":  say("Close what is open: rows, transaction, sql.Conn."),
+	"pool_exhausted":    say("Look at the call sites that hold most."),
+	"rows_never_closed": say("Close the rows where they are opened: defer rows.Close()."),
+	"held_too_long":     say("Close what is open: rows, transaction, sql.Conn."),
 	"abandoned": func(e *Evidence) string {
 		if e.Phase.Connecting() {
 			return "Find what makes logins slow; keep more connections open."

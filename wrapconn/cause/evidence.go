@@ -90,6 +90,8 @@ type Evidence struct {
 	// them.
 	Held   time.Duration
 	HeldAs string
+	// RowsLost: the rows that hold it are garbage, without having been closed.
+	RowsLost bool
 	// PoolWaits callers waited for a connection of a pool, for PoolWaited
 	// together, while PoolInUse of PoolLimit connections were held.
 	PoolWaits            int64

@@ -23,6 +23,19 @@ var heldRules = []rule{
 		executed: maybe,
 	},
 	{
+		slug:     "rows_never_closed",
+		severity: Notice,
+		title:    "Rows were dropped without a Close",
+		signs:    when(fact{is: "the garbage collector found rows that hold a connection", holds: func(e *Evidence) bool { return e.RowsLost }}),
+		explain: func(e *Evidence) string {
+			return fmt.Sprintf("The rows of %s are garbage: nothing in the program refers to them any more, and they were neither closed nor read to their end. Their connection has been out of the pool for %s, and nothing can give it back.", e.Owner.clause("a query that is not known"), dur(e.Held))
+		},
+		advise: func(e *Evidence) string {
+			return "Close rows where they are opened (defer rows.Close(), behind the check of the error), and call Scan on what QueryRow returns. The connection is lost to the pool for as long as the process lives, so a pool with a limit runs dry."
+		},
+		executed: maybe,
+	},
+	{
 		slug:     "held_too_long",
 		severity: Notice,
 		title:    "A connection has been out of the pool for long",
@@ -51,4 +64,4 @@ func (e *Evidence) Holders() string {
 }
 
 // standing: the report is about a state, and nothing has failed.
-func (e *Evidence) standing() bool { return e.Held > 0 || e.PoolWaits > 0 }
+func (e *Evidence) standing() bool { return e.Held > 0 || e.PoolWaits > 0 || e.RowsLost }

@@ -1,0 +1,227 @@
+package wrapconn
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Use is what a connection is at, as far as it concerns who waits for one.
+type Use uint8
+
+const (
+	// UseFree: in its pool, or nobody has used it yet.
+	UseFree Use = iota
+	// UseConnecting: its login is not over.
+	UseConnecting
+	// UseHeld: somebody has taken it out of the pool, and nothing is under way.
+	UseHeld
+	// UseIdleInTransaction: a transaction is open, and nothing is under way.
+	UseIdleInTransaction
+	// UseRowsOpen: the result of a query is open.
+	UseRowsOpen
+	// UseRunning: an operation is under way.
+	UseRunning
+
+	// NumUses is how many there are.
+	NumUses
+)
+
+var useNames = [NumUses]string{"free", "connecting", "idle", "idle in transaction", "rows open", "running"}
+
+func (u Use) String() string {
+	if u < NumUses {
+		return useNames[u]
+	}
+	return "invalid use " + strconv.Itoa(int(u))
+}
+
+// Overview is what the guarded connections of this process are at, counted, and
+// some of them in detail.
+type Overview struct {
+	Time          time.Time
+	Servers       map[string]int // open connections of each server, whatever was asked for
+	Total         int            // connections of those asked for, as what follows
+	Uses          [NumUses]int
+	InTransaction int
+	Holders       []HolderGroup // most first
+	Connections   []Snapshot    // a part of them
+}
+
+// OverviewOptions say what an Overview is of. The zero value asks for counts alone.
+type OverviewOptions struct {
+	Server string // "" for all
+	// Skip and Limit choose the part of the connections that is returned in detail.
+	Skip, Limit int
+	// ByID sorts them by server and by the server's id of them, so that one page
+	// follows upon another. Otherwise those that somebody wants to see come first:
+	// broken ones, those in use, longest first, then those that are held and idle,
+	// and those that are free.
+	ByID bool
+}
+
+// LookAt takes an Overview. Each connection is held up for a moment, those that
+// are returned for as long as it takes to copy their history, and none while
+// another one is looked at.
+func LookAt(o OverviewOptions) Overview {
+	out := Overview{Time: time.Now(), Servers: map[string]int{}}
+	conns := registered()
+	found := make([]glimpse, 0, len(conns))
+	var holders groups
+	last, n := "", 0 // most come from the same server as the one before
+	for _, c := range conns {
+		s := c.opts.Server
+		if s != last {
+			out.Servers[last] += n
+			last, n = s, 0
+		}
+		n++
+		if o.Server != "" && o.Server != s {
+			continue
+		}
+		g := c.glimpse()
+		found = append(found, g)
+		out.Uses[g.use]++
+		if g.tx {
+			out.InTransaction++
+		}
+		if g.taken > 0 {
+			_, op := c.owner.last()
+			holders.add(&g, &op)
+		}
+	}
+	out.Servers[last] += n
+	if out.Servers[""] == 0 {
+		delete(out.Servers, "")
+	}
+	out.Total, out.Holders = len(found), holders.list()
+	for _, g := range chosen(found, &o) {
+		out.Connections = append(out.Connections, g.conn.Snapshot())
+	}
+	return out
+}
+
+// chosen returns the part that is asked for, in its order. Of many connections few
+// are asked for, so not all are sorted: those that come first so far are kept in a
+// heap, the last of them at its top.
+func chosen(found []glimpse, o *OverviewOptions) []*glimpse {
+	skip := max(o.Skip, 0)
+	if o.Limit <= 0 || skip >= len(found) {
+		return nil
+	}
+	k := min(len(found), skip+o.Limit)
+	heap := make([]*glimpse, 0, k)
+	for i := range found {
+		g := &found[i]
+		switch {
+		case len(heap) < k:
+			heap = append(heap, g)
+			if len(heap) == k {
+				for at := k/2 - 1; at >= 0; at-- {
+					sink(heap, at, o.ByID)
+				}
+			}
+		case g.compare(heap[0], o.ByID) < 0:
+			heap[0] = g
+			sink(heap, 0, o.ByID)
+		}
+	}
+	slices.SortFunc(heap, func(a, b *glimpse) int { return a.compare(b, o.ByID) })
+	return heap[skip:]
+}
+
+// sink restores the heap below at.
+func sink(heap []*glimpse, at int, byID bool) {
+	for {
+		next := 2*at + 1
+		if next >= len(heap) {
+			return
+		}
+		if r := next + 1; r < len(heap) && heap[r].compare(heap[next], byID) > 0 {
+			next = r
+		}
+		if heap[at].compare(heap[next], byID) >= 0 {
+			return
+		}
+		heap[at], heap[next] = heap[next], heap[at]
+		at = next
+	}
+}
+
+// glimpse is what can be said of a connection at little cost.
+type glimpse struct {
+	conn   *Conn
+	server string // copied: a sort that goes back to ten thousand connections waits for memory most of the time
+	id     uint32
+	use    Use
+	bad    bool // broken, a Read waits for what is not due, or the rows are garbage
+	tx     bool
+	lost   bool          // its rows are garbage
+	since  time.Duration // for how long it has been at this
+	taken  time.Duration // for how long it has been out of its pool; 0 if it is there
+}
+
+func (c *Conn) glimpse() (g glimpse) {
+	state, kind, started := c.owner.brief()
+	taken := time.Duration(c.taken.Load())
+	c.mu.Lock()
+	g.id, g.tx = c.talk.ConnectionID(), c.talk.InTransaction() || c.tx.Load()
+	phase := c.talk.Phase()
+	c.unlock()
+	now := c.now()
+	g.conn, g.server = c, c.opts.Server
+	g.lost = c.rowsLost.Load()
+	g.bad = c.broken.Load() || c.unowed.Load() != 0 || g.lost
+	if taken > 0 && kind != OpNone && kind != OpConnect { // database/sql may have made it in reserve
+		g.taken = max(now-taken, 1)
+	}
+	switch {
+	case phase.Connecting():
+		g.use, g.since = UseConnecting, now
+	case state == ownerLeased || state == ownerInside:
+		g.use, g.since = UseRowsOpen, now-started
+	case state != ownerFree:
+		g.use, g.since = UseRunning, now-started
+	case !c.opts.Operations && phase.Answering():
+		g.use = UseRunning
+	case g.tx:
+		g.use, g.since = UseIdleInTransaction, g.taken
+	case g.taken > 0:
+		g.use, g.since = UseHeld, g.taken
+	}
+	return g
+}
+
+// rank is how much somebody wants to see it who looks for trouble.
+func (g *glimpse) rank() int {
+	switch {
+	case g.bad:
+		return 3
+	case g.use == UseFree:
+		return 0
+	case g.use == UseHeld:
+		return 1
+	}
+	return 2
+}
+
+// compare is negative if g comes before o.
+func (g *glimpse) compare(o *glimpse, byID bool) int {
+	if !byID {
+		if c := cmp.Compare(o.rank(), g.rank()); c != 0 {
+			return c
+		}
+		if c := cmp.Compare(o.since, g.since); c != 0 {
+			return c
+		}
+	}
+	if c := strings.Compare(g.server, o.server); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(g.id, o.id); c != 0 {
+		return c
+	}
+	return g.conn.start.Compare(o.conn.start)
+}

@@ -1,0 +1,31 @@
+package wrapconn
+
+import "sync/atomic"
+
+// TraceRef names the span that tells of a report.
+type TraceRef struct {
+	TraceID, SpanID string // in hexadecimal, as in a traceparent header; "" if there is none
+	Sampled         bool   // it is likely to be found at the backend
+}
+
+// traced is shared by all copies of a report: the span is made after the one that
+// is kept for the live page.
+type traced struct{ ref atomic.Pointer[TraceRef] }
+
+// SetTrace notes which span tells of the report. It is for code that makes one;
+// package trace does.
+func (r *Report) SetTrace(t TraceRef) {
+	if r.traced != nil {
+		r.traced.ref.Store(&t)
+	}
+}
+
+// Trace returns what SetTrace has noted, on any copy of the report.
+func (r *Report) Trace() (t TraceRef) {
+	if r.traced != nil {
+		if p := r.traced.ref.Load(); p != nil {
+			t = *p
+		}
+	}
+	return t
+}
