@@ -2,6 +2,7 @@ package debug_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,12 +10,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/debug"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
 // chromium finds the browser. Without one the test is skipped, loudly; with
@@ -34,6 +41,12 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
+// flags are those that every start of the browser has.
+func flags(profile string) []string {
+	return []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + profile}
+}
+
 // browse loads an address, with a screenshot to file, and returns what the page
 // wrote to the console, errors and breaches of the policy included.
 func browse(t *testing.T, address, file string, dark bool, width, height int) (console []string) {
@@ -44,11 +57,9 @@ func browse(t *testing.T, address, file string, dark bool, width, height int) (c
 	if dark {
 		scheme = 0
 	}
-	cmd := exec.CommandContext(ctx, chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-		"--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--virtual-time-budget=2000",
+	cmd := exec.CommandContext(ctx, chromium(t), append(flags(t.TempDir()), "--enable-logging=stderr", "--virtual-time-budget=2000",
 		fmt.Sprintf("--blink-settings=preferredColorScheme=%d", scheme), fmt.Sprintf("--window-size=%d,%d", width, height),
-		"--screenshot="+file, address)
+		"--screenshot="+file, address)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("chromium: %v\n%s", err, out)
@@ -75,13 +86,14 @@ console.log("page " + document.documentElement.scrollWidth + " of " + innerWidth
 // connections run load. Look at the pictures with go test -artifacts.
 func TestBrowser(t *testing.T) {
 	chromium(t)
-	shop(t)
+	debug.SetLongAgo(t, time.Second)
+	page := debug.Handler(debug.WithDB("shop", shop(t)), debug.WithTraceURL("http://jaeger:16686/trace/{trace_id}?uiFind={span_id}"))
 	mux := http.NewServeMux()
-	mux.Handle("/debug/seqguard/", debug.Handler())
+	mux.Handle("/debug/seqguard/", page)
 	// The same without the policy, which would not let the probe run.
 	mux.HandleFunc("/probe", func(w http.ResponseWriter, r *http.Request) {
-		page := get(t, "/debug/seqguard/?"+r.URL.RawQuery, "").Body.String()
-		_, _ = w.Write([]byte(strings.Replace(page, "</body>", probe, 1)))
+		body := ask(t, page, "/debug/seqguard/?"+r.URL.RawQuery, "").Body.String()
+		_, _ = w.Write([]byte(strings.Replace(body, "</body>", probe, 1)))
 	})
 	site := httptest.NewServer(mux)
 	defer site.Close()
@@ -95,7 +107,7 @@ func TestBrowser(t *testing.T) {
 		width, height int
 	}{
 		{"wide-light", false, 1440, 1800}, {"wide-dark", true, 1440, 1800},
-		{"narrow-light", false, 390, 2400}, {"narrow-dark", true, 390, 2400},
+		{"narrow-light", false, 400, 2400}, {"narrow-dark", true, 400, 2400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.ArtifactDir()
@@ -119,11 +131,11 @@ func TestBrowser(t *testing.T) {
 
 // shop makes connections of all sorts to one server, and reports of each
 // severity.
-func shop(t *testing.T) {
+func shop(t *testing.T) *sql.DB {
 	const address = "shop-db.internal:3306"
 	ctx := t.Context()
 	s := serve(t, "8.4.7")
-	db := open(t, s, address, 8)
+	db := open(t, s, address, 8, seqguard.WithTracerProvider(sdktrace.NewTracerProvider()))
 
 	// Free ones, one with rows open, one in a transaction, one that waits.
 	reader, err := db.Conn(ctx)
@@ -160,9 +172,28 @@ func shop(t *testing.T) {
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 
-	// misuse: a ping while rows are open
-	if err := reader.PingContext(ctx); err == nil {
-		t.Error("an interleaved ping was let through")
+	// misuse: pings while rows are open
+	for range 3 {
+		if err := reader.PingContext(ctx); err == nil {
+			t.Error("an interleaved ping was let through")
+		}
+	}
+	forgetful(t, db)
+	// Whoever comes has to wait.
+	for db.Stats().InUse < 8 {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := query(c); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	if err := db.PingContext(short); err == nil {
+		t.Error("there was a ninth connection")
 	}
 	// data_integrity: an answer that nobody asked for, behind the one to a ping
 	ok := mysqltest.OKPayload(0, 0, mysqltest.StatusAutocommit, 0)
@@ -181,6 +212,61 @@ func shop(t *testing.T) {
 	<-gone
 	time.Sleep(50 * time.Millisecond)
 	_ = idle.PingContext(ctx)
+	giveUp(t, s, address)
+	time.Sleep(time.Second) // what is open by now stands out
+	if err := seqguard.Flush(ctx); err != nil {
+		t.Error(err)
+	}
+	return db
+}
+
+// forgetful drops rows without a Close.
+func forgetful(t *testing.T, db *sql.DB) {
+	t.Helper()
+	if _, err := db.Query("SELECT name FROM customers"); err != nil {
+		t.Fatal(err)
+	}
+	before := wrapconn.Stats().Notices
+	for end := time.Now().Add(10 * time.Second); wrapconn.Stats().Notices == before; time.Sleep(5 * time.Millisecond) {
+		runtime.GC()
+		if time.Now().After(end) {
+			t.Fatal("the rows are not found")
+		}
+	}
+}
+
+// The browser asks again by itself, without a script.
+func TestRefresh(t *testing.T) {
+	chromium(t)
+	var asked atomic.Int64
+	page := debug.Handler()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("refresh") == "1" {
+			asked.Add(1)
+		}
+		page.ServeHTTP(w, r)
+	}))
+	defer site.Close()
+	profile, err := os.MkdirTemp("", "seqguard-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(chromium(t), append(flags(profile), "--remote-debugging-port=0", site.URL+"/?refresh=1")...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		// Its children write for a moment longer.
+		for end := time.Now().Add(5 * time.Second); os.RemoveAll(profile) != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		}
+	}()
+	for end := time.Now().Add(time.Minute); asked.Load() < 3; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the page was asked for %d times", asked.Load())
+		}
+	}
 }
 
 // fail pings a server whose answer is wrong.

@@ -26,7 +26,7 @@ var schema = struct{ top, process, now, pool, holder, connection, operation, pac
 	process: []string{"host", "pid", "version", "go"},
 	now:     []string{"open", "busy", "free", "running", "rows_open", "idle_in_transaction", "idle", "connecting", "in_transaction"},
 	pool:    []string{"name", "open", "in_use", "idle", "limit", "waits", "waited_ms", "waits_since_last_look", "held"},
-	holder:  []string{"count", "state", "pool", "longest_ms", "operation", "function", "file", "line"},
+	holder:  []string{"count", "state", "state_ms", "pool", "longest_ms", "operation", "function", "file", "line"},
 	connection: []string{
 		"server", "network", "database", "id", "server_version", "phase", "sequence_expected", "command", "commands",
 		"pending_answers", "in_transaction", "state", "use", "use_ms", "owner", "tls", "compression", "bytes_received", "bytes_sent",

@@ -49,14 +49,21 @@ func (o *out) int(n int) { o.b = strconv.AppendInt(o.b, int64(n), 10) }
 // columns is how many the table has.
 const columns = "9"
 
-// rows are the bodies of the table: one for each server, in the order of the servers.
+// rows are the bodies of the table: one for each server, the one first whose connection
+// comes first.
 func (v *view) rows() string {
 	open := map[string]int{}
 	for _, s := range v.Servers {
 		open[s.Address] = s.Connections
 	}
+	first := map[string]int{}
+	for i := range v.Connections {
+		if _, ok := first[v.Connections[i].Server]; !ok {
+			first[v.Connections[i].Server] = i
+		}
+	}
 	shown := slices.Clone(v.Connections)
-	slices.SortStableFunc(shown, func(a, b connection) int { return strings.Compare(a.Server, b.Server) })
+	slices.SortStableFunc(shown, func(a, b connection) int { return first[a.Server] - first[b.Server] })
 	o := out{make([]byte, 0, 1<<14+len(shown)<<11)}
 	for rest := shown; len(rest) > 0; {
 		n := 1

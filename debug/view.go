@@ -76,11 +76,14 @@ type holder struct {
 	Count     int    `json:"count"`
 	State     string `json:"state"`
 	Pool      string `json:"pool,omitempty"`
-	Longest   ms     `json:"longest_ms"`
+	For       ms     `json:"state_ms"`   // the longest of them at that
+	Longest   ms     `json:"longest_ms"` // the longest of them out of its pool
 	Operation string `json:"operation,omitempty"`
 	Function  string `json:"function,omitempty"`
 	File      string `json:"file,omitempty"`
 	Line      int    `json:"line,omitempty"`
+
+	lost bool
 }
 
 type server struct {
@@ -133,7 +136,7 @@ func (h *handler) look(q query, packets int) *view {
 }
 
 func (h *handler) holderOf(g *wrapconn.HolderGroup) holder {
-	out := holder{Count: g.Count, State: g.State(), Pool: h.poolName(g), Longest: ms(g.Held)}
+	out := holder{Count: g.Count, State: g.State(), Pool: h.poolName(g), For: ms(g.For), Longest: ms(g.Held), lost: g.RowsLost}
 	if o := operationOf(g.Last); o != nil {
 		out.Operation, out.Function, out.File, out.Line = o.Kind, o.Function, o.File, o.Line
 	}

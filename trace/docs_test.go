@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -203,39 +204,30 @@ func TestPageAndMetricsAgree(t *testing.T) {
 		r := stalled(context.Background())
 		k.rec.Report(r.Context, r)
 	}
+	pool := trace.NewPool(k.meters, "shop")
+	pool.Created(t.Context(), time.Second)
+	pool.Used(t.Context(), time.Second)
+	reg, err := pool.Observe(func() (trace.PoolState, bool) { return trace.PoolState{Used: 1, Max: 2}, true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reg.Unregister()
 	_, doc := page(t)
 	code := collect(t, k.reader)
-	keys := func(name string) string {
-		var list []string
-		for _, a := range code[name].Data.(metricdata.Sum[int64]).DataPoints[0].Attributes.ToSlice() {
-			list = append(list, "`"+string(a.Key)+"`")
-		}
-		return cmp.Or(strings.Join(list, ", "), "none")
-	}
 	for name, m := range code {
 		row := doc[name]
 		if row == nil {
 			t.Errorf("docs/telemetry.md does not have the metric %s", name)
 			continue
 		}
-		kind, attributes := "observable counter", keys(name)
-		switch name {
-		case trace.MetricViolations:
-			kind = "counter"
-		case trace.MetricDropped:
-			kind = "counter"
-			if attributes == keys(trace.MetricViolations) {
+		kind, attributes := kindOf(name, m.Data)
+		if name == trace.MetricDropped {
+			if _, others := kindOf(name, code[trace.MetricViolations].Data); attributes == others {
 				attributes = "the same"
 			}
-		case trace.MetricConnections:
-			kind = "observable up-down counter"
 		}
-		if got, want := fmt.Sprint(row[1:4]), fmt.Sprint([]string{kind, m.Unit, attributes}); got != want {
-			t.Errorf("%s: docs/telemetry.md says %s, want %s", name, got, want)
-		}
-		monotonic := m.Data.(metricdata.Sum[int64]).IsMonotonic
-		if monotonic == (name == trace.MetricConnections) || m.Description == "" {
-			t.Errorf("%s: monotonic %v, description %q", name, monotonic, m.Description)
+		if got, want := fmt.Sprint(row[1:4]), fmt.Sprint([]string{kind, m.Unit, attributes}); got != want || m.Description == "" {
+			t.Errorf("%s: docs/telemetry.md says %s, want %s; description %q", name, got, want, m.Description)
 		}
 	}
 	for name := range doc {
@@ -243,4 +235,34 @@ func TestPageAndMetricsAgree(t *testing.T) {
 			t.Errorf("docs/telemetry.md has the metric %s, the code has not", name)
 		}
 	}
+}
+
+// kindOf is what the page says of an instrument, and the keys of its first point.
+func kindOf(name string, data metricdata.Aggregation) (kind, attributes string) {
+	var set attribute.Set
+	monotonic := false
+	switch d := data.(type) {
+	case metricdata.Histogram[float64]:
+		return "histogram", names(d.DataPoints[0].Attributes)
+	case metricdata.Sum[int64]:
+		set, monotonic = d.DataPoints[0].Attributes, d.IsMonotonic
+	case metricdata.Sum[float64]:
+		set, monotonic = d.DataPoints[0].Attributes, d.IsMonotonic
+	}
+	kind = "observable counter"
+	switch {
+	case !monotonic:
+		kind = "observable up-down counter"
+	case name == trace.MetricViolations || name == trace.MetricDropped:
+		kind = "counter"
+	}
+	return kind, names(set)
+}
+
+func names(set attribute.Set) string {
+	var list []string
+	for _, a := range set.ToSlice() {
+		list = append(list, "`"+string(a.Key)+"`")
+	}
+	return cmp.Or(strings.Join(list, ", "), "none")
 }

@@ -16,6 +16,8 @@ type HolderGroup struct {
 	// RowsLost: the rows were dropped without a Close, so nobody can give the
 	// connection back.
 	RowsLost bool
+	// For is for how long the one has been at it that has been longest.
+	For time.Duration
 	// Held is for how long the one has been out that has been out longest; Last is
 	// its operation under way or the last one, nil if none is known.
 	Held time.Duration
@@ -77,6 +79,7 @@ type sameStack struct {
 	conn    *Conn
 	longest operation
 	held    time.Duration
+	since   time.Duration
 }
 
 func (gs *groups) add(g *glimpse, op *operation) {
@@ -91,6 +94,7 @@ func (gs *groups) add(g *glimpse, op *operation) {
 		gs.same[k] = c
 	}
 	c.n++
+	c.since = max(c.since, g.since)
 	if g.taken > c.held {
 		c.conn, c.longest, c.held = g.conn, *op, g.taken
 	}
@@ -123,6 +127,7 @@ func (gs *groups) list() []HolderGroup {
 		}
 		g := &out[i]
 		g.Count += c.n
+		g.For = max(g.For, c.since)
 		if c.held > g.Held {
 			g.Held, g.Last = c.held, last
 		}

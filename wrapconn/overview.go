@@ -168,7 +168,7 @@ func (c *Conn) glimpse() (g glimpse) {
 	taken := time.Duration(c.taken.Load())
 	c.mu.Lock()
 	g.id, g.tx = c.talk.ConnectionID(), c.talk.InTransaction() || c.tx.Load()
-	phase := c.talk.Phase()
+	phase, quiet := c.talk.Phase(), c.talk.LastByte()
 	c.unlock()
 	now := c.now()
 	g.conn, g.server = c, c.opts.Server
@@ -185,11 +185,11 @@ func (c *Conn) glimpse() (g glimpse) {
 	case state != ownerFree:
 		g.use, g.since = UseRunning, now-started
 	case !c.opts.Operations && phase.Answering():
-		g.use = UseRunning
+		g.use, g.since = UseRunning, now-quiet
 	case g.tx:
-		g.use, g.since = UseIdleInTransaction, g.taken
+		g.use, g.since = UseIdleInTransaction, now-quiet
 	case g.taken > 0:
-		g.use, g.since = UseHeld, g.taken
+		g.use, g.since = UseHeld, now-quiet
 	}
 	return g
 }

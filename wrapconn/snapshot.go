@@ -44,7 +44,8 @@ type Snapshot struct {
 	// Owner is the operation that has the connection, nil if it is free. Its
 	// Context is not the operation's.
 	Owner *Operation
-	// Use is what it is at, and UseFor since when, 0 if that is not known.
+	// Use is what it is at, and UseFor for how long: since the operation began, or since
+	// the last byte.
 	Use    Use
 	UseFor time.Duration
 	// Last is, of a connection that somebody holds and on which nothing is under way,

@@ -173,7 +173,7 @@ func TestAbandonedLogin(t *testing.T) {
 func abandonedOn(id uint32) *wrapconn.Report {
 	for _, r := range wrapconn.LastAbandoned() {
 		if r.Connection == id {
-			return r
+			return r.Report
 		}
 	}
 	return nil

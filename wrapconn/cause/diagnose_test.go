@@ -104,7 +104,7 @@ func random(r *rand.Rand) Evidence {
 	}
 	e.AnswerAfter = d()
 	if bit(50) {
-		e.Held, e.HeldAs, e.PoolWaits = d(), "rows open", r.Int64N(2)
+		e.Held, e.HeldAs, e.PoolWaits, e.RowsLost = d(), "rows open", r.Int64N(2), bit(3)
 	}
 	if bit(2) {
 		e.Transport = Transport{Known: true, State: TCPState(r.IntN(14)), Written: r.Uint64N(300), Acked: r.Uint64N(300), NotSent: r.Uint64N(9), Retransmitted: r.Uint32N(3),

@@ -43,6 +43,15 @@ type State struct {
 	ServerEndAt, ClientEndAt time.Duration
 }
 
+// LastByte is when a byte passed last, as State has it.
+func (c *Conversation) LastByte() time.Duration {
+	at := c.marks.last()
+	if c.x != nil {
+		at = max(at, c.x.heldAt)
+	}
+	return at
+}
+
 // State may be called at any time.
 func (c *Conversation) State() State {
 	t := &c.tracker
