@@ -1,6 +1,7 @@
 package contrib
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -59,7 +60,7 @@ func TestBoard(t *testing.T) {
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.Panels) < 8 {
+	if len(b.Panels) < 13 {
 		t.Errorf("%d panels", len(b.Panels))
 	}
 	for _, p := range b.Panels {
@@ -78,7 +79,17 @@ func TestBoard(t *testing.T) {
 	if r := query(t, api, `seqguard_violations_total{seqguard_severity="error", seqguard_cause=~"closed_before_answer|ended_together"}`); len(r) == 0 {
 		t.Error("the violations are not there")
 	}
-
+	for _, expr := range []string{
+		`db_client_connection_max{db_client_connection_pool_name="app"} == 1`,
+		`sum by (db_client_connection_pool_name) (db_client_connection_count{db_client_connection_state=~"used|idle"}) == 1`,
+		`db_client_connection_create_time_seconds_count{db_client_connection_pool_name="app"} == 1`,
+		`rate(seqguard_pool_wait_duration_seconds_total[10s]) > 0.3`, // somebody waits nearly all the time
+		`histogram_quantile(0.99, sum by (le) (rate(db_client_connection_use_time_seconds_bucket[10s]))) > 0.1`,
+	} {
+		if n := wait(func() int { return len(query(t, api, expr)) }); n == 0 {
+			t.Errorf("%s does not hold", expr)
+		}
+	}
 }
 
 // wait calls f until it returns something, for ten seconds at most.
@@ -122,10 +133,27 @@ func scraped(t *testing.T) string {
 	t.Cleanup(metrics.Close)
 
 	// One connection stays open, and each of twelve others is cut off, which is more than are emitted.
-	alive, _ := kit.Scripted(t, false, kit.Echo(nil), seqguard.WithMeterProvider(meters))
-	if err := alive.Ping(); err != nil {
+	alive, _ := kit.Scripted(t, false, kit.Echo(nil), seqguard.WithMeterProvider(meters), seqguard.WithPoolMetrics("app"))
+	alive.SetMaxOpenConns(1)
+	stop, err := seqguard.WatchPool(kit.Timeout(t, 10*time.Second), alive)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(stop)
+	// Callers wait for it, again and again.
+	go func() {
+		for t.Context().Err() == nil {
+			c, err := alive.Conn(t.Context())
+			if err != nil {
+				return
+			}
+			waiting, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			_ = alive.PingContext(waiting)
+			cancel()
+			_ = c.PingContext(t.Context())
+			_ = c.Close()
+		}
+	}()
 	cut, _ := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.Close()), seqguard.WithMeterProvider(meters))
 	for range 12 {
 		if _, err := cut.Exec("DO 1"); err == nil {

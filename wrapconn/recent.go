@@ -3,6 +3,7 @@ package wrapconn
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -14,6 +15,16 @@ type Repeated struct {
 	*Report           // the last of them
 	First   time.Time // of the first of them
 	Count   int
+}
+
+// Trace is that of the last of them that has one: of a storm, most have no span.
+func (r Repeated) Trace() (t TraceRef) {
+	if t = r.Report.Trace(); t.TraceID == "" && r.traced != nil && r.traced.alike != nil {
+		if p := r.traced.alike.Load(); p != nil {
+			t = *p
+		}
+	}
+	return t
 }
 
 // LastReports returns the last reports of this process, newest first, at most
@@ -62,6 +73,12 @@ func likenessOf(r *Report) likeness {
 func (m *remembered) keep(r *Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r.traced != nil && r.traced.alike == nil {
+		r.traced.alike = new(atomic.Pointer[TraceRef])
+		if i := m.find(likenessOf(r)); i >= 0 && m.list[i].traced != nil {
+			r.traced.alike = m.list[i].traced.alike
+		}
+	}
 	m.add(r)
 }
 

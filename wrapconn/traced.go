@@ -10,13 +10,19 @@ type TraceRef struct {
 
 // traced is shared by all copies of a report: the span is made after the one that
 // is kept for the live page.
-type traced struct{ ref atomic.Pointer[TraceRef] }
+type traced struct {
+	ref   atomic.Pointer[TraceRef]
+	alike *atomic.Pointer[TraceRef] // of the last of those that are told as one; set before the report is delivered
+}
 
 // SetTrace notes which span tells of the report. It is for code that makes one;
 // package trace does.
 func (r *Report) SetTrace(t TraceRef) {
 	if r.traced != nil {
 		r.traced.ref.Store(&t)
+		if r.traced.alike != nil {
+			r.traced.alike.Store(&t)
+		}
 	}
 }
 
