@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -58,11 +59,7 @@ func TestUnderLoad(t *testing.T) {
 	wg.Wait()
 	n := done.Load()
 	runtime.Gosched()
-	for until := time.Now().Add(10 * time.Second); done.Load() == n; time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("the load stands still")
-		}
-	}
+	kit.Eventually(t, func() bool { return done.Load() != n }, "the load stands still")
 	stop()
 	if after := wrapconn.Stats(); after.Reports != before.Reports || after.Panics != before.Panics || after.Untracked != before.Untracked {
 		t.Errorf("the load did not stay sound: %+v, before %+v", after, before)

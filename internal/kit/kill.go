@@ -11,14 +11,14 @@ import (
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-// Kill ends the connection with that id by the statement KILL, and waits a moment for its socket to be shut.
+// Kill ends the connection with that id by the statement KILL, and waits until its socket is shut.
 func Kill(t *testing.T, server *mysqltest.Instance, id int) {
 	t.Helper()
 	admin, _ := Open(t, server.RootDSN(""), nil)
 	if _, err := admin.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond)
+	AwaitEnd(t, server, id)
 }
 
 // KillSoon kills a connection while the test waits for it. The test ends after

@@ -74,7 +74,7 @@ func TestIdleTimeoutPinned(t *testing.T) {
 				if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(2500 * time.Millisecond)
+				kit.AwaitIdleEnd(t, server, conn)
 				_, err = conn.ExecContext(ctx, "SELECT 1")
 				if !errors.Is(err, driver.ErrBadConn) {
 					t.Errorf("nothing was written, so the error must be driver.ErrBadConn: %v", err)
@@ -105,7 +105,7 @@ func TestIdleTimeoutPool(t *testing.T) {
 		if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2500 * time.Millisecond)
+		kit.AwaitIdleEnd(t, server, db)
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil || n != 1 {
 			t.Errorf("the pool must go on with another connection: %v", err)

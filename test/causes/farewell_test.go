@@ -44,7 +44,7 @@ var farewellCases = []causeCase{
 				r.Fatal(err)
 			}
 			defer func() { _ = tx.Rollback() }()
-			time.Sleep(2500 * time.Millisecond)
+			kit.AwaitIdleEnd(r.T, r.server, tx)
 			_, err = tx.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
@@ -57,7 +57,7 @@ var farewellCases = []causeCase{
 			c := kit.Pin(r.T, r.direct("", nil))
 			r.must(c, "SET SESSION idle_transaction_timeout = 1")
 			r.must(c, "START TRANSACTION")
-			time.Sleep(2500 * time.Millisecond)
+			kit.AwaitIdleEnd(r.T, r.server, c)
 			_, err := c.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
@@ -108,7 +108,7 @@ var farewellCases = []causeCase{
 func idleTooLong(r *causeRun) error {
 	c := kit.Pin(r.T, r.direct("", nil))
 	r.must(c, "SET SESSION wait_timeout = 1")
-	time.Sleep(2500 * time.Millisecond)
+	kit.AwaitIdleEnd(r.T, r.server, c)
 	_, err := c.ExecContext(r.ctx(), "DO 1")
 	return err
 }

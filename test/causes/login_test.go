@@ -108,8 +108,9 @@ func (r *causeRun) freezer() func() (thaw func()) {
 // stopped waits until every thread of a process has stopped: kill returns earlier, and until then the server answers.
 func (r *causeRun) stopped(pid string) {
 	r.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		running := 0
+	running := 0
+	kit.Eventually(r.T, func() bool {
+		running = 0
 		tasks, _ := filepath.Glob("/proc/" + pid + "/task/*/stat")
 		for _, task := range tasks {
 			b, err := os.ReadFile(task)
@@ -118,13 +119,8 @@ func (r *causeRun) stopped(pid string) {
 				running++
 			}
 		}
-		if running == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			r.Fatalf("%d threads of the server still run after SIGSTOP", running)
-		}
-	}
+		return running == 0
+	}, "threads of the server still run after SIGSTOP")
 }
 
 // beforeLogin calls what in front of the write of the login.

@@ -159,16 +159,19 @@ func compare(t *testing.T, dsn string, change func(*mysql.Config), use func(*sql
 // looked into, and checkConnLiveness=false is honoured.
 func TestFault2_7(t *testing.T) {
 	// A server that says something of its own accord, which belongs to the frames.
-	stray := []mysqltest.Step{
-		mysqltest.Login(mysqltest.GreetingOptions{}),
-		mysqltest.ExpectCommand(0x03), mysqltest.SendOK(1),
-		mysqltest.Delay(20 * time.Millisecond), mysqltest.SendRaw([]byte("ping")),
-		mysqltest.Do("the next command, if there is one", func(s *mysqltest.Session) error {
-			if s.ReadPacket() == nil {
-				_ = s.WritePacket(1, mysqltest.OKPayload(0, 0, 2, 0))
-			}
-			return nil
-		}),
+	stray := func(answered <-chan struct{}, sent chan<- struct{}) []mysqltest.Step {
+		return []mysqltest.Step{
+			mysqltest.Login(mysqltest.GreetingOptions{}),
+			mysqltest.ExpectCommand(0x03), mysqltest.SendOK(1),
+			mysqltest.WaitFor(answered), mysqltest.SendRaw([]byte("ping")),
+			mysqltest.Do("what was sent is there", func(*mysqltest.Session) error { close(sent); return nil }),
+			mysqltest.Do("the next command, if there is one", func(s *mysqltest.Session) error {
+				if s.ReadPacket() == nil {
+					_ = s.WritePacket(1, mysqltest.OKPayload(0, 0, 2, 0))
+				}
+				return nil
+			}),
+		}
 	}
 	for name, tt := range map[string]struct {
 		params string
@@ -180,7 +183,8 @@ func TestFault2_7(t *testing.T) {
 		"frames, no check of its own": {"?checkConnLiveness=false", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := mysqltest.Serve(t, stray...)
+			answered, sent := make(chan struct{}), make(chan struct{})
+			server := mysqltest.Serve(t, stray(answered, sent)...)
 			dsn := server.DSN(strings.TrimPrefix(tt.params, "?"))
 			db, c := kit.Open(t, dsn, func(cfg *mysql.Config) {
 				if tt.embed {
@@ -203,7 +207,8 @@ func TestFault2_7(t *testing.T) {
 			if _, err := conn.ExecContext(t.Context(), "DO 1"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(100 * time.Millisecond) // for the stray bytes
+			close(answered)
+			<-sent // loopback delivers within the write
 			_, err = conn.ExecContext(kit.Timeout(t, time.Second), "DO 2")
 			switch {
 			case tt.found:

@@ -96,7 +96,7 @@ func TestAbandoned(t *testing.T) {
 					}
 					_ = conn.Close()
 					var r *wrapconn.Report
-					eventually(t, func() bool { r = abandonedOn(id); return r != nil }, "connection %d is not in the list", id)
+					kit.Eventually(t, func() bool { r = abandonedOn(id); return r != nil }, "connection %d is not in the list", id)
 					if r == nil {
 						return
 					}

@@ -58,7 +58,7 @@ func flush(t *testing.T) {
 
 // deadStatement is a prepared statement of a connection that lies in the pool and that the server has ended, with its farewell in
 // the socket.
-func deadStatement(t *testing.T, db *sql.DB) *sql.Stmt {
+func deadStatement(t *testing.T, server *mysqltest.Instance, db *sql.DB) *sql.Stmt {
 	t.Helper()
 	ctx := kit.Timeout(t, 20*time.Second)
 	c, err := db.Conn(ctx)
@@ -76,7 +76,7 @@ func deadStatement(t *testing.T, db *sql.DB) *sql.Stmt {
 	if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond) // the server's clock has whole seconds
+	kit.AwaitIdleEnd(t, server, db)
 	return s
 }
 
@@ -93,7 +93,7 @@ func TestFault1_01CallbackUsesThePoolWhoseLockIsHeld(t *testing.T) {
 			}
 			told.Add(1)
 		}))
-		s := deadStatement(t, db)
+		s := deadStatement(t, server, db)
 		if d := timed(t, "stmt.Close", func() { _ = s.Close() }); d > time.Second {
 			t.Errorf("stmt.Close took %v", d)
 		}
@@ -130,7 +130,7 @@ func TestFault1_02SlowExporter(t *testing.T) {
 	server := mysqltest.Shared(t, "mysql9")
 	e := &slowExporter{takes: 3 * time.Second}
 	db := pool(t, server.DSN(""), e.provider())
-	s := deadStatement(t, db)
+	s := deadStatement(t, server, db)
 	closed := make(chan struct{})
 	go func() { defer close(closed); _ = s.Close() }()
 	if d := timed(t, "a query", func() {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,21 +42,10 @@ func requestContext() (context.Context, weak.Pointer[payload]) {
 // gone reports whether all payloads are collected.
 func gone(t *testing.T, all []weak.Pointer[payload]) {
 	t.Helper()
-	alive := 0
-	for range 5 {
+	kit.Eventually(t, func() bool {
 		runtime.GC()
-		alive = 0
-		for _, w := range all {
-			if w.Value() != nil {
-				alive++
-			}
-		}
-		if alive == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%d of %d requests are still in memory", alive, len(all))
+		return !slices.ContainsFunc(all, func(w weak.Pointer[payload]) bool { return w.Value() != nil })
+	}, "of %d requests some are still in memory", len(all))
 }
 
 // The contexts with which connections were opened lived as long as the connections.
@@ -164,7 +154,7 @@ func TestFault2_04TwoPoolsOnOneConnector(t *testing.T) {
 	}
 	seen := func(when string, want bool) {
 		t.Helper()
-		eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return found == want }, "%s: metrics seen: want %v", when, want)
+		kit.Eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return found == want }, "%s: metrics seen: want %v", when, want)
 	}
 	a, b := sql.OpenDB(connector), sql.OpenDB(connector)
 	seen("before the first connection", false)
@@ -189,16 +179,6 @@ func ping(t *testing.T, db *sql.DB) {
 	t.Helper()
 	if err := db.PingContext(kit.Timeout(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, ok func() bool, format string, args ...any) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf(format, args...)
-			return
-		}
 	}
 }
 
@@ -244,11 +224,11 @@ func TestFault2_05DriverOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	ping(t, works)
-	eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return found }, "no metrics while there is a connection")
+	kit.Eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return found }, "no metrics while there is a connection")
 	if err := works.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return !found }, "the registration is not released")
+	kit.Eventually(t, func() bool { _, found := total(t, reader, trace.MetricOpened); return !found }, "the registration is not released")
 }
 
 // No goroutine is left when there is nothing to tell.
@@ -261,7 +241,7 @@ func TestNoGoroutineStays(t *testing.T) {
 	all.Wait()
 	flush(t)
 	var stacks string
-	eventually(t, func() bool {
+	kit.Eventually(t, func() bool {
 		b := make([]byte, 1<<20)
 		stacks = string(b[:runtime.Stack(b, true)])
 		return !strings.Contains(stacks, "internal/delivery")

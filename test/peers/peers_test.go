@@ -180,7 +180,7 @@ var situations = []situation{
 	{"wait_timeout over, idle", nil, func(p *peer) string {
 		c := kit.Pin(p.T, p.pool("", nil))
 		p.exec(c, "SET SESSION wait_timeout = 1")
-		time.Sleep(2500 * time.Millisecond)
+		kit.AwaitIdleEnd(p.T, p.server, c)
 		_, err := c.ExecContext(p.ctx(), "DO 1")
 		return p.of(err)
 	}},

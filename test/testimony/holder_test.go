@@ -19,15 +19,16 @@ import (
 // waitFor returns the first report of a cause.
 func waitFor(t *testing.T, c *kit.Collector, slug cause.Slug) *seqguard.Report {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	var found *seqguard.Report
+	kit.Eventually(t, func() bool {
 		for _, r := range c.All() {
 			if r.Cause.Slug == slug {
-				return r
+				found = r
 			}
 		}
-	}
-	t.Fatalf("no report of %s", slug)
-	return nil
+		return found != nil
+	}, "no report of %s", slug)
+	return found
 }
 
 // listSlowly leaves its rows open.

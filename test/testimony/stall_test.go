@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
@@ -259,14 +260,8 @@ func group(t *testing.T, p *os.Process, settings map[string]string) {
 	}
 	t.Cleanup(func() {
 		_ = p.Kill()
-		var err error
-		for range 50 { // it is busy until the last process has gone
-			if err = os.Remove(dir); err == nil {
-				return
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		t.Errorf("%s is left behind: %v", dir, err)
+		// It is busy until the last process has gone.
+		kit.Eventually(t, func() bool { return os.Remove(dir) == nil }, "%s is left behind", dir)
 	})
 	// The files of a control group are there; none is made.
 	write := func(name, value string) error {

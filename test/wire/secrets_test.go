@@ -115,7 +115,7 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 	if _, err := idle.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond)
+	kit.AwaitIdleEnd(t, server, idle)
 	_, err = idle.ExecContext(ctx, "DO 1")
 	errs = append(errs, err, idle.Close())
 

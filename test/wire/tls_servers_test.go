@@ -265,10 +265,12 @@ func TestIdleTimeoutWrapped(t *testing.T) {
 				if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
 					t.Fatal(err)
 				}
+				q := kit.Queryer(conn)
 				if !pinned {
 					_ = conn.Close()
+					q = db
 				}
-				time.Sleep(2500 * time.Millisecond)
+				kit.AwaitIdleEnd(t, server, q)
 				if pinned {
 					_, err = conn.ExecContext(ctx, "DO 1")
 					kit.WantCause(t, err, c, "idle_timeout")

@@ -1,0 +1,54 @@
+package archtest
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mostSleeps is how many there are in the tests of the module, bubbles of testing/synctest apart. It may go down.
+const mostSleeps = 105
+
+// A sleep in a test is a guess at how long something takes, and wrong on a machine that is busy. Wait for what is to happen instead
+// (kit.Eventually, kit.AwaitEnd, a channel), or take a bubble of testing/synctest. What remains is time that is itself what the test is
+// about: a server's clock, a pause of this process, a gap between two events.
+func TestSleepsAreFew(t *testing.T) {
+	n := 0
+	most := map[string]int{}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != root || strings.HasPrefix(d.Name(), ".") && path != root {
+				return filepath.SkipDir // a module of its own
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || strings.Contains(string(text), `"testing/synctest"`) {
+			return err
+		}
+		if k := strings.Count(string(text), "time.Sleep("); k > 0 && !strings.HasSuffix(path, "sleep_test.go") {
+			n += k
+			most[path] = k
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d sleeps in %d files", n, len(most))
+	if n > mostSleeps {
+		for path, k := range most {
+			t.Logf("%3d %s", k, path)
+		}
+		t.Errorf("%d sleeps, at most %d", n, mostSleeps)
+	}
+}

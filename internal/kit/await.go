@@ -1,0 +1,63 @@
+package kit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the plain driver: an observer is no part of what is tested
+
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// Eventually waits until ok, for as long as a busy machine may need, and fails the test if it never is.
+func Eventually(t testing.TB, ok func() bool, format string, args ...any) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf(format, args...)
+		}
+	}
+}
+
+// Queryer is what a *sql.DB, a *sql.Conn and a *sql.Tx have in common.
+type Queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// ID is the server's number of a connection.
+func ID(t testing.TB, q Queryer) (id int) {
+	t.Helper()
+	if err := q.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// AwaitEnd waits until the server has ended the connection with that number. Both servers shut its socket first and then take it out
+// of the list of their processes, so its end is here then.
+func AwaitEnd(t testing.TB, server *mysqltest.Instance, id int) {
+	t.Helper()
+	observer, err := sql.Open("mysql", server.RootDSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer observer.Close()
+	Eventually(t, func() bool {
+		var found int
+		err := observer.QueryRowContext(t.Context(), "SELECT id FROM information_schema.processlist WHERE id = ?", id).Scan(&found)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			t.Fatal(err)
+		}
+		return err != nil
+	}, "%s has not ended connection %d", server.Name, id)
+}
+
+// AwaitIdleEnd waits until the server has ended the connection of q because nobody used it: a limit must have been set before, such
+// as wait_timeout.
+func AwaitIdleEnd(t testing.TB, server *mysqltest.Instance, q Queryer) {
+	t.Helper()
+	AwaitEnd(t, server, ID(t, q))
+}
