@@ -21,10 +21,10 @@ func (r *causeRun) crossing(seq int, code uint16, words string) error {
 // behindLogin sends steps while nothing is outstanding, and then tries a command. Sent at once, what they send might be read
 // together with the end of the login.
 func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
-	wait := make(chan struct{})
-	c := kit.Pin(r.T, r.serve("", append([]mysqltest.Step{mysqltest.WaitFor(wait)}, steps...)...))
-	close(wait)
-	time.Sleep(200 * time.Millisecond)
+	later, happen := mysqltest.Later(steps...)
+	c := kit.Pin(r.T, r.serve("", later))
+	happen()
+	time.Sleep(200 * time.Millisecond) // who has just got a connection from the pool hears nothing of its end
 	_, err := c.ExecContext(r.ctx(), "DO 1")
 	return err
 }

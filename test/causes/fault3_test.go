@@ -90,11 +90,12 @@ func TestFault3_07LastWord(t *testing.T) {
 	// Words that take more to be had from a server.
 	for code, want := range map[uint16]cause.Slug{4081: "server_farewell", 4082: "server_farewell", 1053: "server_shutdown", 1927: "connection_killed"} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendERR(mysqltest.Next, code, "HY000", "last words"), mysqltest.Close()))
+			end, happen := mysqltest.Later(mysqltest.Close())
+			db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendERR(mysqltest.Next, code, "HY000", "last words"), end))
 			conn := kit.Pin(t, db)
 			_, err := conn.ExecContext(t.Context(), "DO 1")
 			kit.WantServerError(t, err, code)
-			time.Sleep(50 * time.Millisecond)
+			happen()
 			_, err = conn.ExecContext(t.Context(), "DO 2")
 			if r := kit.WantCause(t, err, c, want); r.Cause.Executed != cause.ExecutedNo {
 				t.Errorf("executed %s", r.Cause.Executed)
@@ -188,15 +189,14 @@ func TestFault3_21ClientCertificateRefused(t *testing.T) {
 
 // A server that never says that a transaction is open: this side has begun it.
 func TestFault3_22TransactionOfOurOwn(t *testing.T) {
-	end := make(chan struct{})
-	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.WaitFor(end), mysqltest.Close()))
+	end, happen := mysqltest.Later(mysqltest.Close())
+	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), end))
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	close(end)
-	time.Sleep(200 * time.Millisecond)
+	happen()
 	_, err = tx.ExecContext(t.Context(), "DO 1")
 	r := kit.WantCause(t, err, c, "closed_while_idle")
 	if r.Cause.RetrySafe || !strings.Contains(r.Cause.Explanation, "transaction that was open") {

@@ -56,7 +56,7 @@ var greetingCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"X Protocol", "33060"},
 		run: func(r *causeRun) error {
 			// A notice, longer than that of a real server.
-			return r.connect(r.first(mysqltest.SendRaw(append([]byte{84, 0, 0, 0, 11}, make([]byte, 83)...))))
+			return r.connect(r.first(mysqltest.SendRaw(append([]byte{84, 0, 0, 0, 11, 8}, make([]byte, 82)...))))
 		}},
 	{slug: "no_greeting", name: "the server is stopped", by: byServer, on: onBoth, modes: everyMode, alone: true,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"sent no greeting", "time limit"},

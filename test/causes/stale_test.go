@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"sync/atomic"
-	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
@@ -34,13 +33,13 @@ func answer(a mysqltest.Action) func(mysqltest.RelayPacket) mysqltest.Action {
 	return func(mysqltest.RelayPacket) mysqltest.Action { return a }
 }
 
-// twice runs two commands on one connection with a moment between them.
-func (r *causeRun) twice(db *sql.DB) error {
+// twice runs two commands on one connection, and what happens between them.
+func (r *causeRun) twice(db *sql.DB, between func()) error {
 	c := kit.Pin(r.T, db)
 	if _, err := c.ExecContext(r.ctx(), marker); err != nil {
 		return err
 	}
-	time.Sleep(100 * time.Millisecond)
+	between()
 	_, err := c.ExecContext(r.ctx(), "DO 1")
 	return err
 }
@@ -96,27 +95,27 @@ var staleCases = []causeCase{
 			}
 			return r.twice(r.relayed("", onAnswer(func(p mysqltest.RelayPacket) mysqltest.Action {
 				return mysqltest.Action{After: extra}
-			})))
+			})), func() {})
 		}},
 	{slug: "unsolicited_packet", by: byScript, modes: everyMode,
 		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"an OK of 7 bytes", "nobody had asked for"},
 		run: func(r *causeRun) error {
-			return r.twice(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.Delay(30*time.Millisecond), mysqltest.SendOK(1)))
+			stray, happen := mysqltest.Later(mysqltest.SendOK(1))
+			return r.twice(r.serve("", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), stray), happen)
 		}},
 	{slug: "continued_after_error", name: "3.17", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.DataIntegrity, executed: cause.ExecutedNo, safe: true, says: []string{"ERR 1064", "number 4, counted on from that ERR", "one at a time"},
 		run: func(r *causeRun) error {
-			one := []mysqltest.Column{{Name: "one"}}
+			third, happen := mysqltest.Later(mysqltest.SendResultSet(mysqltest.Next, []mysqltest.Column{{Name: "one"}}, []any{3}))
 			db := r.serve("multiStatements=true", mysqltest.ExpectPacket(), mysqltest.SendOK(mysqltest.Next), mysqltest.ExpectPacket(),
 				mysqltest.SendPacket(mysqltest.Next, mysqltest.OKPayload(0, 0, mysqltest.StatusAutocommit|mysqltest.StatusMoreResults, 0)),
 				mysqltest.SendPacket(mysqltest.Next, mysqltest.OKPayload(0, 0, mysqltest.StatusAutocommit|mysqltest.StatusMoreResults, 0)),
-				mysqltest.SendERR(mysqltest.Next, 1064, "42000", "You have an error in your SQL syntax"),
-				mysqltest.Delay(30*time.Millisecond), mysqltest.SendResultSet(mysqltest.Next, one, []any{3}))
+				mysqltest.SendERR(mysqltest.Next, 1064, "42000", "You have an error in your SQL syntax"), third)
 			c := kit.Pin(r.T, db)
 			r.must(c, "DO 1")
 			_, err := c.ExecContext(r.ctx(), "DO 1; SELEKT; SELECT 3")
 			kit.WantServerError(r.T, err, 1064)
-			time.Sleep(200 * time.Millisecond)
+			happen()
 			_, err = c.ExecContext(r.ctx(), "DO 2")
 			return err
 		}},

@@ -62,7 +62,7 @@ func TestPeerIsNotMySQL(t *testing.T) {
 		"SSH":        "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
 		"SMTP":       "220 mail.example.com ESMTP\r\n",
 		"TLS alert":  "\x15\x03\x03\x00\x02\x02\x28",
-		"X protocol": "\x54\x00\x00\x00\x0b" + strings.Repeat("\x00", 83), // a notice, padded: a real server's is shorter
+		"X protocol": "\x54\x00\x00\x00\x0b\x08" + strings.Repeat("\x00", 82), // a notice, padded: a real server's is shorter
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := banner(t, []byte(b))
