@@ -34,8 +34,11 @@ const (
 // exporter 3 s, and compares the healthy operations beside them with those of the plain driver under the same failures.
 func TestFailuresUnderLoad(t *testing.T) {
 	failures, length := 1000, 10*time.Second
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		failures, length = 100, time.Second
+	case mysqltest.Race: // no time that is measured there is a driver's
+		failures, length = 300, 3*time.Second
 	}
 	for _, name := range []string{"mysql9", "mariadb118"} {
 		// What was cut ends on the server only when it wants to answer.

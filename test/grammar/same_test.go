@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -157,7 +158,8 @@ func randomBytes(r *rand.Rand, n int) []byte {
 // more goes out of the table.
 func TestSameVerdict(t *testing.T) {
 	rounds := 60_000
-	if testing.Short() {
+	short := testing.Short() || mysqltest.Race
+	if short {
 		rounds = 12_000
 	}
 	r := rand.New(rand.NewPCG(12, 4))
@@ -171,7 +173,7 @@ func TestSameVerdict(t *testing.T) {
 	}
 	for _, d := range differences {
 		t.Logf("%6d × %s", tally[d.name], d.name)
-		if tally[d.name] == 0 && !testing.Short() {
+		if tally[d.name] == 0 && !short {
 			t.Errorf("not met: %s", d.name)
 		}
 	}
