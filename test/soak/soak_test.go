@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"sort"
 	"strings"
@@ -25,16 +24,7 @@ import (
 // TestSoak uses pools lawfully, at random and at full speed, checks every answer and expects not one report besides those of the
 // restarts that it makes itself. SEQGUARD_SOAK=30m makes it longer; 30 s is the default, 5 s with -short.
 func TestSoak(t *testing.T) {
-	length := 30 * time.Second
-	if testing.Short() {
-		length = 5 * time.Second
-	}
-	if v := os.Getenv("SEQGUARD_SOAK"); v != "" {
-		var err error
-		if length, err = time.ParseDuration(v); err != nil {
-			t.Fatalf("SEQGUARD_SOAK: %v", err)
-		}
-	}
+	length := mysqltest.Length(t, "SEQGUARD_SOAK", 30*time.Second, 5*time.Second)
 	before := seqguard.Stats()
 	t.Run("servers", func(t *testing.T) {
 		for _, name := range []string{"mysql9", "mariadb1011"} {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,16 +24,7 @@ import (
 // at random, and judges every report by what was done to its connection. SEQGUARD_KILLS=60m makes it longer
 // (scripts/random_kills.sh), SEQGUARD_READ=FILE writes what was said into a file, to be read.
 func TestRandomKills(t *testing.T) {
-	length := 12 * time.Second
-	if testing.Short() {
-		length = 5 * time.Second
-	}
-	if v := os.Getenv("SEQGUARD_KILLS"); v != "" {
-		var err error
-		if length, err = time.ParseDuration(v); err != nil {
-			t.Fatalf("SEQGUARD_KILLS: %v", err)
-		}
-	}
+	length := mysqltest.Length(t, "SEQGUARD_KILLS", 12*time.Second, 5*time.Second)
 	for _, name := range []string{"mysql9", "mariadb1011"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

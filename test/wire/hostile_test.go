@@ -23,27 +23,12 @@ import (
 // closes it.
 func banner(t *testing.T, b []byte) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-				if _, err := c.Write(b); err == nil {
-					_, _ = io.Copy(io.Discard, c)
-				}
-			}()
+	return mysqltest.Accept(t, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Write(b); err == nil {
+			_, _ = io.Copy(io.Discard, c)
 		}
-	}()
-	return l.Addr().String()
+	}).Addr().String()
 }
 
 // ping connects to whatever listens there and returns the error. It must not

@@ -30,37 +30,22 @@ var (
 // fakeServer answers a login and then pings, each connection on a goroutine.
 func fakeServer(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	return mysqltest.Accept(t, func(c net.Conn) {
+		_, _ = c.Write(greetingPacket)
+		b := make([]byte, len(loginPacket))
+		if _, err := io.ReadFull(c, b); err != nil {
+			return
+		}
+		_, _ = c.Write(okPacket)
+		for b = b[:len(pingPacket)]; ; {
+			if _, err := io.ReadFull(c, b); err != nil {
 				return
 			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				_, _ = c.Write(greetingPacket)
-				b := make([]byte, len(loginPacket))
-				if _, err := io.ReadFull(c, b); err != nil {
-					return
-				}
-				_, _ = c.Write(okPacket)
-				for b = b[:len(pingPacket)]; ; {
-					if _, err := io.ReadFull(c, b); err != nil {
-						return
-					}
-					if _, err := c.Write(pongPacket); err != nil {
-						return
-					}
-				}
-			}()
+			if _, err := c.Write(pongPacket); err != nil {
+				return
+			}
 		}
-	}()
-	return l.Addr().String()
+	}).Addr().String()
 }
 
 // startProxy serves until the test ends.

@@ -67,42 +67,27 @@ var serverSays = [][]byte{
 // play is a server that cuts what it says behind a byte: with a FIN, or a reset.
 func play(t *testing.T, cut int, reset bool) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	return mysqltest.Accept(t, func(c net.Conn) {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		left := cut
+		for i, say := range serverSays {
+			if i > 0 {
+				if _, err := io.ReadFull(c, make([]byte, len(clientSays[i-1]))); err != nil {
+					return
+				}
+			}
+			if left <= len(say) {
+				_, _ = c.Write(say[:left])
+				if reset {
+					time.Sleep(2 * time.Millisecond) // the bytes first
+					_ = c.(*net.TCPConn).SetLinger(0)
+				}
 				return
 			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-				left := cut
-				for i, say := range serverSays {
-					if i > 0 {
-						if _, err := io.ReadFull(c, make([]byte, len(clientSays[i-1]))); err != nil {
-							return
-						}
-					}
-					if left <= len(say) {
-						_, _ = c.Write(say[:left])
-						if reset {
-							time.Sleep(2 * time.Millisecond) // the bytes first
-							_ = c.(*net.TCPConn).SetLinger(0)
-						}
-						return
-					}
-					_, _ = c.Write(say)
-					left -= len(say)
-				}
-			}()
+			_, _ = c.Write(say)
+			left -= len(say)
 		}
-	}()
-	return l
+	})
 }
 
 // converse is a client that says its part and notes all it sees. cut is how many
