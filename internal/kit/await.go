@@ -45,6 +45,11 @@ func AwaitEnd(t testing.TB, server *mysqltest.Instance, id int) {
 		t.Fatal(err)
 	}
 	defer observer.Close()
+	awaitEnd(t, server, observer, id)
+}
+
+func awaitEnd(t testing.TB, server *mysqltest.Instance, observer *sql.DB, id int) {
+	t.Helper()
 	Eventually(t, func() bool {
 		var found int
 		err := observer.QueryRowContext(t.Context(), "SELECT id FROM information_schema.processlist WHERE id = ?", id).Scan(&found)

@@ -18,7 +18,7 @@ func Kill(t *testing.T, server *mysqltest.Instance, id int) {
 	if _, err := admin.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
 		t.Fatal(err)
 	}
-	AwaitEnd(t, server, id)
+	awaitEnd(t, server, admin, id)
 }
 
 // KillSoon kills a connection while the test waits for it. The test ends after

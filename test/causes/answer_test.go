@@ -161,7 +161,7 @@ var answerCases = []causeCase{
 			return r.exec(r.serve("", mysqltest.ExpectPacket(), mysqltest.Close()), "DO 1")
 		}},
 	{slug: "slow_reader", by: byServer, on: onBoth, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"paused for ", "net_write_timeout", "rows.Next()"},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"paused for ", "net_write_timeout", "rows.Next()|too few CPUs"},
 		run: func(r *causeRun) error { return r.slowReader(r.direct("", nil), bigResult, 5*time.Second) }},
 	{slug: "slow_reader", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"paused for ", "net_write_timeout"},

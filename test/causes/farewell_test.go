@@ -89,7 +89,7 @@ var farewellCases = []causeCase{
 			return r.behindLogin(mysqltest.SendERR(0, 9001, "HY000", "no backend left"), mysqltest.Close())
 		}},
 	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "less than idle limits are", "KILL"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "less than idle limits are|no pool limit reaches such a one", "KILL"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
 			var id int
