@@ -55,7 +55,7 @@ func (f *foreign) look(call string) {
 // free tells whether a lock can be had: one that another goroutine holds can be in
 // a moment, one of the caller's own never.
 func free(had func() bool) bool {
-	for range 100_000 {
+	for range 20_000_000 { // some seconds: its thread may have to wait for a CPU
 		if had() {
 			return true
 		}
