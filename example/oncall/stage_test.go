@@ -1,0 +1,152 @@
+package oncall
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// stage is where a failure is provoked.
+type stage struct {
+	*testing.T
+	ctx      context.Context // with the request's span
+	server   *mysqltest.Instance
+	root     *sql.DB
+	host     string // a name of its own: failures of one server within a second are told together
+	provider *sdktrace.TracerProvider
+	reports  kit.Collector
+	log      buffer
+
+	known map[*sql.Conn]int
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// seen is what there is to see of a failure.
+type seen struct {
+	*failure
+	server string
+	err    error
+	report *seqguard.Report
+	log    string
+	page   string
+	trace  trace.TraceID
+}
+
+func (s *stage) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *stage) pool(params string) *sql.DB { return s.poolOn(s.server.Addr, params, nil) }
+
+func (s *stage) poolOn(addr, params string, change func(*mysql.Config)) *sql.DB {
+	cfg, err := mysql.ParseDSN("gotest:secret@tcp(" + addr + ")/gotest?" + params)
+	s.must(err)
+	cfg.Logger = &mysql.NopLogger{}
+	if change != nil {
+		change(cfg)
+	}
+	dial := cfg.DialFunc
+	cfg.Addr = s.host
+	cfg.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		if dial != nil {
+			return dial(ctx, network, addr)
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	handler := slog.NewTextHandler(&s.log, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey && len(groups) == 0 {
+			return slog.Attr{}
+		}
+		return a
+	}})
+	connector, err := seqguard.NewConnector(cfg, seqguard.WithTracerProvider(s.provider), seqguard.WithLogger(slog.New(handler)),
+		seqguard.WithOnReport(s.reports.Add), seqguard.WithAbandoned(true))
+	s.must(err)
+	db := sql.OpenDB(connector)
+	s.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// conn is a connection that the application holds.
+func (s *stage) conn(db *sql.DB) *sql.Conn {
+	s.Helper()
+	c, err := db.Conn(s.ctx)
+	s.must(err)
+	s.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (s *stage) exec(c *sql.Conn, statement string) {
+	s.Helper()
+	_, err := c.ExecContext(s.ctx, statement)
+	s.must(err)
+}
+
+func (s *stage) admin(statement string) {
+	s.Helper()
+	_, err := s.root.Exec(statement)
+	s.must(err)
+}
+
+// ids are those of the connections, asked for once, while they are free.
+func (s *stage) ids(conns []*sql.Conn) (out []int) {
+	s.Helper()
+	for _, c := range conns {
+		if s.known[c] == 0 {
+			var id int
+			s.must(c.QueryRowContext(s.ctx, "SELECT connection_id()").Scan(&id))
+			if s.known == nil {
+				s.known = map[*sql.Conn]int{}
+			}
+			s.known[c] = id
+		}
+		out = append(out, s.known[c])
+	}
+	return out
+}
+
+func (s *stage) kill(c *sql.Conn) { s.killID(s.ids([]*sql.Conn{c})[0]) }
+
+func (s *stage) killID(id int) {
+	s.admin(fmt.Sprintf("KILL %d", id))
+	time.Sleep(300 * time.Millisecond)
+}
+
+func (s *stage) killSoon(c *sql.Conn) {
+	id := s.ids([]*sql.Conn{c})[0]
+	done := make(chan struct{})
+	s.Cleanup(func() { <-done })
+	time.AfterFunc(300*time.Millisecond, func() {
+		defer close(done)
+		if _, err := s.root.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
+			s.Error(err)
+		}
+	})
+}
