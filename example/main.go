@@ -80,14 +80,21 @@ func demo(ctx context.Context, args []string, w io.Writer) (err error) {
 	}
 	defer closeTarget()
 	p := &printer{w: w, color: colorful(w), verbose: *verbose}
-	failed := 0
+	p.opening(len(chosen), *dsn == "")
+	failed, named, skipped := 0, 0, 0
 	for _, c := range compareAll(ctx, t, chosen) {
 		c := <-c
 		p.comparison(&c)
-		if c.err != nil {
+		switch {
+		case c.err != nil:
 			failed++
+		case c.skipped != "":
+			skipped++
+		case c.guarded.report() != nil:
+			named++
 		}
 	}
+	p.closing(len(chosen), named, skipped)
 	if failed > 0 {
 		return fmt.Errorf("%d of %d scenarios could not be run", failed, len(chosen))
 	}

@@ -53,6 +53,34 @@ func (p *printer) painted(s string, c paint) string {
 
 func (p *printer) print(format string, a ...any) { fmt.Fprintf(p.w, format, a...) }
 
+// opening says what is going to be seen.
+func (p *printer) opening(n int, embedded bool) {
+	server := "your server"
+	if embedded {
+		server = "a MySQL-compatible server inside this process"
+	}
+	p.print("\n")
+	for _, l := range wrap(fmt.Sprintf("%d ways to break a connection, on %s. Each is run twice: on the left what an application sees with %s, on the right with %s, and below it the last packets. It takes some seconds.",
+		n, server, plain, guarded), width-2) {
+		p.print("  %s\n", l)
+	}
+	p.print("\n")
+}
+
+// closing counts, and says what to do next.
+func (p *printer) closing(n, named, skipped int) {
+	s := fmt.Sprintf("%d of %d failures were named by %s", named, n, guarded)
+	if skipped > 0 {
+		s += fmt.Sprintf("; %d could not be run on this server", skipped)
+	}
+	p.print("%s\n", p.painted("── "+s+".", bold))
+	if !p.verbose {
+		p.print("  -v prints the errors, the advice and the timelines in full.\n")
+	}
+	p.print("  -dsn runs it on a server of yours, OTEL_EXPORTER_OTLP_ENDPOINT sends the spans.\n")
+	p.print("  Next, in your program: import _ \"github.com/seqguard/mysql-seqguard\", sql.Open(%q, dsn).\n", guarded)
+}
+
 // comparison prints one scenario.
 func (p *printer) comparison(c *comparison) {
 	s := c.scenario
@@ -139,18 +167,16 @@ func (o *outcome) lines(w int, verbose bool) []line {
 		add(bold, d.Title)
 		add(none, d.Explanation)
 		advice := d.Advice
-		if !verbose {
-			advice = gist(advice)
+		if short := gist(advice); !verbose && short != advice {
+			advice = short + " … (-v)"
 		}
 		add(green, "→ "+advice)
 	}
 	for _, n := range o.notes {
 		add(cyan, n.what+": "+n.result)
 	}
-	if r == nil || verbose {
-		for _, l := range o.log {
-			add(dim, "log: "+gist(l))
-		}
+	for _, l := range o.log {
+		add(dim, "log: "+gist(l))
 	}
 	return out
 }

@@ -195,6 +195,9 @@ var (
 // where is the server and the connection in a line for people.
 var where = regexp.MustCompile(`127\.0\.0\.1:\d+( connection \d+)?`)
 
+// What to do about what held this process up differs with the kernel's word on it.
+var heldDo = regexp.MustCompile(`(Not executed\. )[^\[]*( \[login_stalled_locally\])`)
+
 var cutAge = regexp.MustCompile(`, <time>[^)]*\)`)
 
 // steady is the value without what differs from run to run.
@@ -217,6 +220,7 @@ func steady(key string, v any) string {
 	s = closure.ReplaceAllString(s, ".func<n>")
 	if key == "about.seqguard" {
 		s = duration.ReplaceAllString(where.ReplaceAllString(s, "<server> connection <id>"), "<time>")
+		s = heldDo.ReplaceAllString(s, "$1<what to do>$2")
 		s = cutAge.ReplaceAllString(s, ", <time> ago)") // the line is cut where it is too long
 	}
 	if key == "seqguard.advice" {

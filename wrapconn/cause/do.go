@@ -1,7 +1,5 @@
 package cause
 
-import "time"
-
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
@@ -54,14 +52,39 @@ var do = map[Slug]func(*Evidence) string{
 	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
 	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),
 
-	"idle_timeout":      whileIdle("Set SetConnMaxIdleTime below wait_timeout.", "Keep idle connections for less than wait_timeout."),
+	// The server says that it was idle for too long, however short that was.
+	"idle_timeout": func(e *Evidence) string {
+		switch {
+		case held(e):
+			return giveBack
+		case e.library() != &goLibrary:
+			return "Keep idle connections for less than wait_timeout."
+		}
+		return "Set SetConnMaxIdleTime below wait_timeout."
+	},
 	"closed_while_idle": whileIdle("Set SetConnMaxIdleTime below the idle limit.", "Keep idle connections for less than the idle limit."),
 	"server_shutdown":   say("Connect again, with a pause that grows."),
 	"ended_together":    say("Look for a restart or KILL at this moment."),
 	"connection_killed": say("Find who ran KILL."),
 	"server_farewell":   say("Act on the server's words."),
 
-	"refused_before_greeting": say("Act on the server's words."),
+	"refused_before_greeting": func(e *Evidence) string {
+		switch {
+		case byRouter(e):
+			return "It is MySQL Router's own limit: look at the route."
+		case e.code() == 1040:
+			return "Lower SetMaxOpenConns, or raise max_connections."
+		case e.code() == 1203 || e.code() == 1226:
+			return "Lower SetMaxOpenConns, or raise max_user_connections."
+		case e.code() == 1129:
+			return "Find what hangs up in its logins, then FLUSH HOSTS."
+		case e.code() == 1130:
+			return "Check the host part of the account."
+		case e.code() == erShutdown:
+			return "Connect again after a moment, or to another member."
+		}
+		return "Act on the server's words."
+	},
 	"not_mysql": func(e *Evidence) string {
 		if name, _ := protocol(e.FirstBytes); name != "" {
 			return "It speaks " + name + ": check host and port."
@@ -95,18 +118,17 @@ func inGo(ours, others string) func(*Evidence) string {
 
 const comparePaths = "Connect past the proxy and compare."
 
-// shortIdle is less than any idle limit that is in use.
-const shortIdle = 5 * time.Second
+// giveBack is for a connection that no limit of the pool reaches.
+const giveBack = "Close the sql.Conn or sql.Tx between uses."
 
 // whileIdle is for a connection that ended between two commands.
 func whileIdle(limit, others string) func(*Evidence) string {
 	return func(e *Evidence) string {
 		switch {
-		case e.Idle > 0 && e.Idle < shortIdle:
+		case e.Idle > 0 && e.Idle < shortestIdleLimit:
 			return "Look for KILL or a restart: it was not idle for long."
-		case e.Pinned:
-			// SetConnMaxIdleTime does not reach it.
-			return "Close the sql.Conn or sql.Tx between uses."
+		case held(e):
+			return giveBack
 		case e.library() != &goLibrary:
 			return others
 		}

@@ -50,13 +50,37 @@ func TestDoWhileIdle(t *testing.T) {
 		want   string
 	}{
 		{func(*Evidence) {}, "SetConnMaxIdleTime"},
-		{func(e *Evidence) { e.Idle = shortIdle / 50 }, "KILL"},
+		{func(e *Evidence) { e.Idle = shortestIdleLimit / 10 }, "KILL"},
 		{func(e *Evidence) { e.Pinned = true }, "Close the sql.Conn"},
 	} {
 		e := rest()
 		tt.change(&e)
 		if got := do["closed_while_idle"](&e); !strings.Contains(got, tt.want) {
 			t.Errorf("%q, want %q in it", got, tt.want)
+		}
+	}
+}
+
+// A server that says it was idle for too long is believed, however short that was: nobody is told to look for a KILL.
+func TestDoIdleTimeout(t *testing.T) {
+	e := rest()
+	e.Idle = shortestIdleLimit / 10
+	if got := do["idle_timeout"](&e); got != "Set SetConnMaxIdleTime below wait_timeout." {
+		t.Errorf("%q", got)
+	}
+	e.Pinned = true
+	if got := do["idle_timeout"](&e); got != giveBack {
+		t.Errorf("%q", got)
+	}
+}
+
+// What to do about a refusal depends on its code.
+func TestDoRefused(t *testing.T) {
+	for code, want := range map[uint16]string{1040: "max_connections", 1203: "max_user_connections", 1129: "FLUSH HOSTS", 1130: "account", 1053: "again", 1135: "words"} {
+		e := Evidence{ServerError: &session.ServerError{Code: code}}
+		got := do["refused_before_greeting"](&e)
+		if !strings.Contains(got, want) || utf8.RuneCountInString(got) > maxDo {
+			t.Errorf("%d: %q, want %q in it", code, got, want)
 		}
 	}
 }

@@ -170,15 +170,15 @@ func (s StallCause) do() string {
 	case StallThrottled:
 		return "It was throttled: raise the container's CPU limit."
 	case StallNoCPU:
-		return "It had no CPU: give the machine, or it, more of them."
+		return "It got no CPU: the machine has too few for its load."
 	case StallGC:
 		return "Find what kept the garbage collector from ending."
 	case StallStopped:
-		return "It was stopped: find who did that (SIGSTOP, docker pause)."
+		return "It was stopped (SIGSTOP, docker pause): find out why."
 	case StallScheduler:
 		return "Find what holds all CPUs of the Go scheduler."
 	case StallOwn:
-		return "It could run: look at your own code at this place."
+		return "It was not short of CPU: look at your own code."
 	}
 	return ""
 }
