@@ -8,7 +8,7 @@ import (
 )
 
 // DefaultHistory is how many entries of history a conversation keeps. An entry
-// is a packet or a run of rows and takes 24 bytes.
+// is a packet or a run of rows and takes 16 bytes.
 const DefaultHistory = 64
 
 // MaxHistory bounds Config.History.

@@ -56,7 +56,7 @@ func newExtras(c *Conversation, cfg *Config) *extras {
 }
 
 // passed tells about a packet.
-func (x *extras) passed(start time.Time, e entry) {
+func (x *extras) passed(start time.Time, e *entry) {
 	if x.onPacket != nil {
 		x.onPacket(e.packet(start))
 	}

@@ -33,21 +33,19 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	before := c.tracker.Phase()
 	lost := c.tracker.Lost()
 	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
-	c.history.add(entry{
-		at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq, last: h.Seq,
+	e := entry{
+		at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq,
 		direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
-	})
-	if c.x != nil {
-		c.x.passed(c.start, entry{
-			at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq, last: h.Seq,
-			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
-		})
 	}
-	c.said.packet(before, ev, h.Seq, prefix, c.tracker.Greeting())
+	c.history.add(&e)
+	if c.x != nil {
+		c.x.passed(c.start, &e)
+	}
+	c.said.packet(before, &ev, h.Seq, prefix, c.tracker.Greeting())
 	if ev.Kind == session.KindCommand {
 		c.marks.idle = f.now - c.marks.last()
 	}
-	c.marks.packet(f.now, f.dir, ev)
+	c.marks.packet(f.now, f.dir, &ev)
 	if ev.Done && c.comp != nil && c.tracker.Pending() > 0 {
 		c.comp.fresh = true
 	}
@@ -78,12 +76,12 @@ func (f *frames) Run(r wire.Run) {
 	f.c.tracker.Rows(r.Count, r.Last)
 	f.c.said.number = r.Last
 	e := entry{
-		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First, last: r.Last,
+		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First,
 		direction: f.dir, kind: session.KindRow,
 	}
-	f.c.history.add(e)
+	f.c.history.add(&e)
 	if f.c.x != nil {
-		f.c.x.passed(f.c.start, e)
+		f.c.x.passed(f.c.start, &e)
 	}
 }
 

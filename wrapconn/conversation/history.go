@@ -14,39 +14,137 @@ type entry struct {
 	bytes     uint32 // payload; of a run, of all rows, saturating
 	count     uint32 // 1, or the length of a run
 	code      uint16 // of an ERR
-	first     uint8  // sequence ids
-	last      uint8
+	first     uint8  // sequence id; of a run, of its first packet
 	direction session.Direction
 	kind      session.Kind
-	command   session.Command
+	command   session.Command // of a command
 	violation session.Violation
+}
+
+// last is the sequence id of the last packet.
+func (e *entry) last() uint8 { return e.first + uint8(e.count) - 1 }
+
+// packed is an entry as it is kept. Every connection has 64 of them.
+type packed struct {
+	at     uint32 // units of timeUnit, the lower bits; the upper ones in high
+	bytes  uint32
+	high   uint16
+	mark   uint16 // kind, violation, direction
+	detail uint16 // code of an ERR, command, or the lower bits of a run's length - 1
+	extra  uint8  // the upper bits of that
+	first  uint8
+}
+
+// timeUnit is about a microsecond: 48 bits of them are nine years.
+const timeUnit = 10
+
+// maxRun is the longest run that one entry can hold; a longer one takes two.
+const maxRun = 1 << 24
+
+const (
+	kindBits      = 5
+	violationBits = 4
+)
+
+func (e *entry) mark() uint16 {
+	return uint16(e.kind) | uint16(e.violation)<<kindBits | uint16(e.direction)<<(kindBits+violationBits)
+}
+
+func (e *entry) pack() packed {
+	at := uint64(e.at) >> timeUnit
+	p := packed{at: uint32(at), high: uint16(at >> 32), bytes: e.bytes, mark: e.mark(), first: e.first}
+	switch e.kind {
+	case session.KindERR:
+		p.detail = e.code
+	case session.KindCommand:
+		p.detail = uint16(e.command)
+	case session.KindRow:
+		p.run(min(e.count, maxRun))
+	}
+	return p
+}
+
+func (p *packed) time() time.Duration {
+	return time.Duration((uint64(p.high)<<32 | uint64(p.at)) << timeUnit)
+}
+func (p *packed) kind() session.Kind { return session.Kind(p.mark & (1<<kindBits - 1)) }
+func (p *packed) direction() session.Direction {
+	return session.Direction(p.mark >> (kindBits + violationBits))
+}
+
+// count is the number of packets.
+func (p *packed) count() uint32 {
+	if p.kind() != session.KindRow {
+		return 1
+	}
+	return uint32(p.extra)<<16 + uint32(p.detail) + 1
+}
+
+func (p *packed) run(count uint32) { p.detail, p.extra = uint16(count-1), uint8((count-1)>>16) }
+
+func (p *packed) unpack() entry {
+	e := entry{
+		at: p.time(), bytes: p.bytes, count: p.count(), first: p.first, direction: p.direction(), kind: p.kind(),
+		violation: session.Violation(p.mark >> kindBits & (1<<violationBits - 1)),
+	}
+	switch e.kind {
+	case session.KindERR:
+		e.code = p.detail
+	case session.KindCommand:
+		e.command = session.Command(p.detail)
+	}
+	return e
 }
 
 // history is a ring of the last entries.
 type history struct {
-	ring []entry
+	ring []packed // grows to its size, which most of many connections never need
+	size int
+	next int    // where the next one goes
 	n    uint64 // entries ever added
 }
 
-func (h *history) init(size int) { h.ring = make([]entry, size) }
+// firstRing is how many entries a history begins with: a login and three commands.
+const firstRing = 16
 
-func (h *history) add(e entry) {
+func (h *history) init(size int) { h.size, h.ring = size, make([]packed, min(size, firstRing)) }
+
+func (h *history) add(e *entry) {
 	// Rows that came one by one (split over reads) join the run before them.
-	if e.kind == session.KindRow && e.violation == session.None && h.n > 0 {
-		p := &h.ring[(h.n-1)%uint64(len(h.ring))]
-		if p.kind == session.KindRow && p.last+1 == e.first && p.violation == session.None && p.direction == e.direction {
-			p.last = e.last
-			p.count += e.count
-			if p.bytes+e.bytes >= p.bytes {
-				p.bytes += e.bytes
-			} else {
-				p.bytes = 1<<32 - 1
-			}
-			return
-		}
+	if e.kind == session.KindRow && h.join(e) {
+		return
 	}
-	h.ring[h.n%uint64(len(h.ring))] = e
+	if h.next == len(h.ring) {
+		h.turn()
+	}
+	h.ring[h.next] = e.pack()
+	h.next++
 	h.n++
+}
+
+// join makes rows a part of the last entry, if they can be.
+func (h *history) join(e *entry) bool {
+	if h.next == 0 && h.n == 0 {
+		return false
+	}
+	p := &h.ring[h.next-1]
+	count := uint64(p.count()) + uint64(e.count)
+	if p.mark != e.mark() || e.violation != session.None || p.first+uint8(p.count()) != e.first || count > maxRun {
+		return false
+	}
+	p.run(uint32(count))
+	p.bytes = uint32(min(uint64(p.bytes)+uint64(e.bytes), 1<<32-1))
+	return true
+}
+
+// turn makes room for an entry behind the last one.
+func (h *history) turn() {
+	if len(h.ring) == h.size {
+		h.next = 0
+		return
+	}
+	h.ring = append(make([]packed, 0, min(2*len(h.ring), h.size)), h.ring...)
+	h.ring = h.ring[:cap(h.ring)]
 }
 
 // Packet is one packet, or a run of rows, without its content.
@@ -66,7 +164,7 @@ type Packet struct {
 func (e *entry) packet(start time.Time) Packet {
 	return Packet{
 		Time: start.Add(e.at), Direction: e.direction, Kind: e.kind, Command: e.command,
-		First: e.first, Last: e.last, Count: int(e.count), Bytes: int(e.bytes),
+		First: e.first, Last: e.last(), Count: int(e.count), Bytes: int(e.bytes),
 		ErrorCode: e.code, Violation: e.violation,
 	}
 }
@@ -74,26 +172,26 @@ func (e *entry) packet(start time.Time) Packet {
 // Excerpt is the history at one moment, in the form in which it is kept: to be
 // taken in a hurry, and made readable later.
 type Excerpt struct {
-	entries   []entry // oldest first
+	entries   []packed // oldest first
 	forgotten uint64
 	start     time.Time
 }
 
 // excerpt copies the entries.
 func (h *history) excerpt(start time.Time) Excerpt {
-	size := uint64(len(h.ring))
-	if h.n <= size {
-		return Excerpt{append([]entry(nil), h.ring[:h.n]...), 0, start}
+	if h.n <= uint64(len(h.ring)) {
+		return Excerpt{append([]packed(nil), h.ring[:h.n]...), 0, start}
 	}
-	at := h.n % size
-	return Excerpt{append(append(make([]entry, 0, size), h.ring[at:]...), h.ring[:at]...), h.n - size, start}
+	kept := append(make([]packed, 0, len(h.ring)), h.ring[h.next:]...)
+	return Excerpt{append(kept, h.ring[:h.next]...), h.n - uint64(len(h.ring)), start}
 }
 
 // Packets returns the packets, oldest first, and how many older ones there were.
 func (x Excerpt) Packets() (packets []Packet, forgotten uint64) {
 	packets = make([]Packet, len(x.entries))
 	for i := range x.entries {
-		packets[i] = x.entries[i].packet(x.start)
+		e := x.entries[i].unpack()
+		packets[i] = e.packet(x.start)
 	}
 	return packets, x.forgotten
 }
@@ -140,13 +238,18 @@ func (e Packet) IDs() string {
 func (h *history) answerAfter() time.Duration {
 	size := uint64(len(h.ring))
 	var answer time.Duration
-	for i := h.n; i > 0 && h.n-i < size; i-- {
-		switch e := &h.ring[(i-1)%size]; {
-		case e.direction == session.FromServer:
-			answer = e.at
-		case e.kind == session.KindCommand && answer > 0:
-			return answer - e.at
-		case e.kind == session.KindCommand:
+	at := h.next
+	for range min(h.n, size) {
+		if at == 0 {
+			at = len(h.ring)
+		}
+		at--
+		switch p := &h.ring[at]; {
+		case p.direction() == session.FromServer:
+			answer = p.time()
+		case p.kind() == session.KindCommand && answer > 0:
+			return answer - p.time()
+		case p.kind() == session.KindCommand:
 			return 0
 		}
 	}

@@ -19,7 +19,7 @@ type lastWords struct {
 }
 
 // packet takes a packet that was met in the phase before.
-func (l *lastWords) packet(before session.Phase, ev session.Event, seq uint8, prefix []byte, g *session.Greeting) {
+func (l *lastWords) packet(before session.Phase, ev *session.Event, seq uint8, prefix []byte, g *session.Greeting) {
 	if ev.Kind == session.KindCommand || before == session.PhaseReady {
 		l.prior = l.number
 	}

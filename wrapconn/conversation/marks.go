@@ -31,7 +31,7 @@ type marks struct {
 // last is when a byte passed last.
 func (m *marks) last() time.Duration { return max(m.read, m.write) }
 
-func (m *marks) packet(now time.Duration, dir session.Direction, ev session.Event) {
+func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Event) {
 	if ev.Done {
 		m.done = now
 	}

@@ -104,8 +104,8 @@ func (c *Conversation) Waiting(b []byte, now time.Duration) {
 	} else if len(prefix) > 0 && prefix[0] == 0 {
 		f.kind = session.KindOK
 	}
-	c.history.add(entry{
-		at: c.now, bytes: h.Length, count: 1, first: h.Seq, last: h.Seq, direction: session.FromServer,
+	c.history.add(&entry{
+		at: c.now, bytes: h.Length, count: 1, first: h.Seq, direction: session.FromServer,
 		kind: f.kind, violation: session.Unsolicited, code: code,
 	})
 	c.find(f)

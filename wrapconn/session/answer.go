@@ -3,7 +3,7 @@ package session
 import "encoding/binary"
 
 // answer takes a packet of the answer to a command; ERR is dealt with before.
-func (t *Tracker) answer(p Packet, ev *Event) {
+func (t *Tracker) answer(p *Packet, ev *Event) {
 	if len(p.Prefix) == 0 && t.phase > PhaseCommand && t.phase < PhaseMoreResults {
 		// No definition, no row and no end of them is empty.
 		ev.Violation = Malformed
@@ -25,7 +25,7 @@ func (t *Tracker) answer(p Packet, ev *Event) {
 }
 
 // head takes the first packet of an answer or of a further result.
-func (t *Tracker) head(p Packet, ev *Event) {
+func (t *Tracker) head(p *Packet, ev *Event) {
 	g := t.cmd.grammar()
 	if t.phase == PhaseMoreResults {
 		g = answerResult
@@ -86,7 +86,7 @@ func (t *Tracker) head(p Packet, ev *Event) {
 
 // unexpected takes a packet that cannot be an answer to this command. Whose
 // answer it is cannot be known, so nothing after it can be.
-func (t *Tracker) unexpected(p Packet, ev *Event) {
+func (t *Tracker) unexpected(p *Packet, ev *Event) {
 	ev.Kind = kindOfStatus(p)
 	t.number(p, ev)
 	if ev.Violation == None {
@@ -96,7 +96,7 @@ func (t *Tracker) unexpected(p Packet, ev *Event) {
 }
 
 // endOfResult takes an OK or EOF that ends a result.
-func (t *Tracker) endOfResult(p Packet, ev *Event) {
+func (t *Tracker) endOfResult(p *Packet, ev *Event) {
 	var flags uint16
 	var ok bool
 	switch {
@@ -133,7 +133,7 @@ func (t *Tracker) endOfResult(p Packet, ev *Event) {
 
 // columnCount takes the head of a result set.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
-func (t *Tracker) columnCount(p Packet, ev *Event) {
+func (t *Tracker) columnCount(p *Packet, ev *Event) {
 	ev.Kind = KindColumnCount
 	count, n := lenenc(p.Prefix)
 	if n == 0 || count == 0 || count > maxColumns {
@@ -171,7 +171,7 @@ const (
 )
 
 // column takes a column definition or the EOF behind the last one.
-func (t *Tracker) column(p Packet, ev *Event) {
+func (t *Tracker) column(p *Packet, ev *Event) {
 	if t.left == unknownCount {
 		if t.terminator(p) {
 			t.endOfResult(p, ev)
@@ -212,7 +212,7 @@ func (t *Tracker) column(p Packet, ev *Event) {
 }
 
 // row takes a row or the end of the rows.
-func (t *Tracker) row(p Packet, ev *Event) {
+func (t *Tracker) row(p *Packet, ev *Event) {
 	if t.terminator(p) {
 		t.endOfResult(p, ev)
 		return
@@ -229,13 +229,13 @@ func (t *Tracker) row(p Packet, ev *Event) {
 // of an 8-byte length: a value of such a length takes more than one packet. The
 // end may be longer than the manual's EOF: some servers put text behind it.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
-func (t *Tracker) terminator(p Packet) bool {
+func (t *Tracker) terminator(p *Packet) bool {
 	return len(p.Prefix) > 0 && p.Prefix[0] == headEOF && p.Length < maxPayload
 }
 
 // prepareOK takes the head of the answer to COM_STMT_PREPARE.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_prepare.html
-func (t *Tracker) prepareOK(p Packet, ev *Event) {
+func (t *Tracker) prepareOK(p *Packet, ev *Event) {
 	if p.Prefix[0] != headOK || len(p.Prefix) < 9 || p.Length > maxPrepareOK || len(p.Prefix) > 9 && p.Prefix[9] != 0 {
 		// An OK of another length, or with text where a zero must be, answers
 		// something else.
@@ -268,7 +268,7 @@ func (t *Tracker) nextBlock(ev *Event) {
 }
 
 // prepared takes a definition of COM_STMT_PREPARE or the EOF behind a block.
-func (t *Tracker) prepared(p Packet, ev *Event) {
+func (t *Tracker) prepared(p *Packet, ev *Event) {
 	if t.left > 0 {
 		ev.Kind = KindColumn
 		if t.params {

@@ -11,7 +11,7 @@ const (
 
 // auth takes the server's part of the exchange between login and OK.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
-func (t *Tracker) auth(p Packet, ev *Event) {
+func (t *Tracker) auth(p *Packet, ev *Event) {
 	if t.changingUser() {
 		t.started = true
 	}
@@ -78,7 +78,7 @@ func longEnough(plugin []byte, n int) bool {
 // moreData reports whether the plugin in use has such a packet. Of a plugin that
 // is not known here anything is lawful: MariaDB's send their data without the
 // leading 0x01, and PARSEC has a packet without a payload.
-func (t *Tracker) moreData(p Packet) bool {
+func (t *Tracker) moreData(p *Packet) bool {
 	plugin, sure := t.plugin()
 	switch plugin {
 	case "mysql_native_password", "mysql_clear_password", "client_ed25519", "mysql_old_password":

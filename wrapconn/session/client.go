@@ -1,7 +1,7 @@
 package session
 
 // fromClient takes a packet of the client that is not a continuation.
-func (t *Tracker) fromClient(p Packet, ev *Event) {
+func (t *Tracker) fromClient(p *Packet, ev *Event) {
 	switch t.phase {
 	case PhaseGreeting:
 		// A client that speaks before the greeting, as health checks do. The
@@ -59,7 +59,7 @@ func (t *Tracker) fromClient(p Packet, ev *Event) {
 }
 
 // loginPacket takes the client's first packet, or the second one after SSLRequest.
-func (t *Tracker) loginPacket(p Packet, ev *Event) {
+func (t *Tracker) loginPacket(p *Packet, ev *Event) {
 	caps, ext, ok := parseLogin(p.Prefix)
 	if !ok {
 		// Protocol 3.20, or something that only its server understands: what
@@ -91,7 +91,7 @@ func (t *Tracker) loginPacket(p Packet, ev *Event) {
 }
 
 // command takes the first packet of an exchange.
-func (t *Tracker) command(p Packet, ev *Event) {
+func (t *Tracker) command(p *Packet, ev *Event) {
 	ev.Kind = KindCommand
 	ev.Expected = 0
 	t.next = 0

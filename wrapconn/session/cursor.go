@@ -15,7 +15,7 @@ func (t *Tracker) cursorOpened(ev *Event) {
 
 // resumes reports whether p is a row, or what ends them, that a server sends
 // although it has announced a cursor, and goes back to reading rows then.
-func (t *Tracker) resumes(p Packet) bool {
+func (t *Tracker) resumes(p *Packet) bool {
 	if t.resume == 0 || p.Seq != t.resume && !t.lenient || len(p.Prefix) == 0 {
 		return false
 	}

@@ -1,7 +1,7 @@
 package session
 
 // definition takes a column or parameter definition whose kind is known.
-func (t *Tracker) definition(p Packet, ev *Event) {
+func (t *Tracker) definition(p *Packet, ev *Event) {
 	if !wholeDefinition(p) {
 		ev.Violation = Malformed
 	}
@@ -11,11 +11,15 @@ func (t *Tracker) definition(p Packet, ev *Event) {
 // wholeDefinition reports whether a definition can have the length that it has,
 // as far as its first bytes tell: six strings, and 11 bytes at least behind them.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html
-func wholeDefinition(p Packet) bool {
+func wholeDefinition(p *Packet) bool {
 	pos := uint64(0)
 	for range 6 {
 		if pos >= uint64(len(p.Prefix)) {
 			return pos < uint64(p.Length)
+		}
+		if v := p.Prefix[pos]; v < headNull && uint32(v) <= p.Length { // nearly always
+			pos += 1 + uint64(v)
+			continue
 		}
 		v, n := lenenc(p.Prefix[pos:])
 		if n == 0 { // a length that breaks off, here or in the packet

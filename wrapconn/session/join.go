@@ -26,7 +26,7 @@ func (t *Tracker) Unsure() bool { return t.unsure }
 // login was not seen. It is an EOF packet, or there are none at all
 // (DEPRECATE_EOF), and p belongs to what follows.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
-func (t *Tracker) learn(p Packet) (deprecated bool) {
+func (t *Tracker) learn(p *Packet) (deprecated bool) {
 	t.unsure = false
 	if len(p.Prefix) > 0 && p.Prefix[0] == headEOF && p.Length == 5 {
 		return false

@@ -15,7 +15,7 @@ type pending struct {
 const maxPending = 1 << 16
 
 // pendingOf reads the head of a command.
-func pendingOf(p Packet, next uint8) pending {
+func pendingOf(p *Packet, next uint8) pending {
 	q := pending{cmd: Command(p.Prefix[0]), next: next}
 	if q.cmd == ComStmtExecute && len(p.Prefix) > 5 {
 		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
@@ -52,7 +52,7 @@ func (t *Tracker) count(c Command) {
 }
 
 // sendAhead takes a packet that the client sent while an answer is outstanding.
-func (t *Tracker) sendAhead(p Packet, ev *Event) {
+func (t *Tracker) sendAhead(p *Packet, ev *Event) {
 	ev.Expected = 0
 	if p.Seq != 0 || len(p.Prefix) == 0 {
 		ev.Violation = CommandDuringAnswer
@@ -89,7 +89,7 @@ func (t *Tracker) sendAhead(p Packet, ev *Event) {
 }
 
 // continueAhead takes what continues a command that was sent ahead.
-func (t *Tracker) continueAhead(p Packet) {
+func (t *Tracker) continueAhead(p *Packet) {
 	if t.waits && t.queued() > 0 {
 		t.queue[len(t.queue)-1].next = p.Seq + 1
 	}
@@ -98,7 +98,7 @@ func (t *Tracker) continueAhead(p Packet) {
 // ofLastPrepared reports whether a command is about the statement that was
 // prepared last: a client that does not wait for its id says -1. MariaDB's.
 // https://mariadb.com/kb/en/com_stmt_execute/
-func ofLastPrepared(p Packet) bool {
+func ofLastPrepared(p *Packet) bool {
 	switch Command(p.Prefix[0]) {
 	case ComStmtExecute, ComStmtBulkExecute, ComStmtFetch, ComStmtReset:
 		return len(p.Prefix) >= 5 && binary.LittleEndian.Uint32(p.Prefix[1:]) == 1<<32-1

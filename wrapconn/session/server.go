@@ -5,7 +5,7 @@ import (
 )
 
 // fromServer takes a packet of the server that is not a continuation.
-func (t *Tracker) fromServer(p Packet, ev *Event) {
+func (t *Tracker) fromServer(p *Packet, ev *Event) {
 	switch t.phase {
 	case PhaseGreeting:
 		t.greet(p, ev)
@@ -50,7 +50,7 @@ func (t *Tracker) fromServer(p Packet, ev *Event) {
 
 // kindOfStatus names a packet by its first byte alone, for packets that stand
 // outside an answer.
-func kindOfStatus(p Packet) Kind {
+func kindOfStatus(p *Packet) Kind {
 	if len(p.Prefix) > 0 {
 		switch p.Prefix[0] {
 		case headOK:
@@ -65,7 +65,7 @@ func kindOfStatus(p Packet) Kind {
 }
 
 // greet takes the server's first packet.
-func (t *Tracker) greet(p Packet, ev *Event) {
+func (t *Tracker) greet(p *Packet, ev *Event) {
 	if len(p.Prefix) > 0 && p.Prefix[0] == headERR && validError(p.Prefix) && (p.Seq <= 1 || plainError(p.Prefix)) {
 		ev.Kind = KindERR
 		ev.ErrorCode = binary.LittleEndian.Uint16(p.Prefix[1:])
@@ -89,7 +89,7 @@ func (t *Tracker) greet(p Packet, ev *Event) {
 
 // failure takes an ERR packet after the greeting.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html
-func (t *Tracker) failure(p Packet, ev *Event) {
+func (t *Tracker) failure(p *Packet, ev *Event) {
 	ev.Kind = KindERR
 	if len(p.Prefix) < 3 {
 		ev.Violation = Malformed
@@ -146,7 +146,7 @@ func (t *Tracker) failure(p Packet, ev *Event) {
 // farewell tells an ERR that the server said of its own accord, while the
 // command was on its way, from an answer: it has the number of a first packet,
 // or a code that is no answer to anything.
-func (t *Tracker) farewell(p Packet, ev *Event) bool {
+func (t *Tracker) farewell(p *Packet, ev *Event) bool {
 	switch {
 	case p.Seq == 0 && t.next != 0 && !t.lenient:
 		ev.Violation = MisnumberedError

@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // event takes a packet of the server in the answer to a binlog dump.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication.html
-func (t *Tracker) event(p Packet, ev *Event) {
+func (t *Tracker) event(p *Packet, ev *Event) {
 	if t.terminator(p) {
 		ev.Kind = KindEOF // of a client that did not want to wait for more
 		t.number(p, ev)
@@ -18,7 +18,7 @@ func (t *Tracker) event(p Packet, ev *Event) {
 
 // restart lets the numbers begin at 1 again behind an acknowledgement. The server
 // reads it when it gets to it, so that some packets may still be numbered on.
-func (t *Tracker) restart(p Packet) {
+func (t *Tracker) restart(p *Packet) {
 	if t.phase == PhaseEvents && t.acked && p.Seq == 1 {
 		t.next = 1
 	}
@@ -36,7 +36,7 @@ const (
 )
 
 // cloning takes the answer to COM_CLONE.
-func (t *Tracker) cloning(p Packet, ev *Event) {
+func (t *Tracker) cloning(p *Packet, ev *Event) {
 	if p.Prefix[0] != headOK {
 		t.unexpected(p, ev)
 		return
@@ -48,7 +48,7 @@ func (t *Tracker) cloning(p Packet, ev *Event) {
 
 // clone takes a packet of the donor. All of them were seen with number 0, and
 // what is in them is not MySQL's protocol.
-func (t *Tracker) clone(p Packet, ev *Event) {
+func (t *Tracker) clone(p *Packet, ev *Event) {
 	ev.Kind = KindClone
 	if len(p.Prefix) >= 3 && p.Prefix[0] == headERR {
 		ev.Kind, ev.ErrorCode = KindERR, binary.LittleEndian.Uint16(p.Prefix[1:])
@@ -58,7 +58,7 @@ func (t *Tracker) clone(p Packet, ev *Event) {
 }
 
 // inStream takes a packet of the client while events or a clone pass.
-func (t *Tracker) inStream(p Packet, ev *Event) {
+func (t *Tracker) inStream(p *Packet, ev *Event) {
 	first := byte(0)
 	if len(p.Prefix) > 0 {
 		first = p.Prefix[0]

@@ -195,8 +195,13 @@ func (t *Tracker) Rows(n int, last uint8) {
 }
 
 // Packet takes the next packet.
-func (t *Tracker) Packet(p Packet) Event {
-	ev := Event{Expected: t.next}
+func (t *Tracker) Packet(p Packet) (ev Event) {
+	ev.Expected = t.next
+	t.take(&p, &ev)
+	return ev
+}
+
+func (t *Tracker) take(p *Packet, ev *Event) {
 	continuation := t.continued[p.Direction]
 	t.continued[p.Direction] = p.Length == maxPayload
 	previous := t.last
@@ -204,13 +209,13 @@ func (t *Tracker) Packet(p Packet) Event {
 
 	switch {
 	case t.phase == PhaseOpaque || t.phase == PhaseClosed:
-		return ev
+		return
 	case t.phase == PhaseUntracked:
 		// A client packet that could begin a command, after the server had the
 		// word: the exchange that was not understood is over. Where answers to
 		// other commands are due, nothing tells that.
 		if t.foreign || p.Direction == FromServer || continuation || p.Seq != 0 || len(p.Prefix) == 0 || previous != FromServer {
-			return ev
+			return
 		}
 		t.ready()
 	case continuation:
@@ -220,31 +225,30 @@ func (t *Tracker) Packet(p Packet) Event {
 		}
 		switch {
 		case p.Direction == FromServer:
-			t.number(p, &ev)
+			t.number(p, ev)
 		case t.ahead:
 			t.continueAhead(p)
 		case t.draining:
 			t.drained++
 		default:
-			t.number(p, &ev)
+			t.number(p, ev)
 		}
-		return ev
+		return
 	}
 
 	if p.Direction == FromClient {
 		t.ahead = false
-		t.fromClient(p, &ev)
+		t.fromClient(p, ev)
 	} else {
-		t.fromServer(p, &ev)
+		t.fromServer(p, ev)
 	}
-	return ev
 }
 
 // number checks the id of p against the one that is due and counts on from it. A
 // wrong id comes before a wrong content, as in go-sql-driver (packets.go,
 // readPacket): a packet of another answer makes no sense in this one. The content of
 // an ERR is looked at whatever its id.
-func (t *Tracker) number(p Packet, ev *Event) {
+func (t *Tracker) number(p *Packet, ev *Event) {
 	wrong := p.Seq != t.next && !t.lenient
 	switch {
 	case wrong && ev.Violation == None && ev.Kind == KindERR:
