@@ -147,12 +147,12 @@ func (c *conn) Query(query string, args []driver.Value) (driver.Rows, error) {
 // connection leaves the pool. Whatever waits in the socket is looked at before
 // the driver's own check, which would take a byte of it and throw it away.
 func (c *conn) ResetSession(ctx context.Context) (err error) {
-	taken := c.it.wire.TryBegin(ctx, wrapconn.OpReset)
+	taken, broken := c.it.wire.CheckOut(ctx)
 	if !taken && c.it.mode == Enforce {
 		return driver.ErrBadConn // somebody holds on to it past the pool
 	}
 	defer op{c.it, wrapconn.OpReset, taken}.end(&err)
-	if c.it.wire.CheckOut() != nil && c.it.mode == Enforce {
+	if broken != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
 	r, ok := c.it.inner.(driver.SessionResetter)
@@ -172,6 +172,15 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 func (c *conn) IsValid() bool {
 	c.it.wire.Forget()
 	c.returned()
+	if !c.it.wire.Reusable() && !c.reusable() {
+		return false
+	}
+	v, ok := c.it.inner.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
+// reusable is IsValid for the rare case that there may be something.
+func (c *conn) reusable() bool {
 	if !c.it.wire.Idle() {
 		// If what is there is the beginning of a packet that nobody asked for,
 		// this is the last chance to tell.
@@ -180,11 +189,7 @@ func (c *conn) IsValid() bool {
 			return false
 		}
 	}
-	if c.it.mode == Enforce && (c.it.wire.Err() != nil || c.it.wire.Spent()) {
-		return false
-	}
-	v, ok := c.it.inner.(driver.Validator)
-	return !ok || v.IsValid()
+	return c.it.mode != Enforce || c.it.wire.Err() == nil && !c.it.wire.Spent()
 }
 
 // returned ends the time for which somebody had the connection.

@@ -33,7 +33,13 @@ func (it *interceptor) closeLater(s driver.Stmt) bool {
 // operation or a lease has ended; if another one has begun by now, that one's
 // end calls it again.
 func (it *interceptor) closeLate() {
-	if it.late.Load() == nil || !it.wire.TryBegin(context.Background(), wrapconn.OpStmtClose) {
+	if it.late.Load() != nil {
+		it.closeAllLate()
+	}
+}
+
+func (it *interceptor) closeAllLate() {
+	if !it.wire.TryBegin(context.Background(), wrapconn.OpStmtClose) {
 		return
 	}
 	defer it.wire.End(false)

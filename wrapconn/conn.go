@@ -30,15 +30,15 @@ type Conn struct {
 	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
-	nothing  atomic.Bool  // nothing is due; known only with Options.Operations
-	unowed   atomic.Int64 // since when a Read is under way to which nothing is due; 0: none
-	broken   atomic.Bool  // there is a report: cheap to ask
-	cut      atomic.Bool  // a command was written in part, then the write failed
-	vouch    vouch        // of the last Check
-	deadline atomic.Int64 // for reads, as UnixNano; 0: none
-	more     atomic.Bool  // the lease is for a further result, which nobody has asked for yet
-	tx       atomic.Bool  // a transaction was begun and not ended, by the word of the connection's user
-	pid      int          // the process that made the connection: a fork that uses it is a cause
+	due      atomic.Uint32 // what Reads and the pool ask without mu: see noteDue
+	unowed   atomic.Int64  // since when a Read is under way to which nothing is due; 0: none
+	broken   atomic.Bool   // there is a report: cheap to ask
+	cut      atomic.Bool   // a command was written in part, then the write failed
+	vouch    vouch         // of the last Check
+	deadline atomic.Int64  // for reads, as UnixNano; 0: none
+	more     atomic.Bool   // the lease is for a further result, which nobody has asked for yet
+	tx       atomic.Bool   // a transaction was begun and not ended, by the word of the connection's user
+	pid      int           // the process that made the connection: a fork that uses it is a cause
 
 	// mu guards what follows. It is taken once for each Read, twice for a Write,
 	// and never held during I/O or a callback: see locked.go.
@@ -118,7 +118,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.hasRead = true
 		c.firstRead()
 	}
-	if c.nothing.Load() && c.owner.active() && !c.disowned.Load() {
+	if c.due.Load()&nothingDue != 0 && c.owner.active() && !c.disowned.Load() {
 		return c.readUnowed(p)
 	}
 	began := c.now()

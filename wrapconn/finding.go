@@ -94,9 +94,12 @@ func (c *Conn) export(op *operation, now time.Duration) *Operation {
 
 // deliver tells the user about violations, with no lock held.
 func (c *Conn) deliver(met []*Report) {
-	if len(met) == 0 {
-		return
+	if len(met) > 0 {
+		c.deliverAll(met)
 	}
+}
+
+func (c *Conn) deliverAll(met []*Report) {
 	defer contain()
 	stage("deliver")
 	for _, r := range met {

@@ -50,13 +50,20 @@ func (h *Holder) State() string {
 	return UseHeld.String()
 }
 
-// CheckOut is Check for a connection that leaves the pool: from now on somebody
-// holds it, until Returned.
-func (c *Conn) CheckOut() error {
-	met, now, refuse := c.checkNow()
+// CheckOut is TryBegin of an OpReset, and Check, for a connection that leaves the
+// pool: from now on somebody holds it, until Returned. If somebody is inside, taken
+// is false, and in Enforce mode nothing else is done.
+func (c *Conn) CheckOut(ctx context.Context) (taken bool, err error) {
+	now := c.now()
+	conflict, _ := c.owner.begin(OpReset, ctx, now, false)
+	taken = conflict == NoConflict
+	if !taken && c.opts.Mode == Enforce {
+		return false, nil
+	}
+	met, refuse := c.checkAt(now)
 	c.deliver(met)
 	c.taken.Store(int64(now))
-	return refuse
+	return taken, refuse
 }
 
 // Returned says that the connection goes back to the pool, or is closed, and returns
@@ -65,7 +72,9 @@ func (c *Conn) Returned() (held time.Duration) {
 	if taken := c.taken.Swap(0); taken > 0 {
 		held = max(c.now()-time.Duration(taken), 1)
 	}
-	c.toldHeld.Store(false)
+	if c.toldHeld.Load() {
+		c.toldHeld.Store(false)
+	}
 	return held
 }
 

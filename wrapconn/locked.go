@@ -348,9 +348,13 @@ func (c *Conn) forgetSecrets() {
 // Err returns the report of the violation that ended this connection, nil if it
 // is sound. A connection with one must not be used again.
 func (c *Conn) Err() *Report {
-	if !c.broken.Load() {
+	if !c.broken.Load() { // all of the usual case: it is inlined
 		return nil
 	}
+	return c.ending()
+}
+
+func (c *Conn) ending() *Report {
 	c.mu.Lock()
 	defer c.unlock()
 	return c.fatal
@@ -362,6 +366,10 @@ func (c *Conn) Take() *Report {
 	if !c.broken.Load() {
 		return nil
 	}
+	return c.take()
+}
+
+func (c *Conn) take() *Report {
 	c.mu.Lock()
 	defer c.unlock()
 	r := c.pending

@@ -28,7 +28,7 @@ func (m Mode) String() string {
 }
 
 // DefaultHistory is how many entries of history a connection keeps. An entry
-// is a packet or a run of rows and takes 24 bytes.
+// is a packet or a run of rows and takes 16 bytes.
 const DefaultHistory = conversation.DefaultHistory
 
 // MaxHistory bounds Options.History.

@@ -61,15 +61,14 @@ const peekLen = 4096
 // one system call, and nothing on a connection that is not over a socket. It is
 // Pooled besides.
 func (c *Conn) Check() error {
-	met, _, refuse := c.checkNow()
+	met, refuse := c.checkAt(c.now())
 	c.deliver(met)
 	return refuse
 }
 
-func (c *Conn) checkNow() (met []*Report, now time.Duration, refuse error) {
+func (c *Conn) checkAt(now time.Duration) (met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
-	now = c.now()
 	c.checked, c.pooled = now, now
 	c.peeker.quiet = false
 	c.check(now)
@@ -78,7 +77,7 @@ func (c *Conn) checkNow() (met []*Report, now time.Duration, refuse error) {
 	if c.fatal != nil {
 		refuse = &ProtocolError{Report: c.fatal}
 	}
-	return met, now, refuse
+	return met, refuse
 }
 
 // Pooled says that database/sql has just got the connection, from its pool or

@@ -181,7 +181,7 @@ func (c *Conn) alive() (answered time.Time, idle, busy bool) {
 		return answered, false, !c.talk.BetweenCommands()
 	}
 	n, err := c.peek(c.one[:])
-	return answered, n == 0 && err == nil && !c.closed.Load(), false
+	return answered, n == 0 && len(c.lie()) == 0 && err == nil && !c.closed.Load(), false
 }
 
 // Spent reports whether the server's last answer was an ERR behind which servers

@@ -10,6 +10,10 @@ func (c *Conn) Suspect() *Report {
 	if !c.broken.Load() {
 		return nil
 	}
+	return c.suspect()
+}
+
+func (c *Conn) suspect() *Report {
 	c.mu.Lock()
 	defer c.unlock()
 	r := c.pending

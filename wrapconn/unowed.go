@@ -15,17 +15,35 @@ const unowedHolds = time.Second
 // when this side ends it.
 const unowedMoment = 10 * time.Millisecond
 
-// noteDue notes whether something is due, for the next Read. It must be called
-// with mu held. Of a client that reads from a goroutine of its own nothing is
-// known: it may always be reading.
+// What Conn.due says.
+const (
+	nothingDue uint32 = 1 << iota
+	reusable          // and the server has not said that it ends the connection
+)
+
+// noteDue notes whether something is due, for the next Read and for the pool. It
+// must be called with mu held. Of a client that reads from a goroutine of its own
+// nothing is known: it may always be reading.
 func (c *Conn) noteDue() {
 	if !c.opts.Operations {
 		return
 	}
-	if now := c.talk.NothingDue(); now != c.nothing.Load() {
-		c.nothing.Store(now)
+	var now uint32
+	if c.talk.NothingDue() {
+		now = nothingDue
+		if !c.talk.Spent() {
+			now |= reusable
+		}
+	}
+	if now != c.due.Load() {
+		c.due.Store(now)
 	}
 }
+
+// Reusable reports whether the connection is Idle, has no Err, and is not Spent,
+// as far as that was noted by the last Read and Write: true is sure, and costs
+// next to nothing.
+func (c *Conn) Reusable() bool { return c.due.Load()&reusable != 0 && !c.broken.Load() }
 
 // readUnowed is Read in the course of an operation while nothing is due.
 func (c *Conn) readUnowed(p []byte) (int, error) {

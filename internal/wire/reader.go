@@ -171,7 +171,10 @@ func (r *Reader) feedOne(b []byte) []byte {
 	// The usual case, without a copy: header and prefix are all in b.
 	if r.have == 0 && len(b) >= HeaderLen {
 		h := Header{Length: uint24(b), Seq: b[3]}
-		want := r.prefixOf(h, b[HeaderLen:])
+		want := min(int(h.Length), PrefixLen)
+		if r.noLook || r.long || len(b) == HeaderLen || b[HeaderLen] == firstERR {
+			want = r.prefixOf(h, b[HeaderLen:])
+		}
 		if len(b) >= HeaderLen+want {
 			r.skip = h.Length - uint32(want)
 			r.h.Packet(h, b[HeaderLen:HeaderLen+want])

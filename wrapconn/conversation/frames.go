@@ -33,27 +33,25 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	before := c.tracker.Phase()
 	lost := c.tracker.Lost()
 	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
-	e := entry{
-		at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq,
-		direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
-	}
-	c.history.add(&e)
+	c.history.packet(f.now, f.dir, h, &ev)
 	if c.x != nil {
-		c.x.passed(c.start, &e)
+		c.x.passed(c.start, &entry{
+			at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq,
+			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
+		})
 	}
 	c.said.packet(before, &ev, h.Seq, prefix, c.tracker.Greeting())
-	if ev.Kind == session.KindCommand {
-		c.marks.idle = f.now - c.marks.last()
-	}
 	c.marks.packet(f.now, f.dir, &ev)
-	if ev.Done && c.comp != nil && c.tracker.Pending() > 0 {
-		c.comp.fresh = true
-	}
 	if lost != c.tracker.Lost() {
 		c.counts.Untracked++
 	}
-	if c.comp != nil && c.comp.wrong && f.dir == session.FromServer {
-		c.outerSequence(ev, before)
+	if c.comp != nil {
+		if ev.Done && c.tracker.Pending() > 0 {
+			c.comp.fresh = true
+		}
+		if c.comp.wrong && f.dir == session.FromServer {
+			c.outerSequence(ev, before)
+		}
 	}
 	if c.listening && ev.Kind == session.KindERR {
 		if e, ok := session.ParseError(prefix); ok {

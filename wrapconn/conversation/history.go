@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -46,13 +47,13 @@ const (
 	violationBits = 4
 )
 
-func (e *entry) mark() uint16 {
-	return uint16(e.kind) | uint16(e.violation)<<kindBits | uint16(e.direction)<<(kindBits+violationBits)
+func mark(k session.Kind, v session.Violation, d session.Direction) uint16 {
+	return uint16(k) | uint16(v)<<kindBits | uint16(d)<<(kindBits+violationBits)
 }
 
 func (e *entry) pack() packed {
 	at := uint64(e.at) >> timeUnit
-	p := packed{at: uint32(at), high: uint16(at >> 32), bytes: e.bytes, mark: e.mark(), first: e.first}
+	p := packed{at: uint32(at), high: uint16(at >> 32), bytes: e.bytes, mark: mark(e.kind, e.violation, e.direction), first: e.first}
 	switch e.kind {
 	case session.KindERR:
 		p.detail = e.code
@@ -111,15 +112,33 @@ func (h *history) init(size int) { h.size, h.ring = size, make([]packed, min(siz
 
 func (h *history) add(e *entry) {
 	// Rows that came one by one (split over reads) join the run before them.
-	if e.kind == session.KindRow && h.join(e) {
+	if e.kind != session.KindRow || !h.join(e) {
+		*h.place() = e.pack()
+	}
+}
+
+// packet is add for one packet, which comes most often.
+func (h *history) packet(at time.Duration, dir session.Direction, head wire.Header, ev *session.Event) {
+	if ev.Kind == session.KindRow {
+		h.add(&entry{at: at, bytes: head.Length, count: 1, first: head.Seq, direction: dir, kind: ev.Kind, violation: ev.Violation})
 		return
 	}
+	units := uint64(at) >> timeUnit
+	p := h.place()
+	p.at, p.high, p.bytes = uint32(units), uint16(units>>32), head.Length
+	p.mark, p.first = mark(ev.Kind, ev.Violation, dir), head.Seq
+	p.detail, p.extra = ev.ErrorCode|uint16(ev.Command), 0 // one of them, at most
+}
+
+// place returns the place of the next entry.
+func (h *history) place() *packed {
 	if h.next == len(h.ring) {
 		h.turn()
 	}
-	h.ring[h.next] = e.pack()
+	p := &h.ring[h.next]
 	h.next++
 	h.n++
+	return p
 }
 
 // join makes rows a part of the last entry, if they can be.
@@ -129,7 +148,7 @@ func (h *history) join(e *entry) bool {
 	}
 	p := &h.ring[h.next-1]
 	count := uint64(p.count()) + uint64(e.count)
-	if p.mark != e.mark() || e.violation != session.None || p.first+uint8(p.count()) != e.first || count > maxRun {
+	if p.mark != mark(e.kind, e.violation, e.direction) || e.violation != session.None || p.first+uint8(p.count()) != e.first || count > maxRun {
 		return false
 	}
 	p.run(uint32(count))

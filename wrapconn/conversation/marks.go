@@ -41,6 +41,7 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Eve
 	case session.KindLogin:
 		m.login = now
 	case session.KindCommand:
+		m.idle = now - m.last()
 		if m.read > m.command {
 			m.answered = m.command
 		}
