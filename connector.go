@@ -24,6 +24,7 @@ type connector struct {
 	single bool             // it makes one connection, and nobody closes it
 	active bool             // guarded by tell.mu: it has a share in the registration of metrics
 	shared driver.Connector // go-sql-driver's for all connections; nil if each needs its own
+	hub    *wrapconn.TLSHub // of shared; nil without TLS, or if it is not looked into
 
 	metrics *trace.Pool // nil unless WithPoolMetrics
 	watched atomic.Bool // somebody observes the state of its pool
@@ -43,9 +44,17 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	if o.poolMetrics {
 		c.metrics = trace.NewPool(o.meters, poolName(cfg, &o))
 	}
-	if cfg.TLS == nil && o.middleware == nil {
+	// The secret of a session of TLS 1.2 that is resumed is in no key log: it can
+	// only be had through the cache, by a connection that has a tls.Config of its own.
+	view := cfg.TLS != nil && !o.opaqueTLS
+	// A driver that falls back to plaintext says so in the configuration that it has.
+	alone := view && cfg.TLS.ClientSessionCache != nil || cfg.TLS != nil && cfg.AllowFallbackToPlaintext
+	if o.middleware == nil && !alone {
 		own := cfg.Clone()
 		own.DialFunc = dialFromContext
+		if view {
+			c.hub = wrapconn.ViewSharedTLS(own.TLS)
+		}
 		if c.shared, err = mysql.NewConnector(own); err != nil {
 			return nil, err
 		}
@@ -103,7 +112,7 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 			c.tell.release()
 		}
 	}()
-	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, opt: wrapconn.Options{
+	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, hub: c.hub, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, NoStacks: c.opt.noStacks, Operations: true, Abandoned: c.opt.abandoned, Pool: c.driver, HeldTooLong: c.opt.heldTooLong,
 		OpaqueTLS: c.opt.opaqueTLS, NoPeek: !c.cfg.CheckConnLiveness, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
 	}}
@@ -142,9 +151,8 @@ func poolName(cfg *mysql.Config, o *config) string {
 
 // base returns go-sql-driver's connector for one connection. The one that all
 // connections share finds their dialers in the context. A connection through TLS
-// needs a configuration of its own, whose KeyLogWriter is the connection's; a
-// middleware is promised a connector for each connection, and might not hand the
-// context on.
+// that may resume a session needs a configuration of its own; a middleware is
+// promised a connector for each connection, and might not hand the context on.
 func (c *connector) base(d *dialer) (driver.Connector, error) {
 	if c.shared != nil {
 		return c.shared, nil

@@ -2,6 +2,7 @@ package seqguard
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"net"
 	"sync"
@@ -34,14 +35,21 @@ func newTestConnector(t *testing.T, dsn string, set func(*mysql.Config), opts ..
 func TestConnectorIsShared(t *testing.T) {
 	for _, tt := range []struct {
 		name, dsn string
+		set       func(*mysql.Config)
 		opts      []Option
 		shared    bool
 	}{
-		{"plaintext", "user@tcp(db)/", nil, true},
-		{"TLS", "user@tcp(db)/?tls=skip-verify", nil, false},
-		{"middleware", "user@tcp(db)/", []Option{WithMiddleware(func(c driver.Connector) driver.Connector { return c })}, false},
+		{"plaintext", "user@tcp(db)/", nil, nil, true},
+		{"TLS", "user@tcp(db)/?tls=skip-verify", nil, nil, true},
+		{"TLS that is not looked into", "user@tcp(db)/?tls=skip-verify&seqguardTLS=opaque", nil, nil, true},
+		// The driver notes in its configuration that it has fallen back, and goes on so.
+		{"TLS or plaintext", "user@tcp(db)/?tls=preferred", nil, nil, false},
+		{"TLS with sessions", "user@tcp(db)/", func(cfg *mysql.Config) {
+			cfg.TLS = &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)} // #nosec G402 -- never used
+		}, nil, false},
+		{"middleware", "user@tcp(db)/", nil, []Option{WithMiddleware(func(c driver.Connector) driver.Connector { return c })}, false},
 	} {
-		c := newTestConnector(t, tt.dsn, nil, tt.opts...)
+		c := newTestConnector(t, tt.dsn, tt.set, tt.opts...)
 		a, err := c.base(&dialer{})
 		if err != nil {
 			t.Fatal(err)

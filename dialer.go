@@ -30,7 +30,8 @@ type dialer struct {
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	opt    wrapconn.Options
 	logger mysql.Logger      // the driver's; nil in tests
-	link   *wrapconn.TLSLink // nil without TLS, or if it is not looked into
+	link   *wrapconn.TLSLink // of a connection with a tls.Config of its own; else nil
+	hub    *wrapconn.TLSHub  // of connections that share one; else nil
 	conn   *wrapconn.Conn    // after the dial
 }
 
@@ -66,8 +67,11 @@ func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Con
 		return nil, err
 	}
 	d.conn = d.guard(inner, network, addr)
-	if d.link != nil {
+	switch {
+	case d.link != nil:
 		d.link.Attach(d.conn)
+	case d.hub != nil:
+		d.hub.Attach(d.conn)
 	}
 	// The connect has been under way since before there was a connection; its
 	// end is in interceptor.ConnectorConnect.

@@ -54,6 +54,8 @@ type Conn struct {
 	pending  *Report             // the last violation that no error has told yet
 	arrived  bool                // the end of the login has been noted
 	ahead    ahead               // see ahead.go
+	hub      *TLSHub             // while the login is under way, if TLS is shared
+	random   *clientRandom       // under which the hub has it
 	peeker   peeker
 	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
 	toldHeld atomic.Bool   // that it is held for long

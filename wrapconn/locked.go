@@ -91,6 +91,9 @@ func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (me
 	if !c.arrived && len(p) > 0 {
 		c.arrive(now)
 	}
+	if c.hub != nil {
+		c.meetHub()
+	}
 	if end.err != nil {
 		c.ended(end, now)
 	}
@@ -138,6 +141,9 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 	}
 	c.talk.Bytes(session.FromClient, p, now)
 	c.noteDue()
+	if c.hub != nil {
+		c.meetHub()
+	}
 	if !c.talk.Found() {
 		return middle, met, nil
 	}
@@ -342,6 +348,9 @@ func (c *Conn) forgetSecrets() {
 	c.mu.Lock()
 	defer c.unlock()
 	stage("close")
+	if c.hub != nil {
+		c.leaveHub()
+	}
 	c.talk.Close()
 }
 
