@@ -2,7 +2,7 @@
 # all.sh [SERVER...]: everything that is measured, on real servers (mysql9 mariadb1011), in plaintext and through TLS, in under
 # ten minutes. Prints one table with the aim beside each figure, and fails when a median is more than 0.01 above its aim.
 #
-# Environment: TURNS (60) a workload; ONLY (a pattern of workloads); PIN=0 does not pin client and server to a core each; PORT.
+# Environment: TURNS (40) a workload; ONLY (a pattern of workloads); PIN=0 does not pin client and server to a core each; PORT.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -30,7 +30,7 @@ for name in "$@"; do
   [ ${#pin[@]} = 0 ] || taskset -acp 1 "$(cat "$dir/server.pid")" >/dev/null
   for tls in false skip-verify; do
     BENCH_DSN="gotest:secret@tcp(127.0.0.1:$port)/gotest?maxAllowedPacket=0&tls=$tls" "${pin[@]}" "$work/bench" -test.run '^$' \
-      -test.bench "Pairs/(${ONLY:-.*})\$" -test.benchtime "${TURNS:-60}x" >"$work/out" 2>&1 || { cat "$work/out"; die "the benchmark failed on $name, tls=$tls"; }
+      -test.bench "Pairs/(${ONLY:-.*})\$" -test.benchtime "${TURNS:-40}x" >"$work/out" 2>&1 || { cat "$work/out"; die "the benchmark failed on $name, tls=$tls"; }
     sed -n "s/^BenchmarkPairs/$name $tls &/p" "$work/out" >>"$work/all"
   done
   "$root/scripts/servers.sh" stop "$dir" >/dev/null

@@ -169,20 +169,26 @@ func (r *Reader) Feed(b []byte) int {
 // it over if that is complete.
 func (r *Reader) feedOne(b []byte) []byte {
 	// The usual case, without a copy: header and prefix are all in b.
-	if r.have == 0 && len(b) >= HeaderLen {
-		h := Header{Length: uint24(b), Seq: b[3]}
+	if r.have == 0 && len(b) > HeaderLen {
+		head := binary.LittleEndian.Uint32(b)
+		h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
 		want := min(int(h.Length), PrefixLen)
-		if r.noLook || r.long || len(b) == HeaderLen || b[HeaderLen] == firstERR {
+		if r.noLook || r.long || b[HeaderLen] == firstERR {
 			want = r.prefixOf(h, b[HeaderLen:])
 		}
-		if len(b) >= HeaderLen+want {
+		if past := HeaderLen + want; past <= len(b) {
 			r.skip = h.Length - uint32(want)
-			r.h.Packet(h, b[HeaderLen:HeaderLen+want])
-			return b[HeaderLen+want:]
+			r.h.Packet(h, b[HeaderLen:past])
+			return b[past:]
 		}
 	}
-	// Split over two calls: collect in buf. The wanted length is known in
-	// steps: header, then first payload byte, then the rest of the prefix.
+	return r.feedSplit(b)
+}
+
+// feedSplit is feedOne for a packet whose header and prefix are split over two
+// calls: they are collected in buf. The wanted length is known in steps: header,
+// then first payload byte, then the rest of the prefix.
+func (r *Reader) feedSplit(b []byte) []byte {
 	for len(b) > 0 {
 		if r.need > len(r.buf) {
 			return r.feedLong(b)

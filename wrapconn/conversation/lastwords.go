@@ -24,6 +24,13 @@ func (l *lastWords) packet(before session.Phase, ev *session.Event, seq uint8, p
 		l.prior = l.number
 	}
 	l.number = seq
+	if ev.Done || ev.Kind == session.KindAuthSwitch {
+		l.turn(ev, prefix, g)
+	}
+}
+
+// turn takes the end of an answer, or a change of the way of the login.
+func (l *lastWords) turn(ev *session.Event, prefix []byte, g *session.Greeting) {
 	switch {
 	case ev.Kind == session.KindAuthSwitch:
 		l.switches++
