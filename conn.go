@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"sync/atomic"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
@@ -194,8 +195,8 @@ func (c *conn) reusable() bool {
 
 // returned ends the time for which somebody had the connection.
 func (c *conn) returned() {
-	if held := c.it.wire.Returned(); held > 0 && c.pool.metrics != nil {
-		c.pool.metrics.Used(context.Background(), held)
+	if taken := c.it.wire.Returned(); c.pool.metrics != nil && !taken.IsZero() {
+		c.pool.metrics.Used(context.Background(), max(time.Since(taken), 1))
 	}
 }
 

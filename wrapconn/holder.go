@@ -67,15 +67,15 @@ func (c *Conn) CheckOut(ctx context.Context) (taken bool, err error) {
 }
 
 // Returned says that the connection goes back to the pool, or is closed, and returns
-// for how long it was out; 0 if it was not.
-func (c *Conn) Returned() (held time.Duration) {
-	if taken := c.taken.Swap(0); taken > 0 {
-		held = max(c.now()-time.Duration(taken), 1)
+// since when it was out; the zero Time if it was not.
+func (c *Conn) Returned() (taken time.Time) {
+	if at := c.taken.Swap(0); at > 0 {
+		taken = c.start.Add(time.Duration(at))
 	}
 	if c.toldHeld.Load() {
 		c.toldHeld.Store(false)
 	}
-	return held
+	return taken
 }
 
 // Holders returns who has taken connections out of their pools, longest first:
