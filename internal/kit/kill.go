@@ -1,6 +1,8 @@
 package kit
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"testing"
@@ -49,4 +51,21 @@ const LongStatement = "SELECT BENCHMARK(1000000000000, 1)"
 func AnsweredKill(server *mysqltest.Instance, err error) bool {
 	var me *mysql.MySQLError
 	return errors.As(err, &me) || err == nil && server.Kind == mysqltest.MySQL
+}
+
+// KillRunning kills a connection of the pool under a long statement, and returns the statement's error. Where the server answers it first
+// (see AnsweredKill), it is done again.
+func KillRunning(ctx context.Context, t *testing.T, server *mysqltest.Instance, db *sql.DB) error {
+	t.Helper()
+	for range 3 {
+		c := Pin(t, db)
+		KillSoon(t, server, ID(t, c))
+		_, err := c.ExecContext(ctx, LongStatement)
+		if !AnsweredKill(server, err) {
+			return err
+		}
+		t.Logf("answered: %v", err)
+	}
+	t.Fatal("the server answered three statements that it was told to kill")
+	return nil
 }

@@ -191,13 +191,7 @@ var situations = []situation{
 		return p.of(err)
 	}},
 	{"KILL, a statement runs", nil, func(p *peer) string {
-		c := kit.Pin(p.T, p.pool("", nil))
-		kit.KillSoon(p.T, p.server, p.id(c))
-		_, err := c.ExecContext(p.ctx(), kit.LongStatement)
-		if kit.AnsweredKill(p.server, err) {
-			p.Skip("not tested: the server answered the killed statement before its socket was shut, as 2 of 600 times")
-		}
-		return p.of(err)
+		return p.of(kit.KillRunning(p.ctx(), p.T, p.server, p.pool("", nil)))
 	}},
 	{"KILL QUERY, a SLEEP runs", nil, func(p *peer) string {
 		c := kit.Pin(p.T, p.pool("", nil))
