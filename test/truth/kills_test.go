@@ -99,6 +99,10 @@ func (k *kills) run(length time.Duration) {
 	for range 8 {
 		all.Go(k.work)
 	}
+	for len(k.kills) == 0 && !k.Failed() { // until somebody is there to be killed
+		time.Sleep(100 * time.Millisecond)
+		k.killSome(2)
+	}
 	end := time.Now().Add(length)
 	nextRestart := time.Now().Add(min(length/3, 20*time.Second))
 	for time.Now().Before(end) {
