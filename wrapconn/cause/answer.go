@@ -224,7 +224,11 @@ var answerRules = []rule{
 			if e.ServerError != nil {
 				return fmt.Sprintf("The server could not get rid of the result and gave up (%s). The longest pause of %s while bytes lay unread was %s.", e.err(), e.who(), dur(e.LongestReadGap))
 			}
-			return fmt.Sprintf("In the middle of a result the connection was %s. %s had paused for %s between two reads while bytes lay there; a server that cannot send for net_write_timeout gives up. A server that ends at that very time for another reason looks the same.", e.ending(), capital(e.who()), dur(e.LongestReadGap))
+			also := " A server that ends at that very time for another reason looks the same."
+			if e.Siblings.down() {
+				also = " But the server refused connections, or said that it is going, at about that time: a stop or a crash of the server, during the pause, looks the same."
+			}
+			return fmt.Sprintf("In the middle of a result the connection was %s. %s had paused for %s between two reads while bytes lay there; a server that cannot send for net_write_timeout gives up.%s", e.ending(), capital(e.who()), dur(e.LongestReadGap), also)
 		},
 		advise: func(*Evidence) string {
 			return "Do less between two rows.Next(): read the rows into memory first, or fetch in pages (WHERE id > ? ORDER BY id LIMIT n), and do slow work after rows.Close(). Raise net_write_timeout (60 s by default) for the session if the pace must be kept."
@@ -233,6 +237,9 @@ var answerRules = []rule{
 		others: func(e *Evidence) []Slug {
 			if e.ServerError != nil {
 				return nil
+			}
+			if e.Siblings.down() {
+				return []Slug{"connection_lost_mid_answer", "server_shutdown"}
 			}
 			return []Slug{"connection_lost_mid_answer"}
 		},
