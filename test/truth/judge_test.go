@@ -87,6 +87,8 @@ func judge(r *seqguard.Report, happened []happening) (v verdict, why string) {
 			return isWrong, fmt.Sprintf("it says %q of %s", t.against[i], h)
 		}
 		switch {
+		case h == slowness && len(happened) > 1 && slices.Contains(t.right, d.Slug):
+			v, why = isVague, "which of the two it was" // its sentence has both
 		case slices.Contains(t.right, d.Slug) && (t.with == nil || slices.ContainsFunc(t.with, has)):
 			return isRight, string(h)
 		case slices.ContainsFunc(t.words, has) && (slices.Contains(seen, d.Slug) || len(d.Alternatives) > 0):
