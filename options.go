@@ -153,7 +153,8 @@ func WithAbandoned(on bool) Option { return optionFunc(func(c *config) { c.aband
 // under OpenTelemetry's names: db.client.connection.create_time and .use_time of each
 // connection, and, of a pool that WatchPool watches, .count and .max. name is the
 // value of db.client.connection.pool.name; "" means address/schema of the DSN. Pools of
-// one process must have names of their own. Without this option nothing is measured.
+// one process must have names of their own. Without this option nothing is measured;
+// [Guard] sees no pool and ignores it.
 func WithPoolMetrics(name string) Option {
 	return optionFunc(func(c *config) { c.poolMetrics, c.poolName = true, name })
 }

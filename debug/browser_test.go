@@ -85,6 +85,9 @@ console.log("page " + document.documentElement.scrollWidth + " of " + innerWidth
 // The page in a real browser, light and dark, narrow and wide, while 200
 // connections run load. Look at the pictures with go test -artifacts.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the page was not looked at in a browser, which takes minutes on a busy machine: go test without -short does")
+	}
 	chromium(t)
 	debug.SetLongAgo(t, time.Second)
 	page := debug.Handler(debug.WithDB("shop", shop(t)), debug.WithTraceURL("http://jaeger:16686/trace/{trace_id}?uiFind={span_id}"))

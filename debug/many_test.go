@@ -123,11 +123,9 @@ func cpuOf(t testing.TB, f func()) time.Duration {
 	return best
 }
 
-// cpu is the CPU time of the process while f runs.
+// cpu is the CPU time of f, without what the garbage collector does beside it.
 func cpu(t testing.TB, f func()) time.Duration {
 	t.Helper()
 	runtime.GC() // what was before is not f's
-	before := cpuTime(t)
-	f()
-	return cpuTime(t) - before
+	return threadCPU(t, f)
 }

@@ -10,7 +10,7 @@ type Option func(*handler)
 
 // WithDB adds what a pool says of itself (sql.DBStats: open, in use, idle, limit,
 // callers that had to wait) under a name of your choice. No connection is used for
-// that. Give it once for each pool.
+// that, and the handler keeps the pool in memory. Give it once for each pool.
 func WithDB(name string, db *sql.DB) Option {
 	return func(h *handler) { h.pools = append(h.pools, &watched{name: name, db: db}) }
 }
