@@ -12,6 +12,7 @@ import (
 	"github.com/ngrok/sqlmw"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // interceptor opens and ends the operations of one connection. sqlmw calls it
@@ -46,7 +47,7 @@ func (it *interceptor) begin(ctx context.Context, kind wrapconn.OpKind) (op, err
 func (o op) end(err *error) {
 	p := recover()
 	if o.taken {
-		if *err != nil {
+		if *err != nil && *err != driver.ErrSkip { // nothing was tried yet
 			o.it.wire.Failed(*err)
 			o.it.wire.Abandoned()
 		}
@@ -121,10 +122,24 @@ func (it *interceptor) explainAll(err error) error {
 		_ = it.wire.Check()
 	}
 	r := it.wire.Take()
+	if r == nil && err == mysql.ErrInvalidConn {
+		r = it.lostBefore()
+	}
 	if r == nil {
 		return err
 	}
 	return newProtocolError(r, err)
+}
+
+// lostBefore returns the report of what ended the connection, for an operation
+// that came too late to meet it. The error of the one that met it may have been
+// seen by nobody: database/sql drops those of a statement that it closes. What
+// was said to be executed is another statement.
+func (it *interceptor) lostBefore() *wrapconn.Report {
+	if r := it.wire.Err(); r != nil && r.Cause.Executed != cause.ExecutedYes {
+		return r
+	}
+	return nil
 }
 
 // ConnectorConnect implements sqlmw.Interceptor. The dialer began the
@@ -290,7 +305,7 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	}
 	lease := p == nil && *err == nil && *r != nil && len((*r).Columns()) > 0
 	if o.taken {
-		if *err != nil {
+		if *err != nil && *err != driver.ErrSkip { // nothing was tried yet
 			o.it.wire.Failed(*err)
 			o.it.wire.Abandoned()
 		}

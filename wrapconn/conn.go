@@ -9,6 +9,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/seqguard/mysql-seqguard/internal/memory"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -19,6 +20,7 @@ import (
 type Conn struct {
 	inner net.Conn
 	raw   syscall.RawConn // nil if the inner connection is no socket of package net: no peek
+	mem   memory.Conn     // of a test, in place of raw
 	opts  Options
 	start time.Time // when the connection was made; carries the monotonic clock
 
@@ -75,7 +77,10 @@ func New(inner net.Conn, opts Options) *Conn {
 	if opts.History <= 0 {
 		opts.History = DefaultHistory
 	}
-	c := &Conn{inner: inner, opts: opts, start: time.Now(), pid: os.Getpid()}
+	// The connection's clock begins above 0, which means "not yet": where a clock
+	// stands still for a while (it does on Windows, and in a bubble of
+	// testing/synctest), a command may leave in the moment of the dial.
+	c := &Conn{inner: inner, opts: opts, start: time.Now().Add(-1), pid: os.Getpid()}
 	c.disowned.Store(!opts.Operations)
 	c.talk.Init(conversation.Config{
 		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,
@@ -84,6 +89,7 @@ func New(inner net.Conn, opts Options) *Conn {
 		c.raw = raw
 		c.peeker.init()
 	}
+	c.mem, _ = inner.(memory.Conn)
 	c.ends.take(inner)
 	counters.connections.Add(1)
 	register(c)

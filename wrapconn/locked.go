@@ -206,10 +206,16 @@ func (c *Conn) ended(end ending, now time.Duration) {
 	}
 	if end.how == cause.StreamTimeout {
 		n := len(c.lie())
+		var err error
 		if n == 0 {
-			n, _ = c.peek(c.one[:])
+			n, err = c.peek(c.one[:])
 		}
 		c.talk.Unread(n > 0)
+		if n == 0 && err != nil {
+			// The peer has ended the connection, and the client came too late to
+			// read that: its limit says nothing about the peer.
+			end.how, end.err = streamEnd(err), err
+		}
 	}
 	switch {
 	case end.how == cause.StreamTimeout && !c.opts.Operations:

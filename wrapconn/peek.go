@@ -5,6 +5,8 @@ import (
 	"io"
 	"syscall"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/internal/memory"
 )
 
 // peeker looks into the socket's receive buffer without taking anything out.
@@ -24,8 +26,14 @@ func (p *peeker) init() {
 // (0, io.EOF) if the peer has hung up. It is to be called with mu held.
 func (c *Conn) peek(b []byte) (int, error) {
 	c.peeker.quiet = false
-	if c.raw == nil || c.opts.NoPeek {
+	if c.opts.NoPeek {
 		return 0, nil
+	}
+	if c.raw == nil {
+		if c.mem == nil {
+			return 0, nil
+		}
+		return c.mem.Peek(b, memory.Guard{})
 	}
 	c.peeker.buf = b
 	// Control, not Read: a reader of another goroutine that waits in Read must
@@ -49,6 +57,9 @@ func (c *Conn) peek(b []byte) (int, error) {
 		return 0, err
 	}
 }
+
+// seen reports whether a peek sees anything.
+func (c *Conn) seen() bool { return c.raw != nil || c.mem != nil }
 
 // peekLen is enough for an ERR packet inside a compressed frame inside a TLS
 // record, behind two session tickets.
@@ -128,7 +139,7 @@ func (c *Conn) check(now time.Duration) {
 		if b := c.peekAll(); len(b) > 0 {
 			c.talk.Waiting(b, now)
 		}
-	case c.raw != nil:
+	case c.seen():
 		c.talk.FoundOpen(now)
 	}
 }

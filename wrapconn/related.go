@@ -147,7 +147,7 @@ func (s *surveyor) of(server string, now time.Time) survey {
 	s.server, s.at, s.look = server, now, survey{}
 	looked := 0
 	for _, c := range registered() {
-		if c.opts.Server != server || looked == surveyMost {
+		if c.opts.Server != server || looked == surveyMost || c.elsewhere() {
 			continue
 		}
 		looked++
@@ -177,7 +177,7 @@ func (c *Conn) alive() (answered time.Time, idle, busy bool) {
 	if at := c.talk.LastAnswered(); at > 0 {
 		answered = c.start.Add(at)
 	}
-	if c.raw == nil || !c.talk.BetweenCommands() || c.owner.active() {
+	if !c.seen() || !c.talk.BetweenCommands() || c.owner.active() {
 		return answered, false, !c.talk.BetweenCommands()
 	}
 	n, err := c.peek(c.one[:])

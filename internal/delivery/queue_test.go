@@ -307,3 +307,28 @@ func TestAddsUp(t *testing.T) {
 		t.Errorf("%d of %d taken, %d delivered, %d losses told", taken, workers*each, delivered, told)
 	}
 }
+
+// A worker that was started outside a bubble of testing/synctest cannot touch a channel of it, nor the other way round: the runtime
+// would end the process.
+func TestFlushAcrossABubble(t *testing.T) {
+	release, took := make(chan struct{}), make(chan struct{})
+	q := New(Limit{Items: 4, Weight: 4}, func(int, uint64) { took <- struct{}{}; <-release }, func(p any) { panic(p) })
+	q.Put(1, 1, time.Time{})
+	<-took
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := q.Flush(ctx); err != context.DeadlineExceeded {
+			t.Errorf("a Flush that nobody serves: %v", err)
+		}
+	})
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		close(release)
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		if err := q.Flush(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -61,6 +61,9 @@ func (c *CompressedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Begin makes the next frame the first one of an exchange, as it is of what a server says of its own accord.
+func (c *CompressedConn) Begin() { c.next = 0 }
+
 // Frame is an outer packet that is not compressed.
 func Frame(seq byte, p []byte) []byte {
 	n := len(p)

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -110,5 +111,30 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		take()
+	}
+}
+
+// Each bubble of testing/synctest has a clock of its own, and they all begin in the same moment: what was noted in one must not be
+// evidence in the next, and a timer that ended with its bubble must not be waited for.
+func TestWatchMeetsOtherClocks(t *testing.T) {
+	var w Watch
+	for range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			beats := 0
+			open := true
+			w.Start(func() (bool, bool) { beats++; return open, true })
+			time.Sleep(20*Beat + Beat/2)
+			if beats != 20 {
+				t.Errorf("%d looks in 20 seconds", beats)
+			}
+			if s := w.Since(5 * time.Second); !s.Known || s.Window > 7*time.Second {
+				t.Errorf("of the last five seconds: %v", s)
+			}
+			time.Sleep(time.Minute) // what is open at the end of the bubble takes the timer along
+		})
+	}
+	w.Start(func() (bool, bool) { return false, false })
+	if s := w.Since(time.Minute); s.Known && s.Window > time.Minute {
+		t.Errorf("outside: %v", s)
 	}
 }

@@ -32,6 +32,8 @@ type Watch struct {
 	asked time.Time // when Start had the counters read
 	timer *time.Timer
 	waits func() (open, waits bool)
+	seen  time.Time // the latest moment met
+	round int       // changes when what was begun before must end
 }
 
 type lateness struct {
@@ -46,17 +48,19 @@ type lateness struct {
 // holds the process up may do so from the next instruction on.
 func (w *Watch) Start(waits func() (open, waits bool)) {
 	w.mu.Lock()
-	now := time.Now()
+	now := w.now()
 	w.waits = waits
 	last := w.last()
 	read := now.Sub(w.asked) >= Beat && (last == nil || now.Sub(last.at) >= Beat)
 	if read {
 		w.asked = now
 	}
-	// A timer of a bubble of testing/synctest may have been lost with it.
+	// A timer of a bubble of testing/synctest may have been lost with it. If this
+	// one was only late, its round is over.
 	if w.timer == nil || now.Sub(w.beat) > 10*Beat {
 		w.beat = now.Add(Beat)
-		w.timer = time.AfterFunc(Beat, w.look)
+		w.round++
+		w.wait(Beat)
 	}
 	w.mu.Unlock()
 	if read {
@@ -64,10 +68,36 @@ func (w *Watch) Start(waits func() (open, waits bool)) {
 	}
 }
 
+// now is the time, with mu held. A process has one clock, except in tests: each
+// bubble of testing/synctest has one of its own, and all of them begin in the
+// same moment of the year 2000. What was noted by another clock is forgotten
+// then, and a timer of it, which may be lost with its bubble, is not waited for.
+func (w *Watch) now() time.Time {
+	now := time.Now()
+	if d := now.Sub(w.seen); !w.seen.IsZero() && (d < -Beat || d > 10*365*24*time.Hour) {
+		w.n, w.lates, w.round = 0, 0, w.round+1
+		w.timer, w.beat, w.asked, w.seen = nil, time.Time{}, time.Time{}, time.Time{}
+	}
+	if now.After(w.seen) {
+		w.seen = now
+	}
+	return now
+}
+
+// wait has the next look made in d, with mu held.
+func (w *Watch) wait(d time.Duration) {
+	round := w.round
+	w.timer = time.AfterFunc(d, func() { w.look(round) })
+}
+
 // look is one beat: it runs on a goroutine of its own, and there is none between
 // two of them.
-func (w *Watch) look() {
+func (w *Watch) look(round int) {
 	w.mu.Lock()
+	if round != w.round {
+		w.mu.Unlock()
+		return
+	}
 	now := time.Now()
 	w.late[w.lates%kept] = lateness{now, max(0, now.Sub(w.beat))}
 	w.lates++
@@ -79,12 +109,15 @@ func (w *Watch) look() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if round != w.round {
+		return
+	}
 	if !open {
 		w.timer, w.beat = nil, time.Time{}
 		return
 	}
 	w.beat = now.Add(Beat)
-	w.timer = time.AfterFunc(time.Until(w.beat), w.look)
+	w.wait(time.Until(w.beat))
 }
 
 func (w *Watch) keep(s sample) {
@@ -97,8 +130,8 @@ func (w *Watch) keep(s sample) {
 // Since says what happened to this process over the last d, or a little more:
 // from the last look before it until now.
 func (w *Watch) Since(d time.Duration) cause.Stall {
-	now := time.Now()
 	w.mu.Lock()
+	now := w.now()
 	last := w.last()
 	w.mu.Unlock()
 	if last == nil {

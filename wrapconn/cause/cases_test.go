@@ -319,6 +319,17 @@ var cases = []ruleCase{
 	}), map[Slug]change{
 		"peer_misnumbers_results": func(e *Evidence) { e.Phase = session.PhaseCommand },
 	}},
+	{"local_infile_aborted", "ERR when the file had been sent", with(out(), func(e *Evidence) {
+		e.FileSent, e.Kind, e.Expected, e.Actual, e.Violation, e.ServerError = 720, session.KindERR, 4, 3, session.MisnumberedError, srv(1062, "Duplicate entry")
+	}), map[Slug]change{
+		"peer_misnumbers_results": func(e *Evidence) { e.FileSent = 0 },
+	}},
+	{"local_infile_aborted", "closed when the file had been sent", with(out(), func(e *Evidence) {
+		e.FileSent, e.AnswerStarted, e.Stream = 720, true, StreamReset
+	}), map[Slug]change{
+		"connection_lost_mid_answer": func(e *Evidence) { e.FileSent = 0 },
+		"peer_unresponsive":          func(e *Evidence) { e.Stream = StreamTimeout },
+	}},
 	{"local_infile_aborted", "closed", with(out(), func(e *Evidence) { e.Phase, e.Stream = session.PhaseLocalInfile, StreamEOF }), nil},
 
 	{"peer_misnumbers_results", "the second result jumps", with(out(), func(e *Evidence) {

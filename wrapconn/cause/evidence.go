@@ -119,6 +119,9 @@ type Evidence struct {
 	NothingDue   time.Duration
 	AnswerAge    time.Duration
 	AnswerFailed bool
+	// FileSent are the bytes of the file of a LOAD DATA LOCAL that were sent under
+	// the present command; 0 if it asked for none.
+	FileSent int64
 	// InfileFailed: the reader of a LOCAL INFILE failed, and the driver ended
 	// the upload as if the file were complete.
 	InfileFailed bool

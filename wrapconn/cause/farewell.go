@@ -114,6 +114,13 @@ var farewellRules = []rule{
 				return []Slug{"connection_killed"}
 			case e.ServerError == nil && idle.holds(e):
 				return []Slug{"closed_while_idle", "connection_killed"}
+			case e.ServerError == nil && gone.holds(e):
+				// The end of one connection may have come in the same moment for a
+				// reason of its own.
+				if answering.holds(e) {
+					return orSlow(e, "connection_killed", "connection_lost_mid_answer")
+				}
+				return []Slug{"connection_killed", "closed_before_answer"}
 			case e.ServerError == nil:
 				return []Slug{"connection_killed"}
 			}
@@ -154,7 +161,7 @@ var farewellRules = []rule{
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
-			out := []Slug{"connection_killed", "server_shutdown"}
+			out := orSlow(e, "connection_killed", "server_shutdown")
 			if e.large() {
 				out = append(out, "packet_too_large")
 			}
@@ -254,6 +261,15 @@ var farewellRules = []rule{
 			return out
 		},
 	},
+}
+
+// orSlow adds to what the end of an answer may have been, besides, that its
+// reader was slow: what others met at that time excludes that as little as chance.
+func orSlow(e *Evidence, s ...Slug) []Slug {
+	if answering.holds(e) && e.LongestReadGap >= time.Second {
+		s = append(s, "slow_reader")
+	}
+	return s
 }
 
 // defaultWaitTimeout is wait_timeout's default, 28800 s, less what clocks differ by.

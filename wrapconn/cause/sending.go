@@ -6,6 +6,11 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
+// waitsForVerdict: the file of a LOAD DATA LOCAL has left whole, and OK or ERR is due.
+var waitsForVerdict = fact{is: "a file had just been sent", holds: func(e *Evidence) bool {
+	return e.FileSent > 0 && e.Phase == session.PhaseCommand && !e.BeforeCommand
+}}
+
 // sendingRules are about what this side sent and how it arrived.
 var sendingRules = []rule{
 	{
@@ -182,11 +187,22 @@ var sendingRules = []rule{
 		title:    "The upload of a file ended early",
 		signs: []sign{
 			{phase(session.PhaseLocalInfile), anyERR},
+			// The socket takes a small file at once, so the client is through with it
+			// before the words come of a server that has read a part.
+			{waitsForVerdict, fromServer, anyERR, violation(session.MisnumberedError),
+				fact{is: "the ERR is numbered as if a part of the file had not been read", holds: func(e *Evidence) bool { return e.Actual > 1 && e.Distance() > 0 }}},
 			{phase(session.PhaseLocalInfile), over, noERR},
+			{waitsForVerdict, ended, noPacket},
 		},
 		explain: func(e *Evidence) string {
+			if e.ServerError != nil && e.Phase != session.PhaseLocalInfile {
+				return fmt.Sprintf("The server ended the statement before it had read the whole file of LOAD DATA LOCAL INFILE, which had been sent by then: %s. The number %d where %d was due only says how much of the file it had not read.", e.words(), e.Actual, e.Expected)
+			}
 			if e.ServerError != nil {
 				return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the server ended the statement: %s. The number %d where %d was due only says how much of the file it had not read.", e.words(), e.Actual, e.Expected)
+			}
+			if waitsForVerdict.holds(e) {
+				return fmt.Sprintf("The file of LOAD DATA LOCAL INFILE had been sent whole, and the connection was %s without a word about it: how much of it was read, and loaded, is not known.%s%s", e.ending(), company(e), life(e))
 			}
 			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s, without a word.%s%s", e.ending(), company(e), life(e))
 		},

@@ -134,6 +134,15 @@ func TestOnTracker(t *testing.T) {
 			w.client(3, "data")
 			w.server(2, errPacket(1062))
 		}},
+		{"local_infile_aborted", "ERR when the file had been sent", func(w *wireTest) {
+			in(w)
+			w.client(0, query)
+			w.server(1, "\xfbfile")
+			w.client(2, "data")
+			w.client(3, "")
+			w.server(3, errPacket(1062))
+			w.e.FileSent = w.Infile()
+		}},
 		{"closed_before_answer", "closed", func(w *wireTest) { in(w); w.client(0, query); w.end(false) }},
 		{"connection_lost_mid_answer", "closed", func(w *wireTest) { in(w); w.client(0, query); w.server(1, "\x01"); w.end(true) }},
 		{"connection_lost_mid_answer", "in the first packet", func(w *wireTest) { in(w); w.client(0, query); w.end(true) }},

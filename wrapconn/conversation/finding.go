@@ -123,6 +123,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.Network = c.network
 	e.Commands, e.AnswerStarted, e.InTransaction = t.Sent(), t.AnswerStarted(), t.InTransaction()
 	e.Compressed = c.comp != nil
+	e.FileSent = t.Infile()
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
 	e.ClassicEOF = t.ClassicEOF()
 	e.EarlierUnfinished, e.EarlyCommands = t.Overrun(), t.Early()
