@@ -63,6 +63,14 @@ const (
 	KeyAuthPlugin         = attribute.Key("seqguard.auth_plugin")
 )
 
+// Whose it is, if it is not this process's own: by what the client says in its login.
+const (
+	KeyClientProgram = attribute.Key("seqguard.client.program")
+	KeyClientLibrary = attribute.Key("seqguard.client.library")
+	KeyClientVersion = attribute.Key("seqguard.client.library_version")
+	KeyVantage       = attribute.Key("seqguard.vantage")
+)
+
 // Who used it.
 const (
 	KeyOwnerOperation    = attribute.Key("seqguard.owner.operation")

@@ -29,6 +29,7 @@ var conventions = []attribute.Key{
 	semconv.DBSystemNameKey, semconv.DBNamespaceKey, semconv.DBOperationNameKey, semconv.DBResponseStatusCodeKey, semconv.ErrorTypeKey,
 	semconv.ServerAddressKey, semconv.ServerPortKey, semconv.NetworkTransportKey,
 	semconv.NetworkPeerAddressKey, semconv.NetworkPeerPortKey, semconv.NetworkLocalAddressKey, semconv.NetworkLocalPortKey,
+	semconv.ClientAddressKey, semconv.ClientPortKey, semconv.UserNameKey,
 	semconv.NetworkIODirectionKey, semconv.CodeFunctionNameKey, semconv.CodeFilePathKey, semconv.CodeLineNumberKey,
 }
 

@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // server adds the address as the user wrote it: also to metrics, whose
@@ -71,4 +72,22 @@ func (a *attrs) endpoint(addr net.Addr, address, port attribute.Key) {
 	case strings.HasPrefix(addr.Network(), "unix") && s != "@":
 		a.str(address, s)
 	}
+}
+
+// client says whose connection it is, and from where it was seen, if it is not
+// this process's own. What a client says of itself proves nothing.
+func (a *attrs) client(e *cause.Evidence) {
+	c := e.Client
+	if c.Local || c == (cause.Client{}) {
+		return
+	}
+	if host, port, ok := hostPort(c.Address); ok {
+		a.str(semconv.ClientAddressKey, host)
+		a.num(semconv.ClientPortKey, port)
+	}
+	a.str(semconv.UserNameKey, c.User)
+	a.str(KeyClientProgram, c.Program)
+	a.str(KeyClientLibrary, c.Name)
+	a.str(KeyClientVersion, c.Version)
+	a.str(KeyVantage, e.Vantage.String())
 }

@@ -128,6 +128,19 @@ func exhausted(ctx context.Context) *wrapconn.Report {
 	return &wrapconn.Report{Time: epoch.Add(time.Hour), Cause: cause.Diagnose(&e), Evidence: e, Server: "db.internal:3306", Network: "tcp", Context: ctx}
 }
 
+// foreign is a connection of another process, seen from a proxy.
+func foreign(ctx context.Context) *wrapconn.Report {
+	e := cause.Evidence{
+		Violation: session.CommandDuringAnswer, Phase: session.PhaseCommand, Direction: session.FromClient, Kind: session.KindCommand, Command: session.ComQuery,
+		Pending: 1, ServerVersion: "9.7.4", Network: "tcp", Commands: 4, Age: time.Second, SinceCommand: time.Millisecond, Vantage: cause.VantageProxy,
+		Client: cause.Client{Address: "[2001:db8::7]:4711", User: "shop", Database: "orders", Name: "pymysql", Version: "1.0.2", Program: "billing"},
+	}
+	return &wrapconn.Report{
+		Time: epoch.Add(time.Second), Cause: cause.Diagnose(&e), Evidence: e, Server: "db.internal:3306", Network: "tcp", Database: "orders", Connection: 12, Connected: epoch, Context: ctx,
+		Peer: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 3306}, Local: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 50002},
+	}
+}
+
 // all are the reports above, with slugs for names.
 func all(ctx context.Context) map[string]*wrapconn.Report {
 	return map[string]*wrapconn.Report{
@@ -137,5 +150,6 @@ func all(ctx context.Context) map[string]*wrapconn.Report {
 		"not_mysql":             notMySQL(ctx),
 		"server_shutdown":       lost(ctx),
 		"pool_exhausted":        exhausted(ctx),
+		"concurrent_use":        foreign(ctx),
 	}
 }

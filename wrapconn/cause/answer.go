@@ -230,7 +230,10 @@ var answerRules = []rule{
 			}
 			return fmt.Sprintf("In the middle of a result the connection was %s. %s had paused for %s between two reads while bytes lay there; a server that cannot send for net_write_timeout gives up.%s", e.ending(), capital(e.who()), dur(e.LongestReadGap), also)
 		},
-		advise: func(*Evidence) string {
+		advise: func(e *Evidence) string {
+			if !e.ours() {
+				return "Let the client do less between two rows: read them into memory first (a buffered cursor), or fetch in pages (WHERE id > ? ORDER BY id LIMIT n), and do slow work behind the last one. Raise net_write_timeout (60 s by default) for the session if the pace must be kept."
+			}
 			return "Do less between two rows.Next(): read the rows into memory first, or fetch in pages (WHERE id > ? ORDER BY id LIMIT n), and do slow work after rows.Close(). Raise net_write_timeout (60 s by default) for the session if the pace must be kept."
 		},
 		executed: maybe,

@@ -27,9 +27,9 @@ func TestDocs(t *testing.T) {
 
 	for _, s := range strings.Split(doc, "\n### ")[1:] {
 		slug, _, _ := strings.Cut(s, "\n")
-		wants := []string{"*What you see.* ", "*What happened.* ", "*How we know.* ", "| direction | # | packet |", "*What to do.* ", "*Run now.* "}
+		wants := []string{"*What you see.* ", "*What happened.* ", "*How we know.* ", "*From a proxy, in a capture.* ", "| direction | # | packet |", "*What to do.* ", "*Run now.* "}
 		if Slug(slug) == Undetermined {
-			wants = []string{"*What happened.* ", "*What to do.* ", "*Run now.* "}
+			wants = []string{"*What happened.* ", "*From a proxy, in a capture.* ", "*What to do.* ", "*Run now.* "}
 		}
 		at := 0
 		for _, want := range wants {

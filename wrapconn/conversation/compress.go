@@ -84,7 +84,8 @@ func (d *compDirection) Frame(h wire.FrameHeader) {
 	} else if v.fresh {
 		v.next, v.fresh = h.Seq, false
 	}
-	v.wrong = d.dir == session.FromServer && h.Seq != v.next
+	// Behind lost bytes nothing is known to be due.
+	v.wrong = d.dir == session.FromServer && h.Seq != v.next && d.c.tracker.Phase() != session.PhaseUntracked
 	v.got = h.Seq
 	if !v.wrong {
 		v.next = h.Seq

@@ -115,3 +115,42 @@ func TestCompressedLongCommand(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// Behind lost bytes of a client that pipelines, which answers are due is not
+// known, and neither is what the frames' numbers must be.
+func TestCompressedGapWhilePipelining(t *testing.T) {
+	login := compressedLogin()
+	w := newWatch(Config{Client: another().Client, Vantage: another().Vantage, Pipelining: true})
+	w.say(login...)
+	ok := fromServer(1, mysqltest.OKPayload(0, 0, 2, 0))
+	w.say(frame(0, query("SET a"), false), frame(0, query("SET b"), false))
+	w.Gap(session.FromServer, 18, w.now)
+	w.say(frame(0, query("SET c"), false))
+	for _, seq := range []byte{1, 1, 4, 1, 9} {
+		w.say(frame(seq, ok, false))
+	}
+	fine(t, w.Conversation)
+}
+
+// Connector/J writes a frame's head by itself, before the answer to the command
+// before has come, and the command behind that answer.
+func TestCompressedHeadSentAhead(t *testing.T) {
+	first, second := frame(0, query("SET a"), false), frame(0, query("SELECT b"), false)
+	ok := frame(1, fromServer(1, mysqltest.OKPayload(0, 0, 2, 0)), false)
+	for cut := 1; cut < len(second.bytes); cut++ {
+		w := newWatch(Config{Client: another().Client, Vantage: another().Vantage, Pipelining: true})
+		w.say(compressedLogin()...)
+		for range 2 {
+			w.say(first, segment{second.dir, second.bytes[:cut]}, ok, segment{second.dir, second.bytes[cut:]}, ok)
+		}
+		fine(t, w.Conversation)
+		if s := w.State(); s.Commands != 4 || !w.Idle() {
+			t.Fatalf("cut at %d: %+v", cut, s)
+		}
+	}
+	// The number of an answer that is wrong is told as before.
+	w := newWatch(another())
+	w.say(compressedLogin()...)
+	w.say(first, frame(4, fromServer(1, mysqltest.OKPayload(0, 0, 2, 0)), false))
+	only(t, w.Conversation)
+}

@@ -82,7 +82,7 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 	if v == session.None && before != session.PhaseQuit && before != session.PhaseClosed && c.marks.unsent > 0 {
 		v = session.Truncated
 	}
-	if v == session.None {
+	if v == session.None || before == session.PhaseUntracked && c.x.lossy() {
 		return
 	}
 	c.find(finding{
@@ -102,6 +102,7 @@ func (c *Conversation) clientEnd(e ending) {
 	phase := c.tracker.Phase()
 	inside := c.client.frames.missing() > 0 || c.comp != nil && c.comp.client.Missing() > 0
 	if e.how == cause.StreamTimeout || c.ended ||
+		phase == session.PhaseEvents && !inside || // they have no end of their own: a replica stops by leaving
 		phase == session.PhaseQuit || phase == session.PhaseClosed || phase == session.PhaseUntracked || phase == session.PhaseOpaque ||
 		!inside && !phase.Connecting() && !phase.Answering() {
 		return

@@ -124,3 +124,31 @@ func TestWriteFailed(t *testing.T) {
 		fine(t, w.Conversation)
 	})
 }
+
+// B6: a binary log that is followed has no end, so leaving is how a replica stops.
+func TestReplicaStops(t *testing.T) {
+	following := join(plainLogin(), []segment{fromClient(0, []byte("\x12\x04\x00\x00\x00\x00\x00\x02\x00\x00\x00")), fromServer(1, []byte("\x00\x66\x6f\x6f\x62"))})
+	for _, how := range []cause.StreamEnd{cause.StreamEOF, cause.StreamReset} {
+		w := newWatch(another())
+		w.say(following...)
+		w.End(session.FromClient, how, nil, time.Second)
+		w.End(session.FromServer, cause.StreamEOF, nil, 2*time.Second)
+		fine(t, w.Conversation)
+		// A source that stops is another matter.
+		w = newWatch(another())
+		w.say(following...)
+		w.End(session.FromServer, how, nil, time.Second)
+		w.End(session.FromClient, cause.StreamEOF, nil, 2*time.Second)
+		if f := only(t, w.Conversation); f.Evidence.Phase != session.PhaseEvents || f.Evidence.Direction != session.FromServer {
+			t.Errorf("%s: %+v", how, f.Evidence)
+		}
+	}
+	// In the middle of an acknowledgement nobody stops.
+	w := newWatch(another())
+	w.say(following...)
+	w.say(segment{session.FromClient, []byte{20, 0, 0, 0, 0xef}})
+	w.End(session.FromClient, cause.StreamEOF, nil, time.Second)
+	if f := only(t, w.Conversation); f.Evidence.Direction != session.FromClient {
+		t.Errorf("%+v", f.Evidence)
+	}
+}

@@ -14,6 +14,7 @@ type extras struct {
 	client  cause.Client
 	vantage cause.Vantage
 	tap     loginTap
+	becomes string // the user that COM_CHANGE_USER asks for
 
 	onPacket func(Packet)
 	eachRow  bool

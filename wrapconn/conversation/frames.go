@@ -39,6 +39,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 			at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq,
 			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 		})
+		c.x.changed(ev, before, c.tracker.Command(), prefix)
 	}
 	c.said.packet(before, &ev, h.Seq, prefix, c.tracker.Greeting())
 	c.marks.packet(f.now, f.dir, &ev)
@@ -46,7 +47,9 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 		c.counts.Untracked++
 	}
 	if c.comp != nil {
-		if ev.Done && c.tracker.Pending() > 0 {
+		if ev.Done && c.tracker.Pending() > 0 || c.comp.ahead && before == session.PhaseReady && ev.Kind == session.KindCommand {
+			// Its answer goes on with a count of its own, also if only the head of its
+			// frame was sent ahead.
 			c.comp.fresh = true
 		}
 		if c.comp.wrong && f.dir == session.FromServer {

@@ -50,6 +50,10 @@ func (c *Conversation) extra() *extras {
 	return c.x
 }
 
+// lossy reports whether bytes are missing, so that what is not understood may be
+// what came behind them.
+func (x *extras) lossy() bool { return x != nil && (x.gaps > 0 || x.searching) }
+
 // skip passes over bytes that would not have been looked at.
 func (c *Conversation) skip(dir session.Direction, n int64) bool {
 	var s wire.Sink = &c.of(dir).frames.r

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -144,4 +145,33 @@ func TestMiddleOfTLS(t *testing.T) {
 			t.Errorf("from segment %d: %+v", at, s)
 		}
 	}
+}
+
+// An end is no violation where it is not known what was due.
+func TestEndBehindGap(t *testing.T) {
+	answer := selectOne()[1]
+	for _, pipelining := range []bool{false, true} {
+		for _, dir := range []session.Direction{session.FromServer, session.FromClient} {
+			for _, rest := range [][]byte{answer.bytes[20:], {9, 0, 0}, {200, 0, 0, 7, 1}} {
+				cfg := another()
+				cfg.Pipelining = pipelining
+				w := newWatch(cfg)
+				w.say(join(plainLogin(), []segment{query("SELECT 1"), {answer.dir, answer.bytes[:7]}})...)
+				w.Gap(session.FromServer, 13, w.now)
+				w.say(segment{answer.dir, rest})
+				w.End(dir, cause.StreamEOF, nil, w.now)
+				w.End(1-dir, cause.StreamEOF, nil, w.now)
+				fine(t, w.Conversation)
+			}
+		}
+	}
+	// Compressed, the end of a frame may be missing.
+	w := newWatch(another())
+	w.say(compressedLogin()...)
+	f := framed(false, selectOne())
+	w.say(f[0], segment{f[1].dir, f[1].bytes[:9]})
+	w.Gap(session.FromServer, 5, w.now)
+	w.say(segment{f[1].dir, f[1].bytes[14:]})
+	w.End(session.FromServer, cause.StreamEOF, nil, w.now)
+	fine(t, w.Conversation)
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"github.com/seqguard/mysql-seqguard/internal/wire"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // loginTap sits in front of the reader of the client's packets and reads the
@@ -134,6 +136,23 @@ func (t *loginTap) read(p []byte) {
 		t.attributes(&r)
 	}
 	t.c.tracker.Client(client.Name, string(plugin[:min(len(plugin), maxName)]))
+}
+
+// changed follows COM_CHANGE_USER: the user is another one when the server has
+// agreed. What else it asks for lies behind its credential and is not looked at.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html
+func (x *extras) changed(ev session.Event, before session.Phase, command session.Command, prefix []byte) {
+	switch {
+	case x.client == cause.Client{} || x.client.Local: // this process knows itself
+	case ev.Kind == session.KindCommand && ev.Command == session.ComChangeUser && len(prefix) > 1:
+		name, _, whole := bytes.Cut(prefix[1:], []byte{0})
+		x.becomes = string(name)
+		if !whole {
+			x.becomes += "…"
+		}
+	case ev.Kind == session.KindOK && ev.Done && before == session.PhaseAuth && command == session.ComChangeUser:
+		x.client.User, x.client.Database = x.becomes, ""
+	}
 }
 
 // attributes reads the connection attributes.

@@ -121,3 +121,47 @@ func TestClientInTLS(t *testing.T) {
 		fine(t, w.Conversation)
 	}
 }
+
+// COM_CHANGE_USER: reports are about the user that the server agreed on last.
+func TestChangeUser(t *testing.T) {
+	change := func(user string) segment {
+		return fromClient(0, []byte("\x11"+user+"\x00\x14"+credential[:20]+"shop\x00"))
+	}
+	agreed := []segment{
+		fromServer(1, []byte("\xfemysql_native_password\x0001234567890123456789\x00")), fromClient(2, []byte(credential[:20])),
+		fromServer(3, mysqltest.OKPayload(0, 0, 2, 0)),
+	}
+	refused := []segment{fromServer(1, mysqltest.ERRPayload(1045, "28000", "Access denied"))}
+	long := strings.Repeat("u", 40)
+	for _, tt := range []struct {
+		name string
+		said []segment
+		user string
+		db   string
+	}{
+		{"agreed", join([]segment{change("audit")}, agreed, selectOne()), "audit", ""},
+		{"in one step", []segment{change("audit"), fromServer(1, mysqltest.OKPayload(0, 0, 2, 0))}, "audit", ""},
+		{"twice", join([]segment{change("audit")}, agreed, []segment{change("shop")}, agreed), "shop", ""},
+		{"under way", []segment{change("audit"), agreed[0]}, "shop", "orders"},
+		{"refused", join([]segment{change("audit")}, refused), "shop", "orders"},
+		{"a long name", join([]segment{change(long)}, agreed), long[:31] + "…", ""},
+		{"nobody", join([]segment{change("")}, agreed), "", ""},
+	} {
+		w := newWatch(another())
+		w.say(named("PyMySQL")...)
+		w.say(tt.said...)
+		fine(t, w.Conversation)
+		if c := w.State().Client; c.User != tt.user || c.Database != tt.db || c.Name != "PyMySQL" {
+			t.Errorf("%s: %+v", tt.name, c)
+		}
+		if strings.Contains(fmt.Sprintf("%+v", w.x), credential[:8]) {
+			t.Errorf("%s: the credential is kept", tt.name)
+		}
+	}
+	// A report behind it names the new one.
+	w := newWatch(another())
+	w.say(join(named("PyMySQL"), []segment{change("audit")}, agreed, []segment{query("SELECT 1"), fromServer(7, mysqltest.OKPayload(0, 0, 2, 0))})...)
+	if f := only(t, w.Conversation); f.Evidence.Client.User != "audit" {
+		t.Errorf("%+v", f.Evidence.Client)
+	}
+}
