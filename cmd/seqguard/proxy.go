@@ -185,8 +185,8 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 	c.Log("seqguard proxy: %s → %s; %s", l.Addr(), c.Server, seen)
 	err = p.Serve(ctx, l)
 	n := &p.Counters
-	c.Log("seqguard proxy ends: %d connections, %d violations, %d idle connections ended politely, %d untracked, %d not seen",
-		n.Connections.Load(), n.Violations.Load(), n.Quiet.Load(), n.Untracked.Load(), n.Opaque.Load())
+	c.Log("seqguard proxy ends: %d connections, %d violations, %d knocks, %d untracked, %d not seen",
+		n.Connections.Load(), n.Violations.Load(), n.Knocks.Load(), n.Untracked.Load(), n.Opaque.Load())
 	return err
 }
 

@@ -270,7 +270,7 @@ func (c *conn) take() {
 		}
 		if v.Quiet() {
 			c.quiet++
-			c.x.totals.Quiet++
+			c.x.totals.Knocks++
 			continue
 		}
 		c.causes = append(c.causes, v.Cause.Slug)

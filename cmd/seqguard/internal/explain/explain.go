@@ -41,7 +41,7 @@ type Totals struct {
 	Others                    int // TCP connections that are not
 	Packets                   uint64
 	Violations                int // told
-	Quiet                     int // too ordinary to be told
+	Knocks                    int // clients that left at once without a word
 	Untracked, Opaque         int // conversations
 	Gaps                      uint64
 	Lost                      uint64

@@ -153,8 +153,8 @@ func (t *Totals) sentence() string {
 		fmt.Fprintf(&b, ", %d of other protocols", t.Others)
 	}
 	fmt.Fprintf(&b, "; %s told", plural(t.Violations, "violation"))
-	if t.Quiet > 0 {
-		fmt.Fprintf(&b, ", %d idle connections ended politely", t.Quiet)
+	if t.Knocks > 0 {
+		fmt.Fprintf(&b, ", %d knocks (a client that left at once without a word)", t.Knocks)
 	}
 	b.WriteString(".\n")
 	if t.Gaps > 0 {

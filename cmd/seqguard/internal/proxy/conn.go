@@ -31,6 +31,10 @@ type conn struct {
 	waits   bool // for secrets
 	since   time.Time
 	parent  traceparent
+
+	// taken is when the client had taken the server's last bytes. It belongs to
+	// the goroutine that passes them.
+	taken time.Duration
 }
 
 func (s *conn) run() {
@@ -104,8 +108,19 @@ func (s *conn) look(d session.Direction, p []byte) {
 	if d == session.FromClient && s.talk.Phase() == session.PhaseGreeting {
 		p = s.header(p)
 	}
+	if d == session.FromServer && s.taken > 0 {
+		// While it did not take what it had, nobody read on.
+		s.talk.ReadBegan(s.taken)
+	}
 	s.talk.Bytes(d, p, s.now())
 	s.unlock()
+}
+
+// passed implements watcher.
+func (s *conn) passed(d session.Direction) {
+	if d == session.FromServer {
+		s.taken = s.now()
+	}
 }
 
 // header passes over a PROXY protocol header of something in front, if it came in
@@ -135,7 +150,7 @@ func (s *conn) unlock() {
 		}
 		s.p.report(&report.Violation{
 			Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
-			TraceID: parent.trace, ParentID: parent.span,
+			TraceID: parent.trace, ParentID: parent.span, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
 		})
 	}
 }

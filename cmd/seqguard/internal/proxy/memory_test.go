@@ -48,6 +48,16 @@ func fakeServer(t testing.TB) string {
 	}).Addr().String()
 }
 
+// letIn is the server's side of a login.
+func letIn(c net.Conn) bool {
+	_, _ = c.Write(greetingPacket)
+	if _, err := io.ReadFull(c, make([]byte, len(loginPacket))); err != nil {
+		return false
+	}
+	_, err := c.Write(okPacket)
+	return err == nil
+}
+
 // startProxy serves until the test ends.
 func startProxy(t testing.TB, cfg Config) (*Proxy, string) {
 	t.Helper()

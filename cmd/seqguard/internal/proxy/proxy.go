@@ -37,7 +37,7 @@ type Proxy struct {
 // Counters count since the start.
 type Counters struct {
 	Connections, Refused, Failed atomic.Uint64
-	Violations, Quiet, Dropped   atomic.Uint64
+	Violations, Knocks, Dropped  atomic.Uint64
 	Untracked, Opaque            atomic.Uint64 // conversations
 }
 
@@ -209,7 +209,7 @@ const lastKept = 32
 // report tells a violation, unless there are too many.
 func (p *Proxy) report(v *report.Violation) {
 	if v.Quiet() {
-		p.Counters.Quiet.Add(1)
+		p.Counters.Knocks.Add(1)
 		return
 	}
 	p.Counters.Violations.Add(1)

@@ -445,3 +445,58 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("%t, %d dropped", ok, dropped)
 	}
 }
+
+// TestSlowReader: a client that does not read is known by what it does not take; one
+// that waits for a slow server is not.
+func TestSlowReader(t *testing.T) {
+	const pause = 1200 * time.Millisecond
+	row := mysqltest.TextRowPayload(strings.Repeat("x", 1<<20))
+	for _, slow := range []bool{true, false} {
+		var r reports
+		server := mysqltest.Accept(t, func(c net.Conn) {
+			if !letIn(c) {
+				return
+			}
+			_, _ = io.ReadFull(c, make([]byte, 4+9))
+			_, _ = c.Write(mysqltest.Packet(1, []byte{1}))
+			_, _ = c.Write(mysqltest.Packet(2, mysqltest.ColumnPayload(mysqltest.Column{Name: "1", Type: mysqltest.TypeLongLong})))
+			for i := range 24 { // more than the kernel takes on the way
+				if i == 1 && !slow {
+					time.Sleep(pause)
+				}
+				if _, err := c.Write(mysqltest.Packet(uint8(3+i), row)); err != nil {
+					return
+				}
+			}
+			_, _ = c.Write(mysqltest.Packet(27, row)[:1000]) // a server that gives up does so while it writes
+		}).Addr().String()
+		_, addr := startProxy(t, Config{Server: server, OnReport: r.add})
+		c := dialLogin(t, addr)
+		_, _ = c.Write(mysqltest.Packet(0, []byte("\x03SELECT x")))
+		if slow {
+			time.Sleep(pause)
+		}
+		if e := readAll(c); len(e.got) < 24<<20 {
+			t.Fatalf("%d bytes", len(e.got))
+		}
+		_ = c.Close()
+		for deadline := time.Now().Add(5 * time.Second); len(r.slugs()) == 0 && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		s := r.slugs()
+		if len(s) != 1 {
+			t.Fatalf("told: %s", s)
+		}
+		e := &r.list[0].Finding.Evidence
+		if slow != (e.LongestReadGap >= time.Second) {
+			t.Errorf("slow %t: the client paused for %s", slow, e.LongestReadGap)
+		}
+		want := "connection_lost_mid_answer"
+		if slow && e.LongestReadGap > e.SinceCommand/2 { // on a busy machine the rest takes longer
+			want = "slow_reader"
+		}
+		if s[0] != want {
+			t.Errorf("told: %s, want %s", s, want)
+		}
+	}
+}

@@ -50,6 +50,8 @@ func lowest(c net.Conn) net.Conn {
 // two goroutines at once, with different directions.
 type watcher interface {
 	bytes(d session.Direction, p []byte)
+	// passed: the other side has taken them.
+	passed(d session.Direction)
 	// ended: a direction is over; err is nil for a FIN.
 	ended(d session.Direction, err error)
 	// failed: n bytes of a direction could not be passed on.
@@ -79,6 +81,8 @@ func pump(d session.Direction, src, dst *end, w watcher) {
 		if err != nil {
 			failed = err
 			w.failed(d, len(p)-n, err)
+		} else {
+			w.passed(d)
 		}
 		return err == nil
 	})

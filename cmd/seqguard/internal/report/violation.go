@@ -1,6 +1,8 @@
 package report
 
 import (
+	"net"
+	"slices"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -18,15 +20,26 @@ type Violation struct {
 	Notes    []string // what limits the claim, beside the cause itself
 	TraceID  string   // of the trace that the client's statement carried
 	ParentID string
+
+	// Local and Peer are the two ends of the connection to the server of who tells
+	// it; nil for a capture.
+	Local, Peer net.Addr
 }
 
 // Client is who was at the other end.
 func (v *Violation) Client() cause.Client { return v.Finding.Evidence.Client }
 
-// Quiet reports whether it is too ordinary to be told one by one.
+// atOnce is how soon a client leaves that only knocks.
+const atOnce = time.Second
+
+// Quiet reports whether it is too ordinary to be told one by one: a client that
+// connected and left at once without having said anything. Health checks of
+// balancers do so every few seconds, and pools that are closed while they dial. One
+// that waited is told: it may have given up on a server that does not greet.
 func (v *Violation) Quiet() bool {
 	e := &v.Finding.Evidence
-	return e.BeforeCommand && e.ServerError == nil && e.Violation == session.Truncated && e.Stream == cause.StreamEOF
+	return v.Cause.Slug == "client_left" && (e.Phase == session.PhaseGreeting || e.Phase == session.PhaseLogin) && e.Age < atOnce && !e.InsidePacket &&
+		!slices.ContainsFunc(v.Finding.History, func(p conversation.Packet) bool { return p.Direction == session.FromClient })
 }
 
 // numbered reports whether the violation is one of sequence ids, so that the two

@@ -4,8 +4,6 @@ package telemetry
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"strings"
 
@@ -60,7 +58,7 @@ func (s *Sender) Send(v *report.Violation) {
 	e := &v.Finding.Evidence
 	s.recorder.Report(ctx, &wrapconn.Report{
 		Time: v.Finding.Time, Cause: v.Cause, Evidence: *e, Server: v.Server, Network: e.Network,
-		Database: e.Client.Database, Local: address(e.Client.Address), Connection: v.Finding.Connection,
+		Database: e.Client.Database, Local: v.Local, Peer: v.Peer, Connection: v.Finding.Connection,
 		Connected: v.Started, OpaqueReason: v.Finding.OpaqueReason, History: v.Finding.History,
 		Forgotten: v.Finding.Forgotten, Err: v.Finding.Err, Context: ctx,
 	})
@@ -79,14 +77,6 @@ func parent(v *report.Violation) context.Context {
 	return oteltrace.ContextWithRemoteSpanContext(ctx, oteltrace.NewSpanContext(oteltrace.SpanContextConfig{
 		TraceID: t, SpanID: span, TraceFlags: oteltrace.FlagsSampled, Remote: true,
 	}))
-}
-
-func address(s string) net.Addr {
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		return nil
-	}
-	return net.TCPAddrFromAddrPort(a)
 }
 
 // Close sends what is left.

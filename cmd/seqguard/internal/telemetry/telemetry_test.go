@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -37,8 +38,9 @@ func TestSend(t *testing.T) {
 	s.Send(&report.Violation{
 		Cause: cause.Diagnosis{Slug: "concurrent_use", Severity: cause.Misuse, Title: "title", Explanation: "what happened"},
 		Finding: conversation.Finding{
-			Time: time.Now(), Evidence: cause.Evidence{Client: cause.Client{Address: "10.0.0.7:4711"}, Network: "tcp"}, Connection: 7,
+			Time: time.Now(), Evidence: cause.Evidence{Client: cause.Client{Address: "10.0.0.7:4711", User: "shop", Program: "billing", Name: "pymysql", Version: "1.0.2"}, Network: "tcp", Vantage: cause.VantageProxy}, Connection: 7,
 		},
+		Local: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 50002}, Peer: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 3306},
 		Server: "db:3306", Started: time.Now().Add(-time.Second), TraceID: trace, ParentID: span,
 	})
 	if err := s.Close(context.Background()); err != nil {
@@ -47,7 +49,11 @@ func TestSend(t *testing.T) {
 	b := <-got
 	id, _ := hex.DecodeString(trace)
 	parent, _ := hex.DecodeString(span)
-	for _, want := range [][]byte{id, parent, []byte("seqguard.violation concurrent_use"), []byte("shop-proxy"), []byte("10.0.0.7"), []byte("what happened")} {
+	for _, want := range [][]byte{id, parent, []byte("seqguard.violation concurrent_use"), []byte("shop-proxy"), []byte("what happened"),
+		[]byte("client.address"), []byte("10.0.0.7"), []byte("client.port"), []byte("user.name"), []byte("shop"), []byte("seqguard.client.program"), []byte("billing"),
+		[]byte("seqguard.client.library"), []byte("pymysql"), []byte("seqguard.vantage"), []byte("proxy"),
+		[]byte("network.local.address"), []byte("10.0.0.9"), []byte("network.peer.address"), []byte("10.0.0.1"),
+	} {
 		if !bytes.Contains(b, want) {
 			t.Errorf("the span lacks %q", want)
 		}
