@@ -9,7 +9,9 @@ get_programs() {
   mysql9) program=mysqld suite=sid version='Ver 9\.' packages=(mysql-server-core mysql-client-core) keep='mysql|mysqladmin' ;;
   mariadb1011) program=mariadbd suite=bookworm version='Ver 10\.11\..*MariaDB' ;;&
   mariadb118) program=mariadbd suite=trixie version='Ver 11\.8\..*MariaDB' ;;&
+  mariadb118tools) program=mariadb-binlog suite=trixie version='11\.8\.' packages=(mariadb-client) keep=mariadb-binlog ;;
   mariadb*) packages=(mariadb-server-core mariadb-client-core mariadb-server) keep='mariadb|mariadb-admin' ;;
+  mysql9tools) program=mysqldump suite=sid version='Ver 9\.' packages=(mysql-client-core mysql-server) keep='mysqldump|mysqlbinlog' ;;
   router) program=mysqlrouter suite=sid version='Ver 9\.' packages=(mysql-router) keep=mysqlrouter ;;
   prometheus) program=prometheus suite=bookworm version='version 2\.' packages=(prometheus) keep='prometheus|promtool' ;;
   esac
@@ -23,6 +25,7 @@ get_programs() {
     say "$name: fetching ${packages[*]} of $suite"
     "$(dirname "${BASH_SOURCE[0]}")/debfetch.sh" "$suite" "$dir" "${packages[@]}"
     prune "$dir/root" "$keep"
+    [[ $name != *tools ]] || rm -rf "$dir/root"/usr/{sbin,share,lib/mysql} # the server that comes with them
   fi
   case $name in
   mysql9)
@@ -31,6 +34,11 @@ get_programs() {
     starter "$dir" mysql usr/bin/mysql --no-defaults
     starter "$dir" mysqladmin usr/bin/mysqladmin --no-defaults
     ;;
+  mysql9tools)
+    starter "$dir" mysqldump usr/bin/mysqldump --no-defaults
+    starter "$dir" mysqlbinlog usr/bin/mysqlbinlog --no-defaults
+    ;;
+  mariadb118tools) starter "$dir" mariadb-binlog usr/bin/mariadb-binlog --no-defaults ;;
   mariadb*)
     local share=usr/share/mysql # trixie's package has moved to share/mariadb
     [ ! -d "$dir/root/usr/share/mariadb/english" ] || share=usr/share/mariadb
