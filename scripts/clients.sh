@@ -116,7 +116,7 @@ client() {
     return
   fi
   again=0
-  [ "$out" = ok ] || { bad "$name $mode: $out: $(cat "$work/out" "$work/err" | tail -4 | cut -c1-300)" && return; }
+  [ "$out" = ok ] || { bad "$name $mode: $out: $(cat "$work/out" "$work/err" | grep -iE 'error|exception|caused' | tail -6 | cut -c1-300)$(tail -2 "$work/err" | cut -c1-300)" && return; }
   local line
   line=$(tail -1 "$work/log")
   [ ! -s "$work/json" ] || bad "$name $mode: reported: $(sed -E 's/.*"cause":"([a-z_]*)".*/\1/' "$work/json" | sort | uniq -c | tr '\n' ' ')"
@@ -220,11 +220,11 @@ all_clients() {
     client 'mysqlbinlog 9.7' terminate "$tools/mysqlbinlog" "${account[@]}" --ssl-mode=REQUIRED --read-from-remote-server binlog.000001
   fi
   if have mydumper command -v mydumper; then
-    mkdir -p "$work/dumped"
+    mkdir -p "$work/dumped-$1"
     local md=(-h 127.0.0.1 -P "$proxy_port" -u gotest -p secret)
-    client mydumper plain mydumper "${md[@]}" -B shop -t 4 -r 500 -o "$work/dumped"
-    client mydumper compress mydumper "${md[@]}" -C -B shop -t 2 -o "$work/dumped.c"
-    client myloader plain myloader "${md[@]}" -d "$work/dumped" -B restored -o -t 2
+    client mydumper plain mydumper "${md[@]}" -B shop -t 4 -r 500 -o "$work/dumped-$1"
+    client mydumper compress mydumper "${md[@]}" -C -B shop -t 2 -o "$work/dumped-$1-c"
+    client myloader plain myloader "${md[@]}" -d "$work/dumped-$1" -B restored -o -t 2
   fi
   if have mycli command -v mycli; then
     client mycli plain env "HOME=$work" LC_ALL=C.UTF-8 mycli -h 127.0.0.1 -P "$proxy_port" -u gotest -psecret gotest -e 'SELECT 1; SHOW TABLES'
