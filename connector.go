@@ -2,9 +2,11 @@ package seqguard
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +27,8 @@ type connector struct {
 	active bool             // guarded by tell.mu: it has a share in the registration of metrics
 	shared driver.Connector // go-sql-driver's for all connections; nil if each needs its own
 	hub    *wrapconn.TLSHub // of shared; nil without TLS, or if it is not looked into
+	// inquire asks about reports; nil if nothing is asked.
+	inquire func(*wrapconn.Report) func(context.Context) wrapconn.Answers
 
 	metrics *trace.Pool // nil unless WithPoolMetrics
 	watched atomic.Bool // somebody observes the state of its pool
@@ -44,12 +48,13 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	if o.poolMetrics {
 		c.metrics = trace.NewPool(o.meters, poolName(cfg, &o))
 	}
+	c.inquire = c.opt.inquire(cfg, &c.tell.inquiries)
 	// The secret of a session of TLS 1.2 that is resumed is in no key log: it can
 	// only be had through the cache, by a connection that has a tls.Config of its own.
 	view := cfg.TLS != nil && !o.opaqueTLS
 	// A driver that falls back to plaintext says so in the configuration that it has.
 	alone := view && cfg.TLS.ClientSessionCache != nil || cfg.TLS != nil && cfg.AllowFallbackToPlaintext
-	if o.middleware == nil && !alone {
+	if o.middleware == nil && !alone && !o.attribute {
 		own := cfg.Clone()
 		own.DialFunc = dialFromContext
 		if view {
@@ -115,7 +120,11 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 	d := &dialer{ctx: ctx, dial: c.cfg.DialFunc, logger: c.cfg.Logger, hub: c.hub, opt: wrapconn.Options{
 		Mode: c.opt.mode, History: c.opt.history, CallSites: c.opt.callSites, NoStacks: c.opt.noStacks, Operations: true, Abandoned: c.opt.abandoned, Pool: c.driver, HeldTooLong: c.opt.heldTooLong,
 		OpaqueTLS: c.opt.opaqueTLS, NoPeek: !c.cfg.CheckConnLiveness, Database: c.cfg.DBName, OnReport: c.tell.delivery.Report,
+		Inquire: c.inquire,
 	}}
+	if c.opt.attribute {
+		d.opt.ID = rand.Text()
+	}
 	// What the driver keeps, a watcher of the context or the configuration of a
 	// connection, must not keep the request that needed the connection first.
 	defer d.forget()
@@ -149,6 +158,9 @@ func poolName(cfg *mysql.Config, o *config) string {
 	return cfg.Addr
 }
 
+// attributeName is that of the connection attribute of WithConnectionAttribute.
+const attributeName = "seqguard_id"
+
 // base returns go-sql-driver's connector for one connection. The one that all
 // connections share finds their dialers in the context. A connection through TLS
 // that may resume a session needs a configuration of its own; a middleware is
@@ -159,6 +171,9 @@ func (c *connector) base(d *dialer) (driver.Connector, error) {
 	}
 	cfg := c.cfg.Clone()
 	cfg.DialFunc = d.dialContext
+	if d.opt.ID != "" {
+		cfg.ConnectionAttributes = strings.TrimPrefix(cfg.ConnectionAttributes+","+attributeName+":"+d.opt.ID, ",")
+	}
 	if cfg.TLS != nil && !c.opt.opaqueTLS {
 		d.link = wrapconn.ViewTLS(cfg.TLS)
 	}

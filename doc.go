@@ -27,6 +27,8 @@
 //	seqguardHistory=N                packets that a connection remembers (64)
 //	seqguardTLS=visible|opaque       look into TLS, or not (visible)
 //	seqguardCallSites=true|false     record where operations were started (true)
+//	seqguardAttribute=true|false     give each connection an id that the server has as well (false)
+//	seqguardPostMortem=off|on|statement  ask the server after a failure (off)
 //	seqguardStallStacks=true|false   look where the goroutine is that keeps a server waiting (true)
 //	seqguardAbandoned=true|false     report operations whose context ended while their command was unanswered (false)
 //

@@ -52,6 +52,16 @@ var dsnParams = []struct {
 		c.abandoned = v == "true"
 		return v == "true" || v == "false"
 	}},
+	{"seqguardAttribute", `"true" or "false"`, func(c *config, v string) bool {
+		c.attribute = v == "true"
+		return v == "true" || v == "false"
+	}},
+	{"seqguardPostMortem", `"off", "on" or "statement"`, func(c *config, v string) bool {
+		if c.postMortem = nil; v != "off" {
+			WithPostMortem(PostMortem{Statement: v == "statement"}).apply(c)
+		}
+		return v == "off" || v == "on" || v == "statement"
+	}},
 }
 
 // cutDSN takes our parameters out of dsn and applies them to c. It never puts a

@@ -50,6 +50,9 @@ func Guard(cfg *mysql.Config, opts ...Option) error {
 	g.connector = &connector{tell: d.shared().tell}
 	g.dialer.opt.OnReport = g.connector.tell.delivery.Report
 	cfg.Params = cut.Params
+	asked := n.Clone() // before the connections of the application are guarded
+	asked.DialFunc = cfg.DialFunc
+	g.dialer.opt.Inquire = o.inquire(asked, &g.connector.tell.inquiries)
 	if n.TLS != nil && !o.opaqueTLS {
 		cfg.TLS, cfg.AllowFallbackToPlaintext = n.TLS, n.AllowFallbackToPlaintext
 		g.hub = wrapconn.ViewSharedTLS(cfg.TLS)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"log/slog"
+	rttrace "runtime/trace"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -48,6 +49,10 @@ type config struct {
 	noStacks    bool
 	poolMetrics bool
 	poolName    string
+	attribute   bool
+	postMortem  *PostMortem // nil: none
+	recorder    *rttrace.FlightRecorder
+	recordings  string
 	middleware  func(driver.Connector) driver.Connector
 }
 
@@ -116,6 +121,17 @@ func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callS
 // A look is a goroutine profile, taken at most every ten seconds, and only while a
 // server waits so. Without call sites there is none. DSN: seqguardStallStacks=false.
 func WithStallStacks(on bool) Option { return optionFunc(func(c *config) { c.noStacks = !on }) }
+
+// WithConnectionAttribute gives each connection a random id, in its reports
+// (Report.ID, seqguard.connection.uid) and as the connection attribute seqguard_id that
+// the server gets with the login: there it is in
+// performance_schema.session_connect_attrs, and in what the server tells of its own
+// sessions. Unlike the server's number of a connection it is never used twice, and
+// it is the same on both sides of a proxy that hands attributes on. The default is not to. It makes
+// a connector of go-sql-driver for each connection. DSN: seqguardAttribute=true.
+func WithConnectionAttribute(on bool) Option {
+	return optionFunc(func(c *config) { c.attribute = on })
+}
 
 // WithAttributes adds attributes to what tells of a violation: its span, its log
 // record and its count. The metrics of the whole process have none of them.

@@ -15,6 +15,8 @@ import (
 type telemetry struct {
 	recorder *trace.Recorder
 	delivery *wrapconn.Delivery
+	// inquiries are how often servers are asked about reports.
+	inquiries inquiryLimits
 
 	// errands starts and ends the registration of metrics: a meter provider is
 	// the application's and may take its time.

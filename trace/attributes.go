@@ -48,6 +48,7 @@ const (
 // The connection.
 const (
 	KeyConnectionID       = attribute.Key("seqguard.connection.id")
+	KeyConnectionUID      = attribute.Key("seqguard.connection.uid")
 	KeyConnectionAge      = attribute.Key("seqguard.connection.age_ms")
 	KeyConnectionIdle     = attribute.Key("seqguard.connection.idle_ms")
 	KeyConnectionCommands = attribute.Key("seqguard.connection.commands")
@@ -130,7 +131,29 @@ const (
 	KeyStallGC        = attribute.Key("seqguard.stall.longest_gc_ms")
 	KeyStallScheduler = attribute.Key("seqguard.stall.longest_scheduler_wait_ms")
 	KeyStallLate      = attribute.Key("seqguard.stall.clock_late_ms")
+	KeyStallRecording = attribute.Key("seqguard.stall.flight_recording")
 	KeyStallWhere     = attribute.Key("seqguard.stall.goroutine_in")
+)
+
+// What the server said when it was asked afterwards.
+const (
+	KeyServerAsked           = attribute.Key("seqguard.server.asked")
+	KeyServerAskedAfter      = attribute.Key("seqguard.server.asked_after_ms")
+	KeyServerUptime          = attribute.Key("seqguard.server.uptime_ms")
+	KeyServerThread          = attribute.Key("seqguard.server.thread.found")
+	KeyServerThreadCommand   = attribute.Key("seqguard.server.thread.command")
+	KeyServerThreadState     = attribute.Key("seqguard.server.thread.state")
+	KeyServerThreadTime      = attribute.Key("seqguard.server.thread.time_ms")
+	KeyServerThreadStatement = attribute.Key("seqguard.server.thread.statement")
+	KeyServerConnectTimeout  = attribute.Key("seqguard.server.connect_timeout_ms")
+	KeyServerReadTimeout     = attribute.Key("seqguard.server.net_read_timeout_ms")
+	KeyServerWriteTimeout    = attribute.Key("seqguard.server.net_write_timeout_ms")
+	KeyServerWaitTimeout     = attribute.Key("seqguard.server.wait_timeout_ms")
+	KeyServerMaxPacket       = attribute.Key("seqguard.server.max_allowed_packet")
+	KeyServerAbortedClients  = attribute.Key("seqguard.server.aborted_clients")
+	KeyServerAbortedConnects = attribute.Key("seqguard.server.aborted_connects")
+	KeyServerReadOnly        = attribute.Key("seqguard.server.read_only")
+	KeyServerOffline         = attribute.Key("seqguard.server.offline_mode")
 )
 
 // Who keeps connections from others.

@@ -16,7 +16,7 @@ import (
 // attributes are those of the span and of the log records. Report.Err is not
 // among them: an error of the driver may quote the statement.
 func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) []attribute.KeyValue {
-	a := make(attrs, 0, 110)
+	a := make(attrs, 0, 130)
 	a.add(extra...)
 	a.str(KeyAbout, r.Summary())
 	a.database(r)
@@ -29,6 +29,8 @@ func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) 
 	a.timing(&r.Evidence)
 	a.tcp(&r.Evidence.Transport)
 	a.stall(&r.Evidence)
+	a.str(KeyStallRecording, r.FlightRecording)
+	a.postMortem(&r.Evidence.PostMortem)
 	a.held(&r.Evidence)
 	a.positive(KeyRelatedFailures, int64(r.Evidence.RelatedFailures))
 	a.positive(KeyDroppedReports, int64(dropped))
@@ -134,6 +136,7 @@ func hasPacket(e *cause.Evidence) bool {
 func (a *attrs) connection(r *wrapconn.Report) {
 	e := &r.Evidence
 	a.positive(KeyConnectionID, int64(r.Connection))
+	a.str(KeyConnectionUID, r.ID)
 	a.duration(KeyConnectionAge, e.Age)
 	a.ms(KeyConnectionIdle, e.Idle)
 	a.num(KeyConnectionCommands, int64(e.Commands))

@@ -20,6 +20,9 @@ func stalled(ctx context.Context) *wrapconn.Report {
 		ServerError:   &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
 		ServerVersion: "9.7.4", Network: "tcp", Age: 3001 * time.Millisecond, GreetingAfter: time.Millisecond,
 		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second,
+		PostMortem: cause.PostMortem{Asked: true, After: 40 * time.Millisecond, Uptime: time.Hour, ThreadKnown: true, ThreadFound: true, ThreadCommand: "Query", ThreadState: "updating",
+			ThreadTime: 3 * time.Second, Statement: "UPDATE …", ConnectTimeout: 10 * time.Second, NetReadTimeout: 30 * time.Second, NetWriteTimeout: time.Minute, WaitTimeout: 8 * time.Hour,
+			MaxAllowedPacket: 64 << 20, AbortedClients: 3, AbortedConnects: 4, ReadOnly: true},
 		Stall: cause.Stall{Known: true, Stack: "shop.(*Cache).fill (shop/cache.go:42), in sync.(*Mutex).Lock", Window: 3500 * time.Millisecond, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,
 			WaitKnown: true, Waited: 2900 * time.Millisecond, Pressure: 2800 * time.Millisecond, Ran: 310 * time.Millisecond,
 			LongestGC: 2 * time.Millisecond, SchedLatency: 20 * time.Millisecond, Beats: 3, Late: 80 * time.Millisecond},
@@ -33,7 +36,9 @@ func stalled(ctx context.Context) *wrapconn.Report {
 	}
 	return &wrapconn.Report{
 		Time: epoch.Add(3001 * time.Millisecond), Cause: cause.Diagnose(&e), Evidence: e,
-		Server: "db.internal:3306", Network: "tcp", Database: "shop", Connection: 77, Connected: epoch,
+		ID:              "QX7ZJ3",
+		FlightRecording: "/var/tmp/seqguard-20261124T120003.001-login_stalled_locally-77.trace",
+		Server:          "db.internal:3306", Network: "tcp", Database: "shop", Connection: 77, Connected: epoch,
 		Peer:  &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 3306},
 		Local: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 50000},
 		Owner: op, Goroutine: "9", Context: ctx,

@@ -48,6 +48,38 @@ func (a *attrs) stall(e *cause.Evidence) {
 	a.str(KeyStallWhere, s.Stack)
 }
 
+// postMortem is what the server said when it was asked afterwards.
+func (a *attrs) postMortem(p *cause.PostMortem) {
+	if !p.Asked {
+		return
+	}
+	a.duration(KeyServerAskedAfter, p.After)
+	if p.Failure != "" {
+		a.str(KeyServerAsked, p.Failure)
+		return
+	}
+	a.str(KeyServerAsked, "answered")
+	a.ms(KeyServerUptime, p.Uptime)
+	if p.ThreadKnown {
+		a.flag(KeyServerThread, p.ThreadFound)
+		if p.ThreadFound {
+			a.str(KeyServerThreadCommand, p.ThreadCommand)
+			a.str(KeyServerThreadState, p.ThreadState)
+			a.duration(KeyServerThreadTime, p.ThreadTime)
+			a.str(KeyServerThreadStatement, p.Statement)
+		}
+	}
+	a.ms(KeyServerConnectTimeout, p.ConnectTimeout)
+	a.ms(KeyServerReadTimeout, p.NetReadTimeout)
+	a.ms(KeyServerWriteTimeout, p.NetWriteTimeout)
+	a.ms(KeyServerWaitTimeout, p.WaitTimeout)
+	a.positive(KeyServerMaxPacket, p.MaxAllowedPacket)
+	a.num(KeyServerAbortedClients, p.AbortedClients)
+	a.num(KeyServerAbortedConnects, p.AbortedConnects)
+	a.flag(KeyServerReadOnly, p.ReadOnly)
+	a.flag(KeyServerOffline, p.Offline)
+}
+
 // held is who keeps connections from others.
 func (a *attrs) held(e *cause.Evidence) {
 	a.ms(KeyHeld, e.Held)

@@ -19,7 +19,8 @@ import (
 // held while it runs. It may use the same connections and pools, block, and
 // panic. All methods may be called from any goroutine.
 //
-// Each receiver gets the reports in their order, one at a time, on a goroutine of
+// Each receiver gets the reports in their order (but for those that somebody is asked
+// about, see Options.Inquire, which others overtake meanwhile), one at a time, on a goroutine of
 // its own, which exists only while there is something to tell: a receiver that
 // blocks holds up itself and no other. What it is too slow for is counted
 // (Counters.Undelivered, Receiver.Lost) and told with the next report
@@ -33,7 +34,9 @@ import (
 type Delivery struct {
 	// A report waits here for the evidence that may still come.
 	verdicts *delivery.Queue[pending]
-	lanes    []lane
+	// A report waits here for answers about it, and no other does.
+	inquiries *delivery.Queue[pending]
+	lanes     []lane
 }
 
 // Receiver is told of reports by a Delivery.
@@ -51,6 +54,7 @@ type Receiver struct {
 type pending struct {
 	ctx    context.Context
 	report *Report
+	ask    func(context.Context) Answers // nil: nothing
 }
 
 type lane struct {
@@ -63,6 +67,7 @@ type lane struct {
 const (
 	maxQueued      = 1024
 	maxQueuedBytes = 8 << 20
+	maxInquiries   = 16
 )
 
 // NewDelivery returns a Delivery to the receivers.
@@ -76,11 +81,12 @@ func NewDelivery(receivers ...Receiver) *Delivery {
 		}
 		return p.report.underWay(time.Now())
 	})
+	d.inquiries = delivery.New(delivery.Limit{Items: maxInquiries, Weight: maxQueuedBytes}, d.inquire, countPanic)
 	for _, r := range receivers {
 		d.lanes = append(d.lanes, lane{
 			queue: delivery.New(limit, func(p pending, lost uint64) {
 				told := *p.report
-				told.Lost = lost
+				told.Lost, told.inquire = lost, nil
 				r.Report(context.WithValue(p.ctx, insideKey{}, d), &told) // d: it lives as long as it has something to do
 			}, countPanic),
 			lost: r.Lost,
@@ -108,7 +114,7 @@ func (d *Delivery) Report(ctx context.Context, r *Report) {
 	}
 	// Who waits for the operation is gone by the time of the delivery, and
 	// exporters do nothing for a context that has ended.
-	p := pending{context.WithoutCancel(ctx), r}
+	p := pending{ctx: context.WithoutCancel(ctx), report: r}
 	if d.verdicts.Put(p, weight(r), dueAfter(r.Time, time.Now(), holdFor(r))) {
 		return
 	}
@@ -146,6 +152,14 @@ func (d *Delivery) settle(p pending, _ uint64) {
 		return
 	}
 	p.report = reconsidered(p.report)
+	if p.ask = p.report.question(); p.ask != nil && d.inquiries.Put(p, weight(p.report), time.Time{}) {
+		return
+	}
+	d.hand(p)
+}
+
+// hand passes a report on to the receivers.
+func (d *Delivery) hand(p pending) {
 	for _, l := range d.lanes {
 		if !l.queue.Put(p, weight(p.report), time.Time{}) {
 			l.lose(p.report)
@@ -193,7 +207,7 @@ func (d *Delivery) Flush(ctx context.Context) error {
 	if delivery.Inside(delivery.Goroutine()) {
 		return errInside
 	}
-	err := d.verdicts.Flush(ctx)
+	err := cmp.Or(d.verdicts.Flush(ctx), d.inquiries.Flush(ctx))
 	for _, l := range d.lanes {
 		err = cmp.Or(err, l.queue.Flush(ctx))
 	}

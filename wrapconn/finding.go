@@ -68,7 +68,7 @@ func (c *Conn) evidence(e *cause.Evidence) {
 	e.Client.Local, e.Server = true, c.opts.Server
 	e.TxBegun = c.tx.Load()
 	if limit := c.deadline.Load(); e.Stream == cause.StreamTimeout && limit != 0 {
-		e.Overdue = max(0, time.Since(time.Unix(0, limit)))
+		e.Overdue = min(c.now(), max(0, time.Since(time.Unix(0, limit))))
 	}
 }
 
@@ -79,8 +79,8 @@ func (c *Conn) newReport(e *cause.Evidence, at time.Time, connection uint32) *Re
 		Time: at, Cause: cause.Diagnose(e), Evidence: *e,
 		Server: c.opts.Server, Network: c.opts.Network, Database: c.opts.Database,
 		Peer: peer, Local: local,
-		Connection: connection, Connected: c.start,
-		Goroutine: goroutineID(), Context: context.Background(), traced: new(traced),
+		Connection: connection, ID: c.opts.ID, Connected: c.start,
+		Goroutine: goroutineID(), Context: context.Background(), traced: new(traced), inquire: c.opts.Inquire,
 	}
 }
 

@@ -59,6 +59,9 @@ type Options struct {
 	// Server is the address as the user wrote it, Network the kind of network
 	// ("tcp", "unix", a custom name); both are for reports.
 	Server, Network string
+	// ID names the connection in its reports, "" for none: for those who see it
+	// elsewhere under that name.
+	ID string
 	// Database is the schema asked for at login, for reports.
 	Database string
 	// Pool is what connections of one pool have in common, for Holders and LookAt; it
@@ -70,6 +73,13 @@ type Options struct {
 	// unanswered, as a notice. It is counted and listed in any case; see
 	// Conn.Abandoned.
 	Abandoned bool
+	// Inquire, if it is not nil, is asked about each report that a Delivery gets, and
+	// must return at once: what is to be found out about it before its receivers are
+	// told, nil for nothing. That is called on a goroutine that neither the
+	// connection nor other reports wait for, and may take until its context ends,
+	// some seconds later. It must not use a guarded connection. One is called at a
+	// time; when too many wait, the report is told without.
+	Inquire func(r *Report) (ask func(context.Context) Answers)
 	// OnReport is told about each violation, on the goroutine that met it, with
 	// no lock held: somebody waits for the connection meanwhile, and database/sql
 	// may hold a lock of its own. So it must return at once and not use the

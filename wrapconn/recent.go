@@ -119,7 +119,7 @@ func (m *remembered) settle(first, final *Report) {
 	}
 	k := &m.list[i]
 	if k.like == likenessOf(final) {
-		if k.end == final.end {
+		if k.end == final.end && k.Time.Equal(final.Time) {
 			k.Report = final
 		}
 		return

@@ -72,7 +72,7 @@ func Connections(server string, limit int) (list []Snapshot, servers map[string]
 // what is kept of it must not.
 func (r *Report) detached() *Report {
 	kept := *r
-	kept.Context = context.Background()
+	kept.Context, kept.inquire = context.Background(), nil
 	kept.Owner, kept.Intruder = r.Owner.detached(), r.Intruder.detached()
 	return &kept
 }

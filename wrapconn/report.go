@@ -24,6 +24,7 @@ type Report struct {
 	Peer       net.Addr // nil if unknown
 	Local      net.Addr
 	Connection uint32 // the server's id of the connection (SHOW PROCESSLIST)
+	ID         string // Options.ID
 	Connected  time.Time
 	// OpaqueReason is why packets could not be seen: TLS, zstd, a corrupt frame.
 	OpaqueReason string
@@ -54,6 +55,12 @@ type Report struct {
 	// delivered, and context.Background() in one that is kept: of an error, or in a list.
 	// The same is true of Owner's and Intruder's.
 	Context context.Context
+
+	// FlightRecording is the file with a snapshot of the execution trace, if one was
+	// written.
+	FlightRecording string
+
+	inquire func(*Report) func(context.Context) Answers // Options.Inquire
 
 	traced *traced // nil of a report that nobody made here
 	end    uint64  // of the connection, as witness.Log knows it; 0 if it did not end
@@ -115,6 +122,12 @@ func (r *Report) String() string {
 	}
 	if p := r.Evidence.Stall.String(); p != "" {
 		b.WriteString("this process, " + p + "\n")
+	}
+	if m := r.Evidence.PostMortem.String(); m != "" {
+		b.WriteString("the server, asked afterwards: " + m + "\n")
+	}
+	if r.FlightRecording != "" {
+		b.WriteString("execution trace: " + r.FlightRecording + "\n")
 	}
 	if r.Goroutine != "" {
 		fmt.Fprintf(&b, "met by goroutine %s\n", r.Goroutine)

@@ -59,23 +59,34 @@ func (c *Conn) greet() {
 }
 
 // anybodyWaits reports whether there are connections, and whether an operation
-// is under way, or a result out, on any of them. It costs a few nanoseconds a
-// connection, once a second.
+// is under way, or a result out, on any of them; and it looks after those whose
+// server waits. It costs some nanoseconds a connection, once a second.
 func anybodyWaits() (open, waits bool) {
 	if holdersWatched.Load() {
 		heldTooLong()
 	}
-	lookForLate()
+	open, waits, outside := whoWaits()
+	lookForLate(outside)
+	return open, waits
+}
+
+// whoWaits also returns connections on which an operation is under way while nobody
+// is in a Read or Write, some of them if there are many.
+func whoWaits() (open, waits bool, outside []*Conn) {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	for w := range registry.conns {
-		if c := w.Value(); c != nil {
-			if c.owner.active() || c.reading.Load() {
-				return true, true
-			}
+		c := w.Value()
+		if c == nil {
+			continue
+		}
+		active := c.owner.active()
+		waits = waits || active || c.reading.Load()
+		if active && len(outside) < mostLate && !c.inIO() {
+			outside = append(outside, c)
 		}
 	}
-	return len(registry.conns) > 0, false
+	return len(registry.conns) > 0, waits, outside
 }
 
 // holdersWatched: there is, or was, a connection with Options.HeldTooLong.

@@ -1,6 +1,7 @@
 package wrapconn
 
 import (
+	"cmp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -10,24 +11,28 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/internal/callers"
 )
 
-// lateAfter is how long a server waits for its client before it is looked where
-// that is.
-const lateAfter = time.Second
+// lateAfter is how long a server has been waiting for its client when it is looked
+// where that is, and when it is looked again. A result that nobody reads to its end
+// is no reason to look for ever.
+var lateAfter = [...]time.Duration{time.Second, 10 * time.Second, time.Minute}
 
 // sighting is where the goroutine was that began an operation.
 type sighting struct {
 	began time.Duration // the operation, on the connection's clock
-	where string
+	pause time.Duration // since when the server waited
+	looks int           // at that pause
+	where string        // "" if it was not found
 }
 
 var census testimony.Census
 
 // lookForLate looks where the goroutines are whose servers wait for them. It is
-// called once a second, on a goroutine of its own.
-func lookForLate() {
-	var late []*Conn
-	for _, c := range registered() {
-		if len(late) < mostLate && c.isLate() {
+// called once a second, on a goroutine of its own, with connections on which
+// nobody was in a Read or Write.
+func lookForLate(outside []*Conn) {
+	late := outside[:0]
+	for _, c := range outside {
+		if c.isLate() {
 			late = append(late, c)
 		}
 	}
@@ -35,6 +40,9 @@ func lookForLate() {
 		return
 	}
 	stacks := census.Take()
+	if stacks == nil {
+		return // too soon, or too many
+	}
 	for _, c := range late {
 		c.lookAt(stacks)
 	}
@@ -50,10 +58,21 @@ func (c *Conn) isLate() bool {
 	if c.opts.NoStacks || !c.opts.CallSites || !c.owner.active() || c.inIO() || c.closed.Load() {
 		return false
 	}
+	since, waits := c.serverWaits()
+	looks := 0
+	if s := c.sighted.Load(); s != nil && s.pause == since {
+		looks = s.looks
+	}
+	return waits && looks < len(lateAfter) && c.now()-since >= lateAfter[looks]
+}
+
+// serverWaits returns when the last byte passed, and whether it is this side's turn to
+// read or write now.
+func (c *Conn) serverWaits() (since time.Duration, waits bool) {
 	c.mu.Lock()
 	defer c.unlock()
 	s := c.talk.State()
-	return (s.Phase.Connecting() || s.Phase.Answering()) && c.now()-s.LastByte >= lateAfter
+	return s.LastByte, s.Phase.Connecting() || s.Phase.Answering()
 }
 
 func (c *Conn) inIO() bool { return c.reading.Load() || c.writing.Load() }
@@ -65,24 +84,40 @@ func (c *Conn) lookAt(stacks [][]uintptr) {
 	if state == ownerFree || op.ncaller == 0 {
 		return
 	}
-	found := callers.Match(stacks, op.callers[:op.ncaller])
-	if len(found) > mostLate {
+	where := find(stacks, op.callers[:op.ncaller], state != ownerLeased, placeOf)
+	if c.inIO() { // by now
 		return
 	}
-	where := ""
+	since, _ := c.serverWaits()
+	next := sighting{began: op.started, pause: since, looks: 1, where: where}
+	if s := c.sighted.Load(); s != nil && s.began == next.began {
+		if s.pause == next.pause {
+			next.looks = s.looks + 1
+		}
+		next.where = cmp.Or(where, s.where)
+	}
+	c.sighted.Store(&next)
+}
+
+// find returns where the one goroutine is whose call pcs are, "" if there is none, or
+// if there are several in different places. inside is whether it is in a call to the
+// guard.
+func find(stacks [][]uintptr, pcs []uintptr, inside bool, placeOf func([]uintptr) whereIs) (where string) {
+	found := callers.Match(stacks, pcs)
+	if len(found) > mostLate {
+		return ""
+	}
 	for _, i := range found {
 		p := placeOf(stacks[i])
-		if p.inIO || p.inGuard != (state != ownerLeased) {
+		if p.inIO || p.inGuard != inside {
 			continue // it uses another connection
 		}
 		if p.where == "" || where != "" && p.where != where {
-			return
+			return ""
 		}
 		where = p.where
 	}
-	if where != "" && !c.inIO() { // nor has it been meanwhile, as far as can be seen
-		c.sighted.Store(&sighting{op.started, where})
-	}
+	return where
 }
 
 // whereabouts returns where the goroutine of the operation under way was last seen

@@ -55,6 +55,7 @@ func TestIsLate(t *testing.T) {
 		{"switched off", func(c *Conn) { c.opts.NoStacks = true }, false},
 		{"no call sites", func(c *Conn) { c.opts.CallSites = false }, false},
 		{"closed", func(c *Conn) { c.closed.Store(true) }, false},
+		{"seen already", func(c *Conn) { c.sighted.Store(&sighting{looks: 1}) }, false},
 		{"a moment ago", func(c *Conn) { c.start = time.Now() }, false},
 	} {
 		here, there := net.Pipe()
@@ -83,7 +84,7 @@ func TestWhereabouts(t *testing.T) {
 	if _, err := c.Begin(t.Context(), OpQuery); err != nil {
 		t.Fatal(err)
 	}
-	c.sighted.Store(&sighting{c.owner.started(), "shop.fill (shop/cache.go:1)"})
+	c.sighted.Store(&sighting{began: c.owner.started(), where: "shop.fill (shop/cache.go:1)"})
 	if w := c.whereabouts(); !strings.Contains(w, "shop.fill") {
 		t.Errorf("%q", w)
 	}
@@ -94,5 +95,40 @@ func TestWhereabouts(t *testing.T) {
 	}
 	if w := c.whereabouts(); w != "" {
 		t.Errorf("of an operation that is over: %q", w)
+	}
+}
+
+// TestFindAmongSeveral: of goroutines that are alike, none is named unless all are in
+// the same place.
+func TestFindAmongSeveral(t *testing.T) {
+	type list = [][]uintptr
+	record := func() []uintptr {
+		var pcs [32]uintptr
+		return pcs[:runtime.Callers(2, pcs[:])]
+	}
+	worker := func() (first, second, third []uintptr) {
+		first = record()
+		second = record()
+		third = record()
+		return first, second, third
+	}
+	began, here, there := worker()
+	place := func(pcs []uintptr) whereIs { // the functions of this package would be the guard's
+		return whereIs{where: map[uintptr]string{here[0]: "shop.fill", there[0]: "shop.list"}[pcs[0]], inGuard: true}
+	}
+	if where := find(list{here}, began, true, place); where == "" {
+		t.Error("one goroutine, and it is not found")
+	}
+	if where := find(list{here, here}, began, true, place); where == "" {
+		t.Error("two in the same place, and it is not known which")
+	}
+	if where := find(list{here, there}, began, true, place); where != "" {
+		t.Errorf("one of two, in different places: %s", where)
+	}
+	if where := find(list{here}, began, false, place); where != "" {
+		t.Errorf("it is in a call to the guard, and nobody is there: %s", where)
+	}
+	if where := find(nil, began, true, place); where != "" {
+		t.Error(where)
 	}
 }

@@ -13,6 +13,7 @@ const (
 	offState         = 0
 	offRetransmits   = 2 // timeouts in a row
 	offProbes        = 3
+	offInFlight      = 24 // segments that left and are not acknowledged
 	offLastDataRecv  = 52
 	offLastAckRecv   = 56
 	offRTT           = 68
@@ -27,6 +28,9 @@ const (
 	tcpInfoSize      = 256 // what is asked for
 	tcpMinRTTUnknown = 1<<32 - 1
 )
+
+// persistence is the least time after which Linux probes a window (TCP_RTO_MIN).
+const persistence = 200 * time.Millisecond
 
 // parseTCPInfo reads what the kernel returned. Less than the members that are
 // needed is not known.
@@ -59,6 +63,10 @@ func parseTCPInfo(b []byte) cause.Transport {
 	// The count of probes starts anew with each answer to one, and an answer
 	// says that there is still no room.
 	noWindow := len(b) >= offSendWindow+4 && u32(offSendWindow) == 0
-	t.Full = t.NotSent > 0 && (noWindow || b[offProbes] > 0)
+	// Nor does a window have to be closed: one that has less room than a segment
+	// keeps the kernel from sending. With nothing in flight, nothing else does for
+	// longer than a moment.
+	tooSmall := u32(offInFlight) == 0 && t.SinceAck >= persistence
+	t.Full = t.NotSent > 0 && (noWindow || b[offProbes] > 0 || tooSmall)
 	return t
 }

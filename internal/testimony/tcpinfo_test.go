@@ -27,7 +27,7 @@ func info(set map[int]uint64) []byte {
 func TestParseTCPInfo(t *testing.T) {
 	whole := info(map[int]uint64{
 		offState: 1, offBytesAcked: 101, offBytesSent: 150, offBytesRetrans: 50, offNotSent: 7, offRTT: 1500, offMinRTT: 900,
-		offSendWindow: 65536, offLastDataRecv: 12000, offLastAckRecv: 11000, offTotalRetrans: 3, offRetransmits: 2,
+		offSendWindow: 65536, offLastDataRecv: 12000, offLastAckRecv: 11000, offTotalRetrans: 3, offRetransmits: 2, offInFlight: 1,
 	})
 	want := cause.Transport{
 		Known: true, State: cause.TCPEstablished, Written: 107, Acked: 100, NotSent: 7, Retransmitted: 3, Unanswered: 2,
@@ -45,6 +45,19 @@ func TestParseTCPInfo(t *testing.T) {
 	}
 	if got := parseTCPInfo(info(map[int]uint64{offNotSent: 5, offSendWindow: 0})); !got.Full {
 		t.Errorf("no window: %+v", got)
+	}
+	for _, tt := range []struct {
+		set  map[int]uint64
+		full bool
+	}{
+		{map[int]uint64{offNotSent: 5, offSendWindow: 700, offLastAckRecv: 252}, true}, // as seen: less room than a segment
+		{map[int]uint64{offNotSent: 5, offSendWindow: 700, offLastAckRecv: 20}, false}, // it may be about to send
+		{map[int]uint64{offNotSent: 5, offSendWindow: 700, offLastAckRecv: 252, offInFlight: 3}, false},
+		{map[int]uint64{offSendWindow: 700, offLastAckRecv: 252}, false},
+	} {
+		if got := parseTCPInfo(info(tt.set)); got.Full != tt.full {
+			t.Errorf("%v: full %t", tt.set, got.Full)
+		}
 	}
 	for n := range tcpInfoNeeded { // an older kernel
 		if got := parseTCPInfo(whole[:n]); got.Known {

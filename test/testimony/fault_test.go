@@ -5,24 +5,38 @@ package testimony_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
 	"net"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 
+	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/internal/netlab"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// runs is how often each fault is produced. The pages say 20, which takes a
-// quarter of an hour.
-var runs = flag.Int("runs", 1, "how often to produce each fault")
+// runs is how often each fault is produced. 20 of each take an hour on a machine that
+// has nothing else to do.
+var runs = flag.Int("runs", proofRuns(), "how often to produce each fault")
+
+// proofRuns is what SEQGUARD_PROOF_RUNS asks for, or 1.
+func proofRuns() int {
+	n, err := strconv.Atoi(os.Getenv("SEQGUARD_PROOF_RUNS"))
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}
 
 // fault is a real fault and what must be said of it.
 type fault struct {
@@ -76,12 +90,31 @@ func (f *fault) check(t *testing.T, server string, hasty func() *mysqltest.Insta
 	default:
 		r.server = mysqltest.Shared(t, server)
 	}
-	err := f.run(r)
-	if t.Failed() {
+	var text string
+	var rep *seqguard.Report
+	for range 3 {
+		err := f.run(r)
+		if t.Failed() {
+			return
+		}
+		rep = r.reports.Only(t)
+		text = rep.String()
+		// Where the machine is so busy that a round trip takes long, the kernel waits
+		// for longer before it sends again than the test does, and what is to come
+		// behind a command comes before it.
+		early := f.slug == "stale_answer" && strings.Contains(text, "Before the next command was written")
+		if !early && !strings.Contains(text, "too short to tell a dead path from a slow one") {
+			kit.WantCause(t, err, r.reports, f.slug)
+			break
+		}
+		rep = nil
+		t.Logf("not produced: %s", text)
+		r = &faultRun{T: t, lab: netlab.New(t), server: r.server, reports: &kit.Collector{}}
+	}
+	if rep == nil {
+		t.Error("three times not produced")
 		return
 	}
-	rep := kit.WantCause(t, err, r.reports, f.slug)
-	text := rep.String()
 	t.Log(text)
 	for _, s := range f.says {
 		if !strings.Contains(text, s) {
@@ -148,7 +181,8 @@ func (r *faultRun) script(run func(*mysqltest.Session) error) string {
 	}()
 	r.Cleanup(func() {
 		ln.Close()
-		if err := <-done; err != nil {
+		// Who has not read all when he closes resets the connection.
+		if err := <-done; err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			r.Errorf("the scripted server: %v", err)
 		}
 	})

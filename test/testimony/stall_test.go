@@ -4,6 +4,7 @@ package testimony_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
+	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -97,6 +101,37 @@ func TestStalledLogin(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// TestBlockingBeforeConnect: a callback that blocks before there is a connection keeps
+// no server waiting, and nobody is accused of it.
+func TestBlockingBeforeConnect(t *testing.T) {
+	for _, name := range real {
+		server := mysqltest.Start(t, name, "--connect-timeout=2")
+		for _, mode := range []string{"", "tls=skip-verify"} {
+			db, c := kit.Open(t, server.DSN(mode), func(cfg *mysql.Config) {
+				if err := cfg.Apply(mysql.BeforeConnect(func(context.Context, *mysql.Config) error { askDirectory(); return nil })); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if err := db.PingContext(t.Context()); err != nil {
+				t.Errorf("%s, %q: %v", name, mode, err)
+			}
+			short, cancel := context.WithTimeout(t.Context(), time.Second)
+			if conn, err := db.Conn(short); err == nil {
+				if _, err := db.Conn(short); err == nil { // a second one is made
+					t.Errorf("%s, %q: no error", name, mode)
+				}
+				_ = conn.Close()
+			}
+			cancel()
+			_ = db.Close()
+			if err := seqguard.Flush(kit.Timeout(t, 20*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			c.None(t)
 		}
 	}
 }

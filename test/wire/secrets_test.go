@@ -40,6 +40,7 @@ func TestNoSecretLeaves(t *testing.T) {
 			var out lockedBuffer // the logger writes to it in the background
 			spans, logs := tracetest.NewInMemoryExporter(), &logDump{}
 			opts := []seqguard.Option{
+				seqguard.WithPostMortem(seqguard.PostMortem{Every: time.Millisecond}),
 				seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
 				seqguard.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewSimpleProcessor(logs)))),
 				seqguard.WithLogger(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))),
@@ -62,6 +63,14 @@ func TestNoSecretLeaves(t *testing.T) {
 				t.Errorf("%d spans, %d log records: the test is wrong", len(spans.GetSpans()), logs.n)
 			}
 			out.Write(logs.b.Bytes())
+			for _, asked := range []string{"seqguard.server.uptime_ms", "seqguard.server.thread.found"} {
+				if !bytes.Contains(out.Bytes(), []byte(asked)) {
+					t.Errorf("no %s: the server was not asked", asked)
+				}
+			}
+			if bytes.Contains(out.Bytes(), []byte("BENCHMARK")) {
+				t.Error("the text of a statement left")
+			}
 			secrets := derived(t, log.bytes(), version)
 			t.Logf("%d bytes left, %d secrets", out.Len(), len(secrets))
 			if len(secrets) == 0 {

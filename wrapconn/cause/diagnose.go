@@ -51,6 +51,7 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	}
 	d.Lost, d.Standing = lost, e.standing()
 	d.RetrySafe = d.Executed == ExecutedNo && !lost
+	e.examine(&d)
 	return d
 }
 

@@ -171,6 +171,9 @@ type Evidence struct {
 	Transport Transport
 	Stall     Stall
 
+	// PostMortem is what the server said of itself when it was asked afterwards.
+	PostMortem PostMortem
+
 	// Siblings is what the process knows of its other connections to the server.
 	Siblings Siblings
 }

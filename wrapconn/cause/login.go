@@ -114,6 +114,9 @@ var loginRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			where := "The time passed outside " + e.it() + "."
+			if metWithGreeting(e) {
+				where = "The time had passed when the greeting was read: on the way, or here, between the making of the connection and the end of the dial."
+			}
 			if e.far() {
 				where = "From here a client that stalls and a network that is slow look the same: either was to blame."
 			}
@@ -130,7 +133,7 @@ var loginRules = []rule{
 		executed: never,
 		others: func(e *Evidence) []Slug {
 			// A pause before the first Read cannot be told from a late greeting.
-			if e.pause() >= time.Second || e.GreetingAfter >= minConnectTimeout {
+			if e.pause() >= time.Second || e.GreetingAfter >= minConnectTimeout || metWithGreeting(e) {
 				return []Slug{"login_stalled_locally"}
 			}
 			return nil
@@ -365,3 +368,8 @@ var loginRules = []rule{
 		},
 	},
 }
+
+// metWithGreeting reports whether the server had given up before the login was written:
+// this side may have had its greeting for long without being told of the connection
+// (seen of a process without a CPU, whose dial returned two seconds late).
+func metWithGreeting(e *Evidence) bool { return e.SinceLogin == 0 && !e.far() }

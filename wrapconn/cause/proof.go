@@ -82,7 +82,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		}
 		n := count(int(t.outstanding()), "byte", "bytes")
 		if e.Stream == StreamTimeout {
-			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet, and they were not sent again yet: the time was too short to tell a dead path from a slow one.", n)
+			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet: the time was too short to tell a dead path from a slow one.", n)
 			return
 		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side never acknowledged the last %s. That does not prove that nobody read them: who ends a connection at once does not acknowledge what was read.", n)

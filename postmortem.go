@@ -1,0 +1,186 @@
+package seqguard
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+)
+
+// postMortem asks the server. It ends with ctx, or before.
+func (q *inquirer) postMortem(ctx context.Context, r *wrapconn.Report) (p cause.PostMortem) {
+	ctx, cancel := context.WithTimeout(ctx, q.opt.postMortem.Limit)
+	defer cancel()
+	p.Asked = true
+	err := q.examine(ctx, r, &p)
+	p.After = max(0, time.Since(r.Time))
+	if err != nil {
+		// What was told before counts for nothing: a half of it might be read as the
+		// whole.
+		p = cause.PostMortem{Asked: true, After: p.After, Failure: failure(ctx, err)}
+	}
+	return p
+}
+
+// plain is the configuration of the connection: unguarded, without what the
+// application wants besides of its sessions.
+func (q *inquirer) plain() *mysql.Config {
+	cfg := q.cfg.Clone()
+	cfg.DBName, cfg.Params, cfg.MultiStatements, cfg.InterpolateParams, cfg.ParseTime = "", nil, false, true, false
+	limit := q.opt.postMortem.Limit
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = limit, limit, limit
+	cfg.Logger = &mysql.NopLogger{}
+	if cfg.TLS != nil {
+		cfg.TLS = cfg.TLS.Clone()
+		cfg.TLS.KeyLogWriter = nil
+	}
+	return cfg
+}
+
+func (q *inquirer) examine(ctx context.Context, r *wrapconn.Report, p *cause.PostMortem) error {
+	connector, err := mysql.NewConnector(q.plain())
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	status, err := pairs(ctx, conn, "SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Aborted_clients', 'Aborted_connects')")
+	if err != nil {
+		return err
+	}
+	vars, err := pairs(ctx, conn, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('connect_timeout', 'net_read_timeout', 'net_write_timeout', 'wait_timeout', 'max_allowed_packet', 'read_only', 'offline_mode')")
+	if err != nil {
+		return err
+	}
+	p.Uptime = time.Duration(number(status["uptime"])) * time.Second
+	p.AbortedClients, p.AbortedConnects = number(status["aborted_clients"]), number(status["aborted_connects"])
+	for name, to := range map[string]*time.Duration{
+		"connect_timeout": &p.ConnectTimeout, "net_read_timeout": &p.NetReadTimeout, "net_write_timeout": &p.NetWriteTimeout, "wait_timeout": &p.WaitTimeout,
+	} {
+		*to = time.Duration(number(vars[name])) * time.Second
+	}
+	p.MaxAllowedPacket = number(vars["max_allowed_packet"])
+	p.ReadOnly, p.Offline = on(vars["read_only"]), on(vars["offline_mode"])
+	if r.Connection != 0 {
+		q.thread(ctx, conn, r, p)
+	}
+	return ctx.Err()
+}
+
+// thread looks for the failed connection among the server's threads. MySQL's table is
+// in performance_schema since 8.0.22, and that of information_schema, which all
+// others have, takes a lock there. An account sees its own threads without any
+// privilege. Only a table that has this connection itself says something about one
+// that it does not have: without performance_schema, MySQL's is empty.
+func (q *inquirer) thread(ctx context.Context, conn *sql.Conn, r *wrapconn.Report, p *cause.PostMortem) {
+	tables := []string{"performance_schema.processlist", "information_schema.PROCESSLIST"}
+	if r.Evidence.MariaDB {
+		tables = tables[1:]
+	}
+	text := "NULL"
+	if q.opt.postMortem.Statement {
+		text = "LEFT(INFO, 1000)"
+	}
+	for _, table := range tables {
+		if p.ThreadKnown {
+			return
+		}
+		q.look(ctx, conn, p, fmt.Sprintf("SELECT ID = CONNECTION_ID(), COMMAND, TIME, STATE, %s FROM %s WHERE ID IN (%d, CONNECTION_ID())", text, table, r.Connection))
+	}
+}
+
+func (q *inquirer) look(ctx context.Context, conn *sql.Conn, p *cause.PostMortem, query string) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return
+	}
+	defer rows.Close()
+	found, complete := *p, false
+	for rows.Next() {
+		var own bool
+		var command, state, statement sql.NullString
+		var seconds sql.NullInt64
+		if rows.Scan(&own, &command, &seconds, &state, &statement) != nil {
+			return
+		}
+		if own {
+			complete = true
+			continue
+		}
+		found.ThreadFound = true
+		found.ThreadCommand, found.ThreadState, found.Statement = command.String, state.String, statement.String
+		found.ThreadTime = time.Duration(max(0, min(seconds.Int64, 1<<31))) * time.Second
+	}
+	if rows.Err() == nil && complete {
+		*p = found
+		p.ThreadKnown = true
+	}
+}
+
+// pairs reads a result of names and values.
+func pairs(ctx context.Context, conn *sql.Conn, query string) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]string{}
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return nil, err
+		}
+		out[strings.ToLower(name)] = value
+	}
+	return out, rows.Err()
+}
+
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return min(n, 1<<40)
+}
+
+// on is a boolean of the server. MariaDB 11.8 and later have more values for
+// read_only, all of which are kinds of "on".
+func on(s string) bool { return s != "" && !strings.EqualFold(s, "OFF") && s != "0" }
+
+// failure says in the guard's own words why a server did not answer: errors hold
+// names and addresses.
+func failure(ctx context.Context, err error) string {
+	var said *mysql.MySQLError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &said):
+		return fmt.Sprintf("ERR %d", said.Number)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ENOENT):
+		return "there is no such socket"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "connection reset"
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.Is(err, mysql.ErrInvalidConn):
+		return "the connection ended"
+	}
+	return "no connection could be made"
+}
