@@ -37,7 +37,8 @@ func (q *inquirer) postMortem(ctx context.Context, r *wrapconn.Report) (p cause.
 func (q *inquirer) plain() *mysql.Config {
 	cfg := q.cfg.Clone()
 	cfg.DBName, cfg.Params, cfg.MultiStatements, cfg.InterpolateParams, cfg.ParseTime = "", nil, false, true, false
-	limit := q.opt.postMortem.Limit
+	// The context ends first, whose error says that it was too late.
+	limit := q.opt.postMortem.Limit + time.Second
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = limit, limit, limit
 	cfg.Logger = &mysql.NopLogger{}
 	if cfg.TLS != nil {
