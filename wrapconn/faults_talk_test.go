@@ -39,7 +39,7 @@ func talks(t *testing.T) []talk {
 		{"broken", append(loginSegments(), fromClient(0, []byte("\x03SELECT 1")), fromServer(5, []byte("\x011")))},
 	}
 	for i, c := range conversations.All(t, "../test/wire/testdata/conversations") {
-		if testing.Short() && i%12 != 0 {
+		if (testing.Short() || mysqltest.Race) && i%12 != 0 {
 			continue
 		}
 		out := talk{name: c.Name}
