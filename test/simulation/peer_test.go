@@ -161,7 +161,7 @@ func (p *peer) login() bool {
 	p.w.mu.Lock()
 	offline := time.Now().Before(p.w.offline)
 	p.w.mu.Unlock()
-	if offline {
+	if offline && (f == nil || !f.stall) {
 		f = &offlineLogin
 	}
 	p.fault = f

@@ -154,6 +154,9 @@ func (w *world) live() {
 	}
 	all.Wait()
 	stop()
+	w.mu.Lock()
+	w.overdue = append(w.overdue, time.Now()) // the pool ends the context of a connect in reserve
+	w.mu.Unlock()
 	_ = db.Close()
 	time.Sleep(10 * time.Second) // database/sql may be making a connection in reserve
 	if err := seqguard.Flush(context.Background()); err != nil {
