@@ -157,6 +157,9 @@ func (c *Conn) tellHeld(h *Holder) {
 // connection back. That is reported, once.
 func (c *Conn) RowsLost() {
 	defer contain()
+	if c.elsewhere() {
+		return // the collector is in no bubble, and how long the rows were held there is not known here
+	}
 	h, ok := c.holder()
 	if !ok || !h.Rows || c.rowsLost.Swap(true) {
 		return
