@@ -63,6 +63,7 @@ func (s *server) company(out *cause.Siblings, this End, id uint64) {
 	first, last := this.At, this.At
 	out.SameRun = this.Ran >= longRun
 	for _, e := range s.ends {
+		// One that was made since tells of the server that is there now, which may be another one.
 		if e.id != id && !e.Made.After(this.At) {
 			out.LivedOn = max(out.LivedOn, e.Answered.Sub(this.At))
 		}
