@@ -207,7 +207,7 @@ func steady(key string, v any) string {
 		return "<ms>"
 	case strings.HasSuffix(key, ".port"):
 		return "<port>"
-	case strings.HasSuffix(key, ".goroutine"):
+	case strings.HasSuffix(key, ".goroutine") && key != "seqguard.owner.goroutine":
 		return "<goroutine>"
 	case key == "seqguard.connection.id":
 		return "<id>"

@@ -77,6 +77,7 @@ const (
 	KeyOwnerOperation    = attribute.Key("seqguard.owner.operation")
 	KeyOwnerCallSite     = attribute.Key("seqguard.owner.call_site")
 	KeyOwnerAge          = attribute.Key("seqguard.owner.age_ms")
+	KeyOwnerGoroutine    = attribute.Key("seqguard.owner.goroutine")
 	KeyOwnerStack        = attribute.Key("seqguard.owner.stack")
 	KeyIntruderOperation = attribute.Key("seqguard.intruder.operation")
 	KeyIntruderCallSite  = attribute.Key("seqguard.intruder.call_site")

@@ -173,6 +173,12 @@ func (a *attrs) operations(r *wrapconn.Report) {
 	a.operation(r.Intruder, KeyIntruderOperation, KeyIntruderCallSite, KeyIntruderAge, KeyIntruderStack)
 	if r.Intruder != nil {
 		a.str(KeyIntruderGoroutine, r.Goroutine)
+		switch r.Evidence.Goroutines {
+		case cause.SameGoroutine:
+			a.str(KeyOwnerGoroutine, "the same")
+		case cause.OtherGoroutine:
+			a.str(KeyOwnerGoroutine, "another") // whose number nobody knows: see docs/telemetry.md
+		}
 		a.str(KeyConflict, conflict(r.Conflict))
 	}
 	a.str(KeyGoroutine, r.Goroutine)

@@ -77,7 +77,7 @@ func idle(ctx context.Context) *wrapconn.Report {
 // conflict is a call while the rows of a query are open.
 func conflict(owner, intruder context.Context) *wrapconn.Report {
 	e := cause.Evidence{
-		Phase: session.PhaseRows, Command: session.ComQuery, Pending: 1, Expected: 7, Ownership: cause.OwnershipInterleaving, NothingWritten: true,
+		Phase: session.PhaseRows, Command: session.ComQuery, Pending: 1, Expected: 7, Ownership: cause.OwnershipInterleaving, NothingWritten: true, Goroutines: cause.OtherGoroutine,
 		Owner:         cause.Party{Operation: "query", Site: "shop/list.go:10", Age: time.Second},
 		Intruder:      cause.Party{Operation: "exec", Site: "shop/list.go:14"},
 		ServerVersion: "5.5.5-10.11.19-MariaDB", MariaDB: true, Network: "tcp", Commands: 9, Age: time.Hour, AnswerStarted: true, InTransaction: true,

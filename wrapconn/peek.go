@@ -101,8 +101,8 @@ func (c *Conn) Pooled() {
 	c.taken.Store(int64(c.pooled))
 }
 
-// pooledHolds is for how long Pooled is true. Who waits for longer holds the
-// connection himself, as a sql.Conn, and gets the error.
+// pooledHolds is for how long Pooled is true. A caller that waits for longer holds the
+// connection, as a sql.Conn, and gets the error.
 const pooledHolds = 100 * time.Millisecond
 
 // pinned reports, before a write, whether who writes holds the connection.

@@ -25,7 +25,7 @@ func ownership(is string, o ...Ownership) fact {
 
 // ownershipRules are about who used the connection. A connection serves one
 // command at a time: the server reads the next one only when it has answered,
-// and the answers bear no name. What goes wrong later (ERR 1156, a busy buffer,
+// and the an answer does not say which command it belongs to. What goes wrong later (ERR 1156, a busy buffer,
 // commands out of sync, rows of somebody else) is a consequence, so these rows
 // come first.
 var ownershipRules = []rule{
@@ -60,9 +60,9 @@ var ownershipRules = []rule{
 				if !e.ours() {
 					by = " by " + e.who()
 				}
-				return "A second command was written" + by + " before anything of the answer to the first had come. A connection serves one command at a time; answers bear no name, so each may be read as the other's." + refused(e) + offBy(e)
+				return "A second command was written" + by + " before anything of the answer to the first had come. A connection serves one command at a time; an answer does not say which command it belongs to, so each may be read as the other's." + refused(e) + offBy(e)
 			}
-			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; answers bear no name, so each could have read the other's.%s",
+			return fmt.Sprintf("%s began while %s had not ended. A connection serves one command at a time; an answer does not say which command it belongs to, so each could have read the other's.%s",
 				e.Intruder.sentence("An operation"), e.Owner.clause("another one"), refused(e)+elsewhere(e))
 		},
 		advise:   func(e *Evidence) string { return e.library().share },

@@ -70,11 +70,11 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		}
 	case NoRoom:
 		if e.Stream != StreamTimeout {
-			d.Explanation += fmt.Sprintf(" Before the end the kernel of the other side answered, but had no room for more: whoever should have read there did not, and %s waited here.", octets(t.NotSent))
+			d.Explanation += fmt.Sprintf(" Before the end the kernel of the other side answered, but had no room for more: the program that should have read there did not, and %s waited here.", octets(t.NotSent))
 			d.Advice += " First it did not read: a thread that hangs or waits, a machine out of CPU or memory, a process that was stopped or dumped core. " + behind
 			return
 		}
-		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: whoever should read there does not, and %s wait here.", octets(t.NotSent))
+		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: the program that should read there does not, and %s wait here.", octets(t.NotSent))
 		d.Advice = "The path is alive. Look for what keeps the server from reading: a thread that hangs or waits, a machine out of CPU or memory. " + behind
 	default:
 		if !t.Known || t.outstanding() == 0 {

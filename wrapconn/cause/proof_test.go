@@ -36,7 +36,7 @@ func TestProof(t *testing.T) {
 		{"silent, all there", silent, acked(200, nil), "has acknowledged all 200 bytes that were written: it has COM_QUERY and does not answer", "dead"},
 		{"silent, retransmitted", silent, acked(188, lostAgain), "not acknowledged 12 bytes of the 200 bytes that were written, although they were retransmitted 3 times, and nothing has come from there for 12.0 s: the path is dead", "does not answer"},
 		{"silent, too early to tell", silent, acked(188, nil), "too short to tell a dead path from a slow one", "dead path is"},
-		{"silent, no room", silent, acked(100, func(x *Transport) { x.Full, x.NotSent = true, 90 }), "has no room for more: whoever should read there does not, and 90 bytes wait here", "dead"},
+		{"silent, no room", silent, acked(100, func(x *Transport) { x.Full, x.NotSent = true, 90 }), "has no room for more: the program that should read there does not, and 90 bytes wait here", "dead"},
 		{"silent, not over TCP", silent, Transport{}, "until the time limit of this side ran out", "acknowledged"},
 		{"in the middle of an answer", with(silent, func(e *Evidence) { e.Phase, e.AnswerStarted = session.PhaseRows, true }), acked(200, nil), "nothing is lost on the way there", "does not answer"},
 		{"ended, all there", ended, acked(200, nil), "had acknowledged COM_QUERY before the end, all 200 bytes", ""},

@@ -74,7 +74,7 @@ var staleRules = []rule{
 		signs:    when(unasked, notSaid(transportCodes...)),
 		explain: func(e *Evidence) string {
 			if behindAnswer(e) {
-				return fmt.Sprintf("Behind the answer to %s came %s, which nobody had asked for. Answers bear no name, so either may be the command's own: what it returned must not be trusted.%s", e.Command, packet(e), wrongEnd(e))
+				return fmt.Sprintf("Behind the answer to %s came %s, which nobody had asked for. An answer does not say which command it belongs to, so either may be the command's own: what it returned must not be trusted.%s", e.Command, packet(e), wrongEnd(e))
 			}
 			where := "While no command was outstanding"
 			if e.BeforeCommand {

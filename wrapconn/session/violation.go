@@ -31,7 +31,7 @@ const (
 
 var violationNames = [numViolations]string{
 	"none", "sequence mismatch", "misnumbered ERR", "unsolicited packet", "command during answer",
-	"refused before greeting", "not MySQL", "malformed packet", "unexpected packet", "truncated",
+	"refused before greeting", "not MySQL", "malformed packet", "unexpected packet", "cut off",
 }
 
 func (v Violation) String() string { return name(violationNames[:], int(v), "violation") }
