@@ -82,6 +82,15 @@ func Start(t testing.TB, name string, options ...string) *Instance {
 	return i
 }
 
+// Require skips the test, loudly, if the machine does not have that server. A server that subtests share is started for their parent,
+// and a subtest cannot skip its parent.
+func Require(t testing.TB, name string) {
+	t.Helper()
+	if !cached(name) && !adopt(name) {
+		missing(t, describe(name), "scripts/servers.sh fetch "+name)
+	}
+}
+
 // start copies the initialised data folder of the cache and starts the server on it.
 func start(name string, options []string) (*Instance, error) {
 	dir, err := privateDir()

@@ -86,6 +86,7 @@ func (f *fault) check(t *testing.T, server string, hasty func() *mysqltest.Insta
 	switch {
 	case server == "scripted":
 	case strings.HasPrefix(string(f.slug), "login_"):
+		mysqltest.Require(t, "mysql9")
 		r.server = hasty()
 	default:
 		r.server = mysqltest.Shared(t, server)
