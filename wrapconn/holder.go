@@ -134,7 +134,7 @@ func heldTooLong() {
 }
 
 // elsewhere reports whether the connection has another clock than the caller: one
-// of the two is in a bubble of testing/synctest.
+// of the two is in a bubble of testing/synctest, which begins in the year 2000.
 func (c *Conn) elsewhere() bool { return c.now().Abs() > 10*365*24*time.Hour }
 
 func (c *Conn) tellHeld(h *Holder) {

@@ -136,10 +136,12 @@ func (w *world) live() {
 	db.SetMaxIdleConns(w.s.maxOpen)
 	stop := func() {}
 	if w.s.watched {
-		if stop, err = seqguard.WatchPool(context.Background(), db); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if stop, err = seqguard.WatchPool(ctx, db); err != nil {
 			stop = func() {}
-			w.explained(nil, 0, err, nil)
+			w.explained(nil, 0, err, ctx)
 		}
+		cancel()
 	}
 	var all sync.WaitGroup
 	for _, e := range w.s.events {
