@@ -63,13 +63,6 @@ type Snapshot struct {
 	Forgotten uint64
 }
 
-// id is the server's id of the connection.
-func (c *Conn) id() uint32 {
-	c.mu.Lock()
-	defer c.unlock()
-	return c.talk.ConnectionID()
-}
-
 // Snapshot may be called at any time.
 func (c *Conn) Snapshot() Snapshot {
 	// The owner has a lock of its own, so that what it says and what the wire

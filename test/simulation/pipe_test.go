@@ -32,14 +32,13 @@ type end struct {
 	in, out *link
 	peer    *end
 
-	closed       bool // guarded by in.mu
-	rdl, wdl     time.Time
-	rtimer       *time.Timer
-	rtimerAt     time.Time
-	wtimer       *time.Timer
-	beforeRead   func() // of this end's user, each with no lock held
-	beforeWrite  func(p []byte)
-	noticedBreak bool // guarded by in.mu: a Read or Peek has returned an error that is not this side's own
+	closed      bool // guarded by in.mu
+	rdl, wdl    time.Time
+	rtimer      *time.Timer
+	rtimerAt    time.Time
+	wtimer      *time.Timer
+	beforeRead  func() // of this end's user, each with no lock held
+	beforeWrite func(p []byte)
 }
 
 type addr string
@@ -89,10 +88,8 @@ func (e *end) Read(p []byte) (int, error) {
 			l.cond.Broadcast()
 			return n, nil
 		case l.rst:
-			e.noticedBreak = true
 			return 0, errReset
 		case l.fin:
-			e.noticedBreak = true
 			return 0, io.EOF
 		case len(p) == 0:
 			return 0, nil
@@ -126,10 +123,8 @@ func (e *end) Peek(b []byte, _ memory.Guard) (int, error) {
 	case len(l.buf) > l.off:
 		return copy(b, l.buf[l.off:]), nil
 	case l.rst:
-		e.noticedBreak = true
 		return 0, errReset
 	case l.fin:
-		e.noticedBreak = true
 		return 0, io.EOF
 	}
 	return 0, nil
@@ -226,14 +221,6 @@ func (e *end) Reset() {
 	_ = e.Close()
 }
 
-// halfClose ends this side's direction only.
-func (e *end) halfClose() {
-	e.out.mu.Lock()
-	e.out.fin = true
-	e.out.cond.Broadcast()
-	e.out.mu.Unlock()
-}
-
 // silentFor waits for d and reports whether nothing has come, not even the end.
 func (e *end) silentFor(d time.Duration) bool {
 	l, until := e.in, time.Now().Add(d)
@@ -254,12 +241,6 @@ func (e *end) silentFor(d time.Duration) bool {
 		}
 		l.cond.Wait()
 	}
-}
-
-func (e *end) noticed() bool {
-	e.in.mu.Lock()
-	defer e.in.mu.Unlock()
-	return e.noticedBreak
 }
 
 func (e *end) SetDeadline(t time.Time) error {

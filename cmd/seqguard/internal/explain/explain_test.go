@@ -23,14 +23,13 @@ import (
 
 // script is a connection, written into a capture.
 type script struct {
-	t       testing.TB
-	ends    [2]capture.Addr
-	next    [2]uint32
-	at      int64
-	frames  [][]byte
-	times   []int64
-	trip    [2]int64 // SYN → SYN/ACK, SYN/ACK → ACK
-	nothing bool     // no handshake
+	t      testing.TB
+	ends   [2]capture.Addr
+	next   [2]uint32
+	at     int64
+	frames [][]byte
+	times  []int64
+	trip   [2]int64 // SYN → SYN/ACK, SYN/ACK → ACK
 }
 
 const (

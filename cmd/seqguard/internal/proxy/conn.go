@@ -29,7 +29,6 @@ type conn struct {
 	address string // of the client
 	random  keylog.Random
 	waits   bool // for secrets
-	since   time.Time
 	parent  traceparent
 
 	// taken is when the client had taken the server's last bytes. It belongs to

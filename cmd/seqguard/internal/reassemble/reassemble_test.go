@@ -231,9 +231,9 @@ func TestRetransmission(t *testing.T) {
 	c.send(Client, capture.ACK, bytes.Repeat([]byte("a"), 1000))
 	c.send(Client, capture.ACK, bytes.Repeat([]byte("b"), 1000))
 	c.send(Client, capture.ACK, bytes.Repeat([]byte("c"), 1000))
-	s, tm := c.segments, c.times
+	s := c.segments
 	s = append(s[:4:4], s[5], s[6], s[4])
-	tm = []int64{0, 1, 2, 3, 4, 5, 30e9} // half a minute later
+	tm := []int64{0, 1, 2, 3, 4, 5, 30e9} // half a minute later
 	l, f, _ := run(t, Limits{}, s, tm)
 	if l.gaps[Client] != 0 || len(l.got[Client]) != 3000 || f.Late[Client] != 2 {
 		t.Errorf("%d bytes, %d in gaps, %d late", len(l.got[Client]), l.gaps[Client], f.Late[Client])
