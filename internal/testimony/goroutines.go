@@ -11,8 +11,8 @@ import (
 const MaxGoroutines = 10000
 
 // A Census is taken at most every censusEvery, and for at most a thousandth of
-// the time: it takes some microseconds a goroutine, and delays the others by about
-// a millisecond (measured with 10,000 of them).
+// the time: it takes some microseconds a goroutine, and delays the others by
+// a millisecond or more (measured with 10,000 of them).
 const (
 	censusEvery = 10 * time.Second
 	censusShare = 1000

@@ -124,13 +124,17 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 		return
 	}
 	d.Do = proved.do()
+	perhapsOwn := e.Stall.perhapsOwn(pause) != ""
+	if perhapsOwn && (proved == StallThrottled || proved == StallNoCPU) {
+		d.Do = "It lacked CPU, or waits in its own code: look at both."
+	}
 	advice := e.Stall.Advice(pause)
 	switch {
 	case d.Slug == "login_stalled_locally":
 		d.Advice = advice + " Raising the server's connect_timeout (10 s by default) only hides it."
 	case d.Slug == "read_too_late":
 		d.Advice = "The server and the network are not to blame. " + advice + " Raising readTimeout in the DSN only hides it."
-	case proved == StallOwn:
+	case proved == StallOwn, perhapsOwn:
 		d.Advice = advice + " " + d.Advice
 	default: // the pace of the program's own code is not to blame
 		d.Advice = advice + " Raising net_write_timeout (60 s by default) only hides it."
