@@ -23,8 +23,10 @@ func attributes(r *wrapconn.Report, dropped uint64, extra []attribute.KeyValue) 
 	a.network(r)
 	a.client(&r.Evidence)
 	a.diagnosis(&r.Cause)
-	a.wire(r)
-	a.connection(r)
+	if r.Evidence.PoolWaits == 0 { // which is about no one connection
+		a.wire(r)
+		a.connection(r)
+	}
 	a.operations(r)
 	a.timing(&r.Evidence)
 	a.tcp(&r.Evidence.Transport)

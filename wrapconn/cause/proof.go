@@ -124,8 +124,8 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 		return
 	}
 	d.Do = proved.do()
-	perhapsOwn := e.Stall.perhapsOwn(pause) != ""
-	if perhapsOwn && (proved == StallThrottled || proved == StallNoCPU) {
+	perhapsOwn := proved == StallNoCPU && e.Stall.perhapsOwn(pause) != ""
+	if perhapsOwn {
 		d.Do = "It lacked CPU, or waits in its own code: look at both."
 	}
 	advice := e.Stall.Advice(pause)

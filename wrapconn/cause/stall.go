@@ -185,14 +185,14 @@ func (s StallCause) do() string {
 
 // Advice says what to do about a pause, empty if nothing is known.
 func (s *Stall) Advice(pause time.Duration) string {
-	own := ""
-	if s.perhapsOwn(pause) != "" {
-		own = "First look for what waits in the program itself: a lock, a channel, a Sleep, work between two rows. "
-	}
 	switch s.Cause(pause) {
 	case StallThrottled:
-		return own + "Raise the CPU limit of the container, or make GOMAXPROCS no higher than it; do less at once (SetMaxOpenConns, fewer workers)."
+		return "Raise the CPU limit of the container, or make GOMAXPROCS no higher than it; do less at once (SetMaxOpenConns, fewer workers)."
 	case StallNoCPU:
+		own := ""
+		if s.perhapsOwn(pause) != "" {
+			own = "First look for what waits in the program itself: a lock, a channel, a Sleep, work between two rows. "
+		}
 		return own + "The machine has too few CPUs for what runs on it: move something away, or reserve CPUs for this process (requests, cpu.weight, nice)."
 	case StallGC:
 		return "Look for what keeps the garbage collector from stopping the program (a tight loop in assembly or with asyncpreemptoff=1), and at the size of the heap: GODEBUG=gctrace=1."
