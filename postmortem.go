@@ -69,6 +69,7 @@ func (q *inquirer) examine(ctx context.Context, r *wrapconn.Report, p *cause.Pos
 	if err != nil {
 		return err
 	}
+	_, p.UptimeKnown = status["uptime"]
 	p.Uptime = time.Duration(number(status["uptime"])) * time.Second
 	p.AbortedClients, p.AbortedConnects = number(status["aborted_clients"]), number(status["aborted_connects"])
 	for name, to := range map[string]*time.Duration{

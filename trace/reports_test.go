@@ -20,7 +20,7 @@ func stalled(ctx context.Context) *wrapconn.Report {
 		ServerError:   &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
 		ServerVersion: "9.7.4", Network: "tcp", Age: 3001 * time.Millisecond, GreetingAfter: time.Millisecond,
 		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second,
-		PostMortem: cause.PostMortem{Asked: true, After: 40 * time.Millisecond, Uptime: time.Hour, ThreadKnown: true, ThreadFound: true, ThreadCommand: "Query", ThreadState: "updating",
+		PostMortem: cause.PostMortem{Asked: true, After: 40 * time.Millisecond, UptimeKnown: true, Uptime: time.Hour, ThreadKnown: true, ThreadFound: true, ThreadCommand: "Query", ThreadState: "updating",
 			ThreadTime: 3 * time.Second, Statement: "UPDATE …", ConnectTimeout: 10 * time.Second, NetReadTimeout: 30 * time.Second, NetWriteTimeout: time.Minute, WaitTimeout: 8 * time.Hour,
 			MaxAllowedPacket: 64 << 20, AbortedClients: 3, AbortedConnects: 4, ReadOnly: true},
 		Stall: cause.Stall{Known: true, Stack: "shop.(*Cache).fill (shop/cache.go:42), in sync.(*Mutex).Lock", Window: 3500 * time.Millisecond, ThrottleKnown: true, Throttled: 2700 * time.Millisecond, Periods: 27, CPULimit: 0.5,

@@ -16,7 +16,10 @@ type PostMortem struct {
 	// refused", "ERR 1045", "no answer in time"); empty if it did.
 	Failure string
 	After   time.Duration // from the failure until it had answered
-	Uptime  time.Duration // to the second; 0 if it does not say
+	// UptimeKnown: it says for how long it has been up. Uptime is in whole
+	// seconds, 0 within the first.
+	UptimeKnown bool
+	Uptime      time.Duration
 
 	// ThreadKnown: it was asked for the failed connection, by its number.
 	ThreadKnown, ThreadFound   bool
@@ -41,7 +44,7 @@ const tolerance = 2 * time.Second
 // restarted reports whether the server was started after the failed connection was
 // made.
 func (p *PostMortem) restarted(age time.Duration) bool {
-	return p.Uptime > 0 && p.Uptime+tolerance < age+p.After
+	return p.UptimeKnown && p.Uptime+tolerance < age+p.After
 }
 
 // examine adds to a diagnosis what the server said afterwards, and puts its real
@@ -58,9 +61,11 @@ func (e *Evidence) examine(d *Diagnosis) {
 	s := fmt.Sprintf(" Asked over a new connection %s later, the server", dur(p.After))
 	switch {
 	case p.restarted(e.Age):
-		s += fmt.Sprintf(" has been up for %s only, less than this connection was old: it was restarted, or there is another one behind this address now.", dur(p.Uptime))
-	case p.Uptime > 0:
+		s += fmt.Sprintf(" has been up for %s only, less than this connection was old: it was restarted, or there is another one behind this address now.", seconds(p.Uptime))
+	case p.UptimeKnown && p.Uptime > e.Age+p.After:
 		s += fmt.Sprintf(" has been up for %s, longer than this connection", dur(p.Uptime)) + p.thread()
+	case p.UptimeKnown: // its clock counts whole seconds: either may be older
+		s += fmt.Sprintf(" has been up for about %s", dur(p.Uptime)) + p.thread()
 	default:
 		s += " answers" + p.thread()
 	}
@@ -128,7 +133,10 @@ func (p *PostMortem) String() string {
 	case p.Failure != "":
 		return p.Failure
 	}
-	s := "up for " + seconds(p.Uptime)
+	s := "answers"
+	if p.UptimeKnown {
+		s = "up for " + seconds(p.Uptime)
+	}
 	if p.ThreadKnown {
 		s += "; thread " + map[bool]string{true: "there", false: "gone"}[p.ThreadFound]
 		if p.ThreadFound {

@@ -11,18 +11,19 @@ import (
 // follows from it.
 func TestPostMortem(t *testing.T) {
 	const s = time.Second
-	up := PostMortem{Asked: true, After: 40 * time.Millisecond, Uptime: time.Hour, ConnectTimeout: 7 * s, NetReadTimeout: 41 * s, NetWriteTimeout: 61 * s, WaitTimeout: 1234 * s, MaxAllowedPacket: 1 << 20}
+	up := PostMortem{Asked: true, After: 40 * time.Millisecond, UptimeKnown: true, Uptime: 2 * time.Hour, ConnectTimeout: 7 * s, NetReadTimeout: 41 * s, NetWriteTimeout: 61 * s, WaitTimeout: 1234 * s, MaxAllowedPacket: 1 << 20}
 	for _, tt := range []struct {
 		name        string
 		e           Evidence
 		p           func(*PostMortem)
 		says, never string
 	}{
-		{"up", out(), func(*PostMortem) {}, "Asked over a new connection 40 ms later, the server has been up for 60 min 0 s, longer than this connection.", "thread"},
+		{"up", out(), func(*PostMortem) {}, "Asked over a new connection 40 ms later, the server has been up for 2 h 0 min, longer than this connection.", "thread"},
 		{"no answer", out(), func(p *PostMortem) { *p = PostMortem{Asked: true, After: s, Failure: "ERR 1040"} }, "Asked over a new connection 1.0 s later, the server did not answer: ERR 1040.", "up for"},
-		{"restarted", with(out(), func(e *Evidence) { e.Age = time.Minute }), func(p *PostMortem) { p.Uptime, p.ThreadKnown, p.ThreadFound = 5*s, true, true }, "up for 5.0 s only, less than this connection was old: it was restarted, or there is another one behind this address now", "thread"},
-		{"as old as the connection, to the second", with(out(), func(e *Evidence) { e.Age = 6 * s }), func(p *PostMortem) { p.Uptime = 5 * s }, "up for 5.0 s", "restarted"},
-		{"it does not say since when", out(), func(p *PostMortem) { p.Uptime = 0 }, "the server answers.", "up for"},
+		{"restarted", with(out(), func(e *Evidence) { e.Age = time.Minute }), func(p *PostMortem) { p.Uptime, p.ThreadKnown, p.ThreadFound = 5*s, true, true }, "up for 5 s only, less than this connection was old: it was restarted, or there is another one behind this address now", "thread"},
+		{"as old as the connection, to the second", with(out(), func(e *Evidence) { e.Age = 6 * s }), func(p *PostMortem) { p.Uptime = 5 * s }, "up for about 5.0 s", "restarted"},
+		{"it does not say since when", out(), func(p *PostMortem) { p.UptimeKnown = false }, "the server answers.", "up for"},
+		{"within its first second", with(out(), func(e *Evidence) { e.Age = time.Minute }), func(p *PostMortem) { p.Uptime = 0 }, "up for 0 s only, less than this connection was old: it was restarted", "thread"},
 		{"runs on", out(), func(p *PostMortem) {
 			p.ThreadKnown, p.ThreadFound, p.ThreadCommand, p.ThreadTime, p.ThreadState = true, true, "Query", 3*s, "updating"
 		}, `and has its thread still: Query for 3 s, "updating".`, "no more"},
