@@ -57,7 +57,8 @@ func TestFault3_07LastWord(t *testing.T) {
 			ctx := kit.Timeout(t, 60*time.Second)
 			large := "DO LENGTH('" + strings.Repeat("x", 1_200_000) + "')"
 			answered := 0
-			for range 10 {
+			// How often the reset overtakes the answer is the machine's affair.
+			for i := 0; i < 10 || answered == 0 && i < 500 && ctx.Err() == nil; i++ {
 				db, c := kit.Open(t, server.DSN("maxAllowedPacket=67108864"), nil)
 				conn := kit.Pin(t, db)
 				_, err := conn.ExecContext(ctx, large)
