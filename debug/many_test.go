@@ -90,8 +90,9 @@ func TestManyConnections(t *testing.T) {
 	for _, accept := range []string{"text/html", "application/json"} {
 		best := cpuOf(t, func() { get(t, of("many:1"), accept) })
 		t.Logf("%s: %v of CPU", accept, best)
-		// The target is 10 ms; a machine that is slower, or checks for races, is not a fault.
-		if best > 100*time.Millisecond {
+		// The target is 10 ms (docs/costs.md); a machine that is slower, or checks
+		// for races, is not a fault.
+		if best > time.Second {
 			t.Errorf("%s takes %v of CPU", accept, best)
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -150,7 +152,7 @@ func (c *client) command(ctx context.Context, q querier, o *op) error {
 		if err != nil {
 			return err
 		}
-		if id, _ := res.LastInsertId(); id != int64(o.token) {
+		if id := insertID(res); id != int64(o.token) {
 			c.w.problem("wrong answer: %s got that of %d", o, id)
 		}
 		c.w.reach("owner: held → free")
@@ -166,6 +168,16 @@ func (c *client) command(ctx context.Context, q querier, o *op) error {
 	}
 	defer rows.Close()
 	return c.read(rows, o)
+}
+
+// insertID is res.LastInsertId without the lock of the connection, which may be in use again: in a bubble time stands still while
+// somebody waits for a Mutex.
+func insertID(res sql.Result) int64 {
+	is := reflect.New(reflect.TypeOf(res)).Elem()
+	is.Set(reflect.ValueOf(res))
+	of := is.FieldByName("resi") // of the driver; it does not change
+	id, _ := reflect.NewAt(of.Type(), unsafe.Pointer(of.UnsafeAddr())).Elem().Interface().(sqldriver.Result).LastInsertId()
+	return id
 }
 
 // read reads a result and checks that it is the command's own, and whole if it ends without an error.
