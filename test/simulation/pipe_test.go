@@ -198,14 +198,15 @@ func (e *end) Close() error {
 	e.closed = true
 	e.in.deaf = true
 	unread := len(e.in.buf) > e.in.off
-	for _, t := range []*time.Timer{e.rtimer, e.wtimer} {
-		if t != nil {
-			t.Stop()
-		}
+	if e.rtimer != nil {
+		e.rtimer.Stop()
 	}
 	e.in.cond.Broadcast()
 	e.in.mu.Unlock()
 	e.out.mu.Lock()
+	if e.wtimer != nil { // guarded by out.mu, as wdl
+		e.wtimer.Stop()
+	}
 	e.out.fin = true
 	e.out.rst = e.out.rst || unread
 	e.out.cond.Broadcast()
