@@ -75,7 +75,8 @@ func TestSilentPeers(t *testing.T) {
 	for name, l := range map[string]net.Listener{"HTTP": plain.Listener, "TLS": secure.Listener} {
 		t.Run(name, func(t *testing.T) {
 			db, c := kit.Open(t, "u:p@tcp("+l.Addr().String()+")/d", nil)
-			err := db.PingContext(kit.Timeout(t, 1500*time.Millisecond))
+			// A login that is given up within a second is an ordinary cancellation: the rest is for a busy machine.
+			err := db.PingContext(kit.Timeout(t, 3*time.Second))
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v, want context.DeadlineExceeded in it", err)
 			}
