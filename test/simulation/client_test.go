@@ -190,11 +190,10 @@ func (c *client) read(rows *sql.Rows, o *op) error {
 	for r := range results {
 		n := 0
 		for rows.Next() {
-			var v sql.RawBytes
-			if err := rows.Scan(&v); err != nil {
+			var s string // not sql.RawBytes, which holds a lock until the next row
+			if err := rows.Scan(&s); err != nil {
 				return err
 			}
-			s := string(v)
 			if o.fault == fSlowReader {
 				s, _, _ = strings.Cut(s, ":x")
 				if n == 0 {

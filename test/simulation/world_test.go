@@ -84,6 +84,9 @@ func run(t *testing.T, s *scenario) (out outcome) {
 		w.stalls = w.stalls || l.stall
 	}
 	before := seqguard.Stats()
+	// By the clock outside: a bubble stands still while a goroutine in it waits for a lock whose holder sleeps.
+	still := time.AfterFunc(2*time.Minute, func() { panic(fmt.Sprintf("this scenario stands still: %s", s)) })
+	defer still.Stop()
 	synctest.Test(t, func(*testing.T) { w.live() })
 	after := seqguard.Stats()
 	w.check(before, after)
