@@ -147,9 +147,10 @@ func init() {
 		fErr1153:       {name: "1153 in the middle of a large command", names: slugs{"packet_too_large", "closed_before_answer"}, fits: func(_ *scenario, o *op) bool { return o.kind == opBig }, peer: words(1153, false)},
 		fFrameBroken:   {name: "a broken frame", names: slugs{"compression_corrupt"}, fits: func(s *scenario, o *op) bool { return s.compressed && small(s, o) }, peer: brokenFrame},
 		fLoadFails:     {name: "the reader of a file fails", names: slugs{"local_infile_partial"}, fits: isLoad, peer: loadFails},
-		fLoadErr:       {name: "ERR in the middle of a file", names: slugs{"local_infile_aborted", "closed_while_idle"}, fits: isLoad, peer: loadEnds(1366)},
-		fLoad1159:      {name: "1159 in the middle of a file", names: slugs{"upload_interrupted", "closed_while_idle"}, fits: isLoad, peer: loadEnds(1159)},
-		fLoadClose:     {name: "closed in the middle of a file", names: slugs{"local_infile_aborted", "connection_killed"}, fits: isLoad, peer: loadEnds(0)},
+		// The end behind the ERR may cross the next command.
+		fLoadErr:   {name: "ERR in the middle of a file", names: slugs{"local_infile_aborted", "closed_while_idle", "closed_before_answer"}, fits: isLoad, peer: loadEnds(1366)},
+		fLoad1159:  {name: "1159 in the middle of a file", names: slugs{"upload_interrupted", "closed_while_idle", "closed_before_answer"}, fits: isLoad, peer: loadEnds(1159)},
+		fLoadClose: {name: "closed in the middle of a file", names: slugs{"local_infile_aborted", "connection_killed"}, fits: isLoad, peer: loadEnds(0)},
 		fSlowReader: {name: "a reader that is too slow", names: slugs{"slow_reader", "connection_lost_mid_answer"}, fits: func(s *scenario, o *op) bool {
 			return o.kind == opQuery && s.readLimit == 0 && !s.instant && !s.compressed
 		}, peer: slowReader},
