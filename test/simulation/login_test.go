@@ -56,7 +56,8 @@ var loginFaults = []loginFault{
 		p.c.Reset()
 	}},
 	{name: "closed in front of the login", names: slugs{"login_unanswered"}, greeted: leave},
-	{name: "the login is delayed", names: slugs{"login_delayed_on_the_way"}, login: func(p *peer) {
+	// Or the client's own limit is over before.
+	{name: "the login is delayed", names: slugs{"login_delayed_on_the_way", "login_unanswered"}, login: func(p *peer) {
 		p.sleep(ms(2100))
 		unread(1159, "Got timeout reading communication packets")(p)
 	}},

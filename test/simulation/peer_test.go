@@ -371,7 +371,11 @@ func (p *peer) answer(o *op, result func(*op) [][]byte) bool {
 // load asks for the file of a LOAD DATA and reads it.
 func (p *peer) load(o *op) bool {
 	p.at(loading, o)
-	p.send([]byte("\xfbReader::simulation"))
+	name := "simulation"
+	if o.fault == fLoadFails {
+		name = "simulation-broken"
+	}
+	p.send([]byte("\xfbReader::" + name))
 	for {
 		p.read()
 		if len(p.in) == 0 {
