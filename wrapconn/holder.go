@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/clock"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
@@ -134,8 +135,8 @@ func heldTooLong() {
 }
 
 // elsewhere reports whether the connection has another clock than the caller: one
-// of the two is in a bubble of testing/synctest, which begins in the year 2000.
-func (c *Conn) elsewhere() bool { return c.now().Abs() > 10*365*24*time.Hour }
+// of the two is in a bubble of testing/synctest.
+func (c *Conn) elsewhere() bool { return clock.Other(c.now()) }
 
 func (c *Conn) tellHeld(h *Holder) {
 	c.mu.Lock()

@@ -32,12 +32,13 @@ var rules = map[string][]string{
 	"internal/wire":         {"golang.org/x/crypto/..."},
 	"wrapconn/session":      {},
 	"wrapconn/cause":        {module + "/wrapconn/session"},
-	"internal/testimony":    {module + "/wrapconn/cause"}, // for the words of what it returns
+	"internal/clock":        {},
+	"internal/testimony":    {module + "/internal/clock", module + "/wrapconn/cause"}, // for the words of what it returns
 	"internal/witness":      {module + "/wrapconn/cause"},
 	"wrapconn/conversation": {module + "/internal/wire", module + "/wrapconn/session", module + "/wrapconn/cause"},
-	"internal/delivery":     {},
+	"internal/delivery":     {module + "/internal/clock"},
 	"internal/memory":       {},
-	"wrapconn":              {module + "/wrapconn/...", module + "/internal/delivery", module + "/internal/memory", module + "/internal/wire", module + "/internal/witness", module + "/internal/testimony", "golang.org/x/sys/..."},
+	"wrapconn":              {module + "/wrapconn/...", module + "/internal/clock", module + "/internal/delivery", module + "/internal/memory", module + "/internal/wire", module + "/internal/witness", module + "/internal/testimony", "golang.org/x/sys/..."},
 	"debug":                 {module + "/internal/version", module + "/wrapconn", module + "/wrapconn/..."},
 	"internal/version":      {},
 	"trace":                 {module + "/internal/version", module + "/wrapconn", module + "/wrapconn/...", otel + "/..."},

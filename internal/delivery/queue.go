@@ -11,6 +11,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/internal/clock"
 )
 
 // ErrInside is returned by a Flush that was called while an item is being
@@ -104,7 +106,7 @@ func (q *Queue[T]) Flush(ctx context.Context) error {
 		q.mu.Unlock()
 		return nil
 	}
-	if elsewhere(q.worked) {
+	if clock.Other(time.Since(q.worked)) {
 		n := q.put
 		q.mu.Unlock()
 		return q.poll(ctx, n)
@@ -121,13 +123,9 @@ func (q *Queue[T]) Flush(ctx context.Context) error {
 	}
 }
 
-// elsewhere reports whether a time was read on another clock: inside a bubble of
-// testing/synctest, or outside the one that this goroutine is in. A channel that
-// is made on one side must not be touched on the other: the runtime ends the
+// poll is Flush across the border of a bubble of testing/synctest: a channel that is
+// made on one side must not be touched on the other, or the runtime ends the
 // process.
-func elsewhere(t time.Time) bool { return time.Since(t).Abs() > 10*365*24*time.Hour }
-
-// poll is Flush across the border of a bubble.
 func (q *Queue[T]) poll(ctx context.Context, n uint64) error {
 	for {
 		q.mu.Lock()

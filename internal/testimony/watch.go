@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/clock"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
@@ -74,7 +75,7 @@ func (w *Watch) Start(waits func() (open, waits bool)) {
 // then, and a timer of it, which may be lost with its bubble, is not waited for.
 func (w *Watch) now() time.Time {
 	now := time.Now()
-	if d := now.Sub(w.seen); !w.seen.IsZero() && (d < -Beat || d > 10*365*24*time.Hour) {
+	if d := now.Sub(w.seen); !w.seen.IsZero() && (d < -Beat || clock.Other(d)) {
 		w.n, w.lates, w.round = 0, 0, w.round+1
 		w.timer, w.beat, w.asked, w.seen = nil, time.Time{}, time.Time{}, time.Time{}
 	}
