@@ -75,8 +75,8 @@ func (c *Conn) unreadable() error {
 	default:
 		return nil
 	}
-	local := c.inner.LocalAddr()
-	return &net.OpError{Op: "read", Net: local.Network(), Source: local, Addr: c.inner.RemoteAddr(), Err: why}
+	peer, local := c.ends.get() // of a socket they are known; the inner connection is not asked again
+	return &net.OpError{Op: "read", Net: local.Network(), Source: local, Addr: peer, Err: why}
 }
 
 // tookAhead is called when the client has got n bytes and the conversation knows
