@@ -16,6 +16,7 @@ import (
 	seqguard "github.com/seqguard/mysql-seqguard"
 
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
 var server *embedded.Server
@@ -26,25 +27,10 @@ func TestMain(m *testing.M) { embedded.Main(m, func(s *embedded.Server) { server
 // that it comes in one piece with the answer.
 func proxy(t *testing.T, late bool, count *atomic.Int32) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c, late, count)
-		}
-	}()
-	return l.Addr().String()
+	return mysqltest.Accept(t, func(c net.Conn) { serve(c, late, count) }).Addr().String()
 }
 
 func serve(c net.Conn, late bool, count *atomic.Int32) {
-	defer c.Close()
 	req, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil || req.Method != http.MethodConnect {
 		return

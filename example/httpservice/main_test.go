@@ -18,6 +18,7 @@ import (
 
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/example/internal/embedded"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
 var server *embedded.Server
@@ -130,22 +131,9 @@ func TestServiceWithoutDatabase(t *testing.T) {
 // full is a server that has no connection left.
 func full(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "\x17\x00\x00\x00\xff\x10\x04Too many connections")
-			_ = c.Close()
-		}
-	}()
-	return l.Addr().String()
+	return mysqltest.Accept(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "\x17\x00\x00\x00\xff\x10\x04Too many connections")
+	}).Addr().String()
 }
 
 func attr(s sdktrace.ReadOnlySpan, key string) string {

@@ -246,18 +246,8 @@ func (s *stage) four(db *sql.DB, end func([]*sql.Conn)) error {
 
 // listen is a server that says one thing, or nothing.
 func (s *stage) listen(says string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	s.must(err)
-	s.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.Cleanup(func() { _ = c.Close() })
-			_, _ = io.WriteString(c, says)
-		}
-	}()
-	return l.Addr().String()
+	return mysqltest.Accept(s, func(c net.Conn) {
+		_, _ = io.WriteString(c, says)
+		_, _ = io.Copy(io.Discard, c) // the end is the client's
+	}).Addr().String()
 }
