@@ -21,7 +21,7 @@ trap cleanup EXIT
 (cd "$here" && go test -c -o "$work/bench" .)
 pin=()
 if [ "${PIN:-1}" = 1 ] && [ "$(nproc)" -gt 1 ]; then pin=(taskset -c 0); fi
-port=${PORT:-33710}
+port=${PORT:-23710} # below the range from which clients get theirs
 say "load before: $(cut -d' ' -f1-3 /proc/loadavg); Go $(go env GOVERSION), $(nproc) cores"
 for name in "$@"; do
   dir=$work/$name

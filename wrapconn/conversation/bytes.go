@@ -70,6 +70,11 @@ func (c *Conversation) feed(dir session.Direction, p []byte) {
 				return
 			}
 		}
+		if c.x != nil && c.x.unaligned && dir == session.FromServer {
+			if p = c.align(p); len(p) == 0 {
+				return
+			}
+		}
 		switch {
 		case c.tls != nil:
 			c.tls.feed(dir, p)

@@ -31,6 +31,7 @@ type extras struct {
 
 	// Captures.
 	searching bool // for a command: what packets the bytes are is not known
+	unaligned bool // where the server's packets begin is not known: see align
 	gaps      uint64
 	lost      uint64
 

@@ -60,7 +60,7 @@ func (c *Conversation) skip(dir session.Direction, n int64) bool {
 	if c.comp != nil {
 		s = c.comp.of(dir)
 	}
-	if c.x.searching {
+	if c.x.searching || c.x.unaligned && dir == session.FromServer {
 		return true // everything is passed over
 	}
 	if skip, _ := s.Wants(); int64(skip) < n {
@@ -97,6 +97,7 @@ func (c *Conversation) search(dir session.Direction, p []byte) []byte {
 		return nil
 	}
 	c.x.searching = false
+	c.x.unaligned = !c.tracker.Rejoins() // the server may be within an answer to an earlier command
 	c.server.frames.init(c, session.FromServer)
 	c.client.frames.init(c, session.FromClient)
 	if compressed {
@@ -127,7 +128,63 @@ func isCommand(p []byte) bool {
 	return len(p) == 0
 }
 
+// align looks for the beginning of an answer in the server's bytes, as search
+// does for a command. It returns the bytes from there on.
+func (c *Conversation) align(p []byte) []byte {
+	if c.comp == nil && !isAnswer(p) || c.comp != nil && !isCompressedAnswer(p) {
+		return nil
+	}
+	c.x.unaligned = false
+	return p
+}
+
+// isAnswer reports whether p is an answer, or several, or their beginning: the
+// first packet has the id 1, and each of the others the next one, or 1 again.
+// The first packet is never longer than a segment, any other may be cut.
+func isAnswer(p []byte) bool {
+	whole, due := len(p), byte(1)
+	for first := true; len(p) > wire.HeaderLen; first = false {
+		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+		switch {
+		case n == 0 || p[3] != due && (first || p[3] != 1):
+			return false
+		case len(p) < wire.HeaderLen+n:
+			return !first && whole >= leastSegment
+		}
+		due = p[3] + 1
+		p = p[wire.HeaderLen+n:]
+	}
+	return len(p) == 0 || whole >= leastSegment
+}
+
 const frameHeaderLen = wire.HeaderLen + 3
+
+// isCompressedAnswer is isAnswer for frames. Only the first one's beginning is
+// known to be that of a packet.
+func isCompressedAnswer(p []byte) bool {
+	whole, due := len(p), byte(1)
+	for first := true; len(p) > frameHeaderLen+1; first = false {
+		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+		stored := p[4] == 0 && p[5] == 0 && p[6] == 0
+		body := p[frameHeaderLen:]
+		switch {
+		case n == 0 || p[3] != due && (first || p[3] != 1):
+			return false
+		case stored && first && !isAnswer(body[:min(n, len(body))]), !stored && !isDeflated(body):
+			return false
+		case len(body) < n:
+			return whole >= leastSegment
+		}
+		due = p[3] + 1
+		p = body[n:]
+	}
+	return len(p) == 0 || whole >= leastSegment
+}
+
+// isDeflated reports whether p begins like a stream of zlib (RFC 1950 section 2.2).
+func isDeflated(p []byte) bool {
+	return len(p) > 1 && p[0]&0x0F == 8 && (int(p[0])<<8|int(p[1]))%31 == 0
+}
 
 func isCompressedCommand(p []byte) bool {
 	if len(p) < frameHeaderLen+wire.HeaderLen+1 {
@@ -137,7 +194,7 @@ func isCompressedCommand(p []byte) bool {
 	stored := p[4] == 0 && p[5] == 0 && p[6] == 0
 	body := p[frameHeaderLen:]
 	return p[3] == 0 && n > 0 && (len(p) == frameHeaderLen+n || len(p) < frameHeaderLen+n && len(p) >= leastSegment) &&
-		(stored && isCommand(body) || !stored && body[0]&0x0F == 8) // zlib
+		(stored && isCommand(body) || !stored && isDeflated(body))
 }
 
 // isTLS reports whether p begins like a record of TLS.

@@ -1,7 +1,9 @@
 package conversation
 
 import (
+	"bytes"
 	"crypto/tls"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +48,78 @@ func TestGapAnywhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a client that sends commands ahead is answered behind a gap may begin in
+// the middle of a packet. Whatever is lost, all that is listed was there, in this
+// order.
+func TestGapWhereCommandsAreSentAhead(t *testing.T) {
+	ahead := Config{Client: another().Client, Vantage: another().Vantage, Pipelining: true}
+	long := mysqltest.TextRowPayload(strings.Repeat("\x05\x00\x00\x01\x00", 300))
+	question := query("SELECT long")
+	answer := fromServer(1, []byte{1}, column, long, mysqltest.ResultEndPayload(2, 0))
+	for name, login := range map[string][]segment{"plain": plainLogin(), "stored": compressedLogin(), "deflated": compressedLogin()} {
+		q, a := question, answer
+		if name != "plain" {
+			q, a = frame(0, question, false), frame(1, answer, name == "deflated")
+		}
+		q.bytes, a.bytes = bytes.Repeat(q.bytes, 4), bytes.Repeat(a.bytes, 4)
+		for _, size := range []int{64, 600, 1448} {
+			// The second batch goes out while the first one is being answered.
+			first := cutInto(a, size)
+			all := join([]segment{q, first[0], q}, first[1:], cutInto(a, size), []segment{q}, cutInto(a, size))
+			whole := newWatch(ahead)
+			whole.say(join(login, all)...)
+			fine(t, whole.Conversation)
+			for i := range all {
+				for j := i; j < min(i+3, len(all)); j++ {
+					w := newWatch(ahead)
+					w.say(login...)
+					for k, s := range all {
+						if k != i && k != j {
+							w.say(s)
+							continue
+						}
+						w.Gap(s.dir, int64(len(s.bytes)), w.now)
+					}
+					fine(t, w.Conversation)
+					for _, dir := range []session.Direction{session.FromServer, session.FromClient} {
+						if p, ok := within(w.packets, whole.packets, dir); !ok {
+							t.Fatalf("%s, segments of %d, %d and %d lost: %s %s, %d bytes was not there", name, size, i, j, p.Direction, p.IDs(), p.Bytes)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// within reports whether the packets of one side are some of all, in this order,
+// and else the first that is not.
+func within(some, all []Packet, dir session.Direction) (Packet, bool) {
+	for _, p := range some {
+		if p.Direction != dir {
+			continue
+		}
+		i := slices.IndexFunc(all, func(q Packet) bool {
+			return q.Direction == dir && q.Bytes == p.Bytes && q.IDs() == p.IDs()
+		})
+		if i < 0 {
+			return p, false
+		}
+		all = all[i+1:]
+	}
+	return Packet{}, true
+}
+
+// cutInto cuts a segment into those of size.
+func cutInto(s segment, size int) (all []segment) {
+	for b := s.bytes; len(b) > 0; {
+		n := min(len(b), size)
+		all = append(all, segment{s.dir, b[:n]})
+		b = b[n:]
+	}
+	return all
 }
 
 // Lost bytes that would not have been looked at lose nothing.

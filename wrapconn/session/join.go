@@ -18,6 +18,11 @@ func (t *Tracker) Join() {
 	t.draining = false
 }
 
+// Rejoins reports whether a conversation that is not followed will be followed
+// again from its next command. It is not if answers to earlier commands may be
+// due, because the client sends commands ahead.
+func (t *Tracker) Rejoins() bool { return !t.foreign }
+
 // Unsure reports whether the login was not seen, and nothing since has shown
 // what it agreed on.
 func (t *Tracker) Unsure() bool { return t.unsure }
