@@ -6,22 +6,22 @@
 //	db, err := sql.Open("mysql-seqguard", dsn)
 //
 // and everything works as with "mysql". When a conversation with the server
-// breaks, the error of the operation, and a span in your tracing backend, say
+// breaks, the error of the operation and a span in your tracing backend say
 // what happened on the wire, who was using the connection, what the server
-// really said, what caused it, and what to do. Two further promises: an answer
-// never goes to another command than its own, as far as that can be known, and a
+// really said, what caused it, and what to do. There are two further promises:
+// an answer goes only to its own command, as far as that can be known, and a
 // connection has one user at a time.
 //
 // The driver below is github.com/go-sql-driver/mysql: its DSN, its Config, its
-// errors. Between the driver and the socket lies a net.Conn (package wrapconn)
-// that looks at the bytes as they pass, also through TLS and compression, and
+// errors. Between the driver and the socket is a net.Conn (package wrapconn)
+// that looks at the bytes as they pass, through TLS and compression too. It
 // changes none of them.
 //
 // # DSN
 //
-// A DSN of go-sql-driver/mysql, with these parameters besides. They are taken
-// out before the driver sees the DSN; one that is unknown or has a bad value is
-// an error of sql.Open.
+// A DSN is one of go-sql-driver/mysql, with these additional parameters. They
+// are taken out before the driver sees the DSN. An unknown parameter or a bad
+// value is an error of sql.Open.
 //
 //	seqguardMode=enforce|observe     refuse misuse, or only report it (enforce)
 //	seqguardHistory=N                packets that a connection remembers (64)
@@ -36,18 +36,21 @@
 //
 // # Errors
 //
-// The driver's error is wrapped in a [*ProtocolError] when the conversation
-// broke, so errors.Is and errors.As find what they would find without us. Its
-// text is one line of at most 300 characters; %+v prints the whole report. (One
-// difference: a connection that is found dead before a byte of the command is
-// written gives driver.ErrBadConn where the plain driver may have written into the
-// void and give mysql.ErrInvalidConn.) A
-// server's ordinary answer (duplicate key, unknown table) is returned as it is,
-// as are driver.ErrSkip and io.EOF. An operation that would use a connection
-// while another one does is refused with an [*OwnershipError]; nothing has been
-// written then, and the other is not hurt. driver.ErrBadConn is found in an
-// error only while not a byte of the command has been written, so that
-// database/sql never runs a statement twice because of us.
+// When the conversation broke, the driver's error is wrapped in a
+// [*ProtocolError], so errors.Is and errors.As find what they would find
+// without this package. Its text is one line of at most 300 characters; %+v
+// prints the whole report. An ordinary answer of the server (duplicate key,
+// unknown table) is returned unchanged, as are driver.ErrSkip and io.EOF.
+//
+// An operation that would use a connection while another one does is refused
+// with an [*OwnershipError]. Nothing has been written then, and the other
+// operation is not affected.
+//
+// An error is driver.ErrBadConn only if no byte of the command has been
+// written, so database/sql never runs a statement twice because of it. This
+// makes one difference: for a connection that is found dead before the command
+// is written, the error is driver.ErrBadConn, where the plain driver may write
+// to the dead connection and return mysql.ErrInvalidConn.
 //
 // # Telemetry
 //
@@ -61,7 +64,7 @@
 // Driver, Connector and the functions of this package may be used by any number
 // of goroutines. A connection may not, as with any driver, and that is
 // enforced: two calls on one connection at the same time, or a call while the
-// rows of a query are open, do not reach the wire. What database/sql does with a
-// connection from several goroutines in turn, closing rows and transactions on
-// a cancelled context included, is lawful, and Close is at any time.
+// rows of a query are open, do not reach the wire. database/sql may use a
+// connection from several goroutines in turn, and close rows and transactions
+// when a context is cancelled. Close may be called at any time.
 package seqguard

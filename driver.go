@@ -76,8 +76,8 @@ func (d Driver) Open(dsn string) (driver.Conn, error) {
 }
 
 // OpenConnector implements driver.DriverContext: sql.Open calls it. dsn is one
-// of go-sql-driver/mysql, with our own parameters besides (see the package
-// documentation). Errors are about the DSN; nothing is connected yet.
+// of go-sql-driver/mysql, with the additional parameters of the package
+// documentation. Errors are about the DSN; nothing is connected yet.
 func (d Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	c, err := d.connector(dsn)
 	if err != nil {
@@ -100,10 +100,10 @@ func (d Driver) connector(dsn string) (*connector, error) {
 }
 
 // NewConnector returns a connector for sql.OpenDB, as mysql.NewConnector does.
-// Of cfg, everything is kept: DialFunc is wrapped, a KeyLogWriter is still
-// served, BeforeConnect is called. cfg may be changed afterwards. Our own
-// parameters in cfg.Params, where mysql.ParseDSN leaves them, are taken out of
-// the copy and win over opts, as in a DSN.
+// Everything in cfg is kept: DialFunc is wrapped, a KeyLogWriter is still
+// served, BeforeConnect is called. cfg may be changed afterwards. Parameters
+// that begin with "seqguard" in cfg.Params, where mysql.ParseDSN leaves them, are
+// taken out of the copy and win over opts, as in a DSN.
 func NewConnector(cfg *mysql.Config, opts ...Option) (driver.Connector, error) {
 	o := newConfig(opts)
 	cfg, err := cutParams(cfg, &o)

@@ -8,10 +8,10 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
-// ProtocolError is the error of an operation in whose course the conversation
-// with the server broke: errors.As finds it, and its Report has the cause, the
+// ProtocolError is the error of an operation during which the conversation with
+// the server broke. errors.As finds it, and its Report has the cause, the
 // evidence and the last packets. It wraps the driver's error, so errors.Is and
-// errors.As find in it what they would find in that.
+// errors.As find that, too.
 type ProtocolError = wrapconn.ProtocolError
 
 // OwnershipError is the error of an operation that was refused because another

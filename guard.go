@@ -11,25 +11,27 @@ import (
 )
 
 // Guard changes cfg so that the connections which the plain driver makes with it
-// are guarded on the wire: for code that must get go-sql-driver's own connector
-// or connection, and so cannot have [NewConnector].
+// are guarded on the wire. It is for code that must get go-sql-driver's own
+// connector or connection, and so cannot use [NewConnector].
 //
 //	err := seqguard.Guard(cfg)
 //	connector, err := mysql.NewConnector(cfg)
 //
 // Violations of the protocol are reported, and in Enforce mode a command is not
-// written while something waits to be read. What takes a connection of ours is
-// not there: the driver's errors are not wrapped, so the cause is only in the
-// telemetry, the log and the callback; nothing is known of who uses a
-// connection, so misuse by two goroutines is not refused, and reports have no
-// call site; what was found broken can go back to the pool once.
+// written while something waits to be read. Guard does less than NewConnector:
 //
-// Call it last: cfg must be complete. DialFunc is wrapped, dial functions of
-// mysql.RegisterDialContext are honoured, a KeyLogWriter is still served. Our
-// own parameters are taken out of cfg.Params and win over opts. cfg may be used
-// for any number of connectors. Guard fails for what the driver would refuse,
-// for a bad parameter, and for WithMiddleware, which has no place here. Metrics
-// stay registered from the first connection on.
+//   - The driver's errors are not wrapped, so the cause is only in the telemetry,
+//     the log and the callback.
+//   - It does not know who uses a connection. So misuse by two goroutines is not
+//     refused, and reports have no call site.
+//   - A broken connection can go back to the pool once.
+//
+// Call Guard last: cfg must be complete. DialFunc is wrapped, dial functions of
+// mysql.RegisterDialContext are honoured, a KeyLogWriter is still served.
+// Parameters that begin with "seqguard" are taken out of cfg.Params and win over
+// opts. cfg may be used for any number of connectors. Guard returns an error if
+// the driver would refuse cfg, for a bad parameter, and for WithMiddleware, which
+// has no place here. Metrics stay registered from the first connection on.
 func Guard(cfg *mysql.Config, opts ...Option) error {
 	o := newConfig(opts)
 	if o.middleware != nil {

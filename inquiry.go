@@ -15,13 +15,14 @@ import (
 // PostMortem is how a server is asked after a failure; see WithPostMortem. The zero
 // value is usable.
 type PostMortem struct {
-	// Limit is how long the whole of it may take, two seconds (and at most that) if
-	// it is 0.
+	// Limit is how long it may take in all. 0 means two seconds, which is also the
+	// most.
 	Limit time.Duration
-	// Every is the least time between two for one server, ten seconds if it is 0.
+	// Every is the least time between two inquiries to one server. 0 means ten
+	// seconds.
 	Every time.Duration
-	// Statement: the text of the statement that the connection's thread is at work
-	// on goes into the report, too. It may hold what is nobody's business.
+	// Statement puts the text of the statement that the connection's thread is
+	// running into the report, too. That text may hold private data.
 	Statement bool
 }
 
@@ -30,13 +31,15 @@ const (
 	postMortemEvery = 10 * time.Second
 )
 
-// WithPostMortem has the server asked after a failure, before telemetry and callbacks
-// are told of it: since when it is up, what its thread of the broken connection is at,
-// its real time limits, whether it is read only. That goes over a connection of its
-// own, which is made with the same configuration, beyond the limits of the pool, by
-// the plain driver, and closed at once; only SELECT and SHOW are sent. Nobody's
-// operation waits for it, and other reports do not. The error that the operation got
-// does not have it. DSN: seqguardPostMortem=on, or =statement for PostMortem.Statement.
+// WithPostMortem asks the server after a failure, before the report goes to telemetry
+// and callbacks: since when it is up, what its thread of the broken connection is
+// doing, its real time limits, whether it is read only.
+//
+// The plain driver makes one more connection for this, with the same configuration
+// and beyond the limits of the pool, and closes it at once. It sends only SELECT and
+// SHOW. No operation waits for it, and no other report does. The error of the
+// operation does not have the answers.
+// DSN: seqguardPostMortem=on, or =statement for PostMortem.Statement.
 func WithPostMortem(p PostMortem) Option {
 	return optionFunc(func(c *config) {
 		if p.Limit <= 0 || p.Limit > postMortemLimit {
@@ -49,13 +52,14 @@ func WithPostMortem(p PostMortem) Option {
 	})
 }
 
-// WithFlightRecorder has the execution trace of the last seconds written to a file in
-// dir when this process kept a server waiting (login_stalled_locally, slow_reader,
-// read_too_late): what the scheduler, the garbage collector and each goroutine did,
-// for go tool trace. Report.FlightRecording says where. The recorder is the
-// application's, which starts it; there can be one in a process. At most one file is
-// written a minute, and 16 in all; a file is about as large as
-// the recorder's MaxBytes. A trace names functions and holds no data.
+// WithFlightRecorder writes the execution trace of the last seconds to a file in dir
+// when this process kept a server waiting (login_stalled_locally, slow_reader,
+// read_too_late). The file is for go tool trace and shows what the scheduler, the
+// garbage collector and each goroutine did. Report.FlightRecording is its path.
+//
+// The application makes and starts the recorder; a process can have one. At most one
+// file is written a minute, and 16 in all. A file is about as large as the recorder's
+// MaxBytes. A trace names functions and holds no data.
 func WithFlightRecorder(r *trace.FlightRecorder, dir string) Option {
 	return optionFunc(func(c *config) { c.recorder, c.recordings = r, dir })
 }

@@ -23,7 +23,7 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// Mode says what happens when a connection is used as it must not be.
+// Mode says what happens when a connection is misused.
 type Mode = wrapconn.Mode
 
 const (
@@ -66,20 +66,20 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// WithTracerProvider sets who makes the spans. Without it the global provider
-// is asked at each report, so that one set after sql.Open is found.
+// WithTracerProvider sets the provider of the spans. Without it the global
+// provider is asked at each report, so one set after sql.Open is found.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return optionFunc(func(c *config) { c.tracers = p })
 }
 
-// WithMeterProvider sets who makes the instruments, in place of the global
-// provider.
+// WithMeterProvider sets the provider of the metrics, in place of the global
+// one.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(c *config) { c.meters = p })
 }
 
-// WithLoggerProvider sets who takes the OpenTelemetry log records, in place of
-// the global provider.
+// WithLoggerProvider sets the provider of the OpenTelemetry log records, in
+// place of the global one.
 func WithLoggerProvider(p log.LoggerProvider) Option {
 	return optionFunc(func(c *config) { c.loggers = p })
 }
@@ -115,61 +115,63 @@ func WithTLSView(on bool) Option { return optionFunc(func(c *config) { c.opaqueT
 // DSN: seqguardCallSites=false.
 func WithCallSites(on bool) Option { return optionFunc(func(c *config) { c.callSites = on }) }
 
-// WithStallStacks says whether to look where a goroutine is whose server has been
-// waiting for it for more than a second, in the login or with a result: a report that
-// accuses this process of the pause then names the function. It is the default.
-// A look is a goroutine profile, taken at most every ten seconds, and only while a
-// server waits so. Without call sites there is none. DSN: seqguardStallStacks=false.
+// WithStallStacks says whether to find out where a goroutine is that keeps a
+// server waiting for more than a second, in the login or with a result. A report
+// about such a pause then names the function. It is the default. The guard takes a
+// goroutine profile for it, at most every ten seconds, and only while a server
+// waits. Without call sites it takes none. DSN: seqguardStallStacks=false.
 func WithStallStacks(on bool) Option { return optionFunc(func(c *config) { c.noStacks = !on }) }
 
-// WithConnectionAttribute gives each connection a random id, in its reports
-// (Report.ID, seqguard.connection.uid) and as the connection attribute seqguard_id that
-// the server gets with the login: there it is in
-// performance_schema.session_connect_attrs, and in what the server tells of its own
-// sessions. Unlike the server's number of a connection it is never used twice, and
-// it is the same on both sides of a proxy that hands attributes on. The default is not to. It makes
-// a connector of go-sql-driver for each connection. DSN: seqguardAttribute=true.
+// WithConnectionAttribute gives each connection a random id. The id is in its
+// reports (Report.ID, seqguard.connection.uid), and the server gets it with the
+// login as the connection attribute seqguard_id: it is in
+// performance_schema.session_connect_attrs and in the server's own telemetry.
+// Unlike the server's connection id it is never used twice, and it is the same on
+// both sides of a proxy that passes attributes on. The default is off. The option
+// makes a connector of go-sql-driver for each connection.
+// DSN: seqguardAttribute=true.
 func WithConnectionAttribute(on bool) Option {
 	return optionFunc(func(c *config) { c.attribute = on })
 }
 
-// WithAttributes adds attributes to what tells of a violation: its span, its log
-// record and its count. The metrics of the whole process have none of them.
+// WithAttributes adds attributes to the span, the log record and the count of
+// each violation. The metrics of the whole process do not have them.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) { c.attributes = append(c.attributes[:len(c.attributes):len(c.attributes)], kv...) })
 }
 
 // WithOnReport calls fn for every report, also for those that the rate limit
 // keeps from telemetry. Calls come one at a time, in the order of the reports, from a
-// goroutine that nobody waits for: fn may use the pool, block and panic. What it
-// is too slow for is counted (Stats().Undelivered) and told with the next report
-// (Report.Lost). What it causes itself is counted (Stats().Nested) and not
-// reported to it. The values of ctx are those of the operation's context; it does
-// not end with it. See Flush for how to wait until fn has been called.
+// goroutine that nobody waits for: fn may use the pool, block and panic. Reports
+// that are lost because fn is too slow are counted (Stats().Undelivered, and
+// Report.Lost of the next report). Reports that fn causes itself are counted
+// (Stats().Nested) and not delivered to it. ctx has the values of the operation's
+// context and does not end with it. See Flush for how to wait until fn has been
+// called.
 func WithOnReport(fn func(context.Context, *wrapconn.Report)) Option {
 	return optionFunc(func(c *config) { c.onReport = fn })
 }
 
-// WithHeldTooLong reports, as a notice and once for each holder, a connection that
-// somebody has had out of the pool for longer than d: by its call site, with
-// whether rows are open or a transaction is idle. 0, the default, reports none.
-// It is looked at once a second.
+// WithHeldTooLong reports a connection that has been out of the pool for longer
+// than d, as a notice and once for each holder. The report has the call site, and
+// says whether rows are open or a transaction is idle. 0, the default, reports
+// none. The guard checks once a second.
 func WithHeldTooLong(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.heldTooLong = d })
 }
 
 // WithAbandoned says whether to report an operation whose context ended while its
 // command was unanswered, as a notice with the cause "abandoned". The default is
-// not to: such operations are counted (Stats().Abandoned, seqguard.abandoned) and
-// listed on the live page. Their error is the plain driver's in any case.
+// off: such operations are only counted (Stats().Abandoned, seqguard.abandoned)
+// and listed on the live page. Their error is the plain driver's in any case.
 // DSN: seqguardAbandoned=true.
 func WithAbandoned(on bool) Option { return optionFunc(func(c *config) { c.abandoned = on }) }
 
 // WithPoolMetrics emits, through the meter provider, the metrics of a connection pool
 // under OpenTelemetry's names: db.client.connection.create_time and .use_time of each
 // connection, and, of a pool that WatchPool watches, .count and .max. name is the
-// value of db.client.connection.pool.name; "" means address/schema of the DSN. Pools of
-// one process must have names of their own. Without this option nothing is measured;
+// value of db.client.connection.pool.name; "" means address/schema of the DSN. Each
+// pool of a process needs its own name. Without this option nothing is measured.
 // [Guard] sees no pool and ignores it.
 func WithPoolMetrics(name string) Option {
 	return optionFunc(func(c *config) { c.poolMetrics, c.poolName = true, name })

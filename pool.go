@@ -15,14 +15,15 @@ import (
 // watchKey is under which a Ping tells a connection who wants to know its pool.
 type watchKey struct{}
 
-// WatchPool watches a pool for callers that wait: if all its connections are held
-// (SetMaxOpenConns) and somebody has waited since the last look, that is reported
-// as pool_exhausted, with those who hold them by call site. It looks once a
-// second, asks db.Stats and no connection, and reports no more than once in ten
-// seconds. With [WithPoolMetrics] the state of the pool is observed, too, by one watch
-// of those that there are. ctx is for one Ping, which finds out what db is made of; an error is
-// returned if that fails or if db is not of this driver. stop ends the watch,
-// which otherwise lasts for as long as db is in use.
+// WatchPool watches a pool for callers that wait. If all its connections are held
+// (SetMaxOpenConns) and somebody has waited since the last look, it reports
+// pool_exhausted, with the holders by call site. It looks once a second, asks only
+// db.Stats, and reports at most once in ten seconds. With [WithPoolMetrics] it also
+// observes the state of the pool; if a pool has several watches, one of them does.
+//
+// ctx is for one Ping, which finds out what db is made of. WatchPool returns an
+// error if that fails or if db is not of this driver. stop ends the watch, which
+// otherwise lasts for as long as db is in use.
 func WatchPool(ctx context.Context, db *sql.DB) (stop func(), err error) {
 	w := &poolWatch{db: weak.Make(db)}
 	if err := db.PingContext(context.WithValue(ctx, watchKey{}, w)); err != nil {

@@ -81,13 +81,13 @@ func TestHelp(t *testing.T) {
 		{[]string{"explian"}, `no command "explian"`},
 		{[]string{"explain"}, "one capture is needed"},
 		{[]string{"explain", "-json", "-html", "x", "y"}, "exclude each other"},
-		{[]string{"explain", "-port", "0", "y"}, "no port"},
+		{[]string{"explain", "-port", "0", "y"}, "not a port"},
 		{[]string{"proxy"}, "-server is missing"},
 		{[]string{"proxy", "-server", "db"}, "neither host:port"},
 		{[]string{"proxy", "-server", "db:1", "-tls", "on"}, "passthrough or terminate"},
 		{[]string{"proxy", "-server", "db:1", "-cert", "x"}, "go together"},
 		{[]string{"proxy", "-server", "db:1", "-cert-out", "x"}, "for -tls terminate"},
-		{[]string{"proxy", "-server", "db:1", "more"}, `"more" is left over`},
+		{[]string{"proxy", "-server", "db:1", "more"}, `unexpected argument "more"`},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(context.Background(), c.args, streams{nil, &out, &errs}); code != 2 || !strings.Contains(errs.String(), c.says) {

@@ -16,20 +16,20 @@ var explainCommand = command{
 	name:  "explain",
 	short: "reads a capture (pcap, pcapng) and says what happened on its MySQL connections",
 	usage: "seqguard explain [-keylog F] [-port 3306] [-packets [-rows]] [-sql] [-json | -html F] FILE|-",
-	long: `Explain reads a capture file, or with "-" one that is being written, finds the MySQL
-connections in it on whatever port, and prints for each one line of summary and for each
-violation of the protocol a report: what happened, what caused it, what to do, and the last
-packets. At the end come tables of causes and of clients.
+	long: `Explain reads a capture file, or with "-" one that is being written, and finds the MySQL
+connections in it, on any port. It prints one line of summary for each connection and a report
+for each violation of the protocol: what happened, what caused it, what to do, and the last
+packets. Tables of causes and of clients come at the end.
 
-It reads Ethernet, VLAN, Linux "any", loopback and raw IP, IPv4 and IPv6. Segments that came
-out of order, twice or overlapping are put right. What the capture lost is said, and nothing
-is claimed about it. Where the capture was taken is worked out from the TCP handshakes: at
-the server's end, a client that pauses and a slow network look the same, and the report says
-so.
+It reads Ethernet, VLAN, Linux "any", loopback and raw IP, IPv4 and IPv6. It puts segments
+that came out of order, twice or overlapping back in order. If the capture lost bytes, it says
+so and claims nothing about them. It works out from the TCP handshakes where the capture was
+taken. At the server's end a client that pauses and a slow network look the same, and the
+report says so.
 
 Encrypted connections are seen with the secrets that the client writes if the environment
-variable SSLKEYLOGFILE names a file, or that the capture holds itself. No statement and no
-data is shown, unless -sql asks for the texts of statements.
+variable SSLKEYLOGFILE names a file, or with secrets inside the capture. It shows no data, and
+the texts of statements only with -sql.
 
 Flags:
 `,
@@ -40,14 +40,14 @@ Flags:
   tcpdump -i any -U -w - tcp port 3306 | seqguard explain -
   seqguard explain -json c.pcapng | jq -r .cause | sort | uniq -c
 
-Exit status: 0 if the capture was read, whatever was in it; 1 if it could not be; 2 if the
-command was not understood.
+Exit status: 0 if the capture was read, whatever was in it; 1 if it could not be read; 2 if
+the command was not understood.
 `,
 	setup: func(fs *flag.FlagSet) func(context.Context, []string, streams) error {
 		var o explain.Options
 		o.Ports = []uint16{3306}
 		fs.StringVar(&o.KeyLog, "keylog", "", "key log `file` with the secrets of TLS connections, as SSLKEYLOGFILE makes clients write it")
-		fs.Var((*portList)(&o.Ports), "port", "`ports`, with commas between them, that are MySQL's also where neither greeting nor login\nis in the capture")
+		fs.Var((*portList)(&o.Ports), "port", "treat these `ports` (with commas between them) as MySQL's even if neither greeting nor\nlogin is in the capture")
 		fs.BoolVar(&o.Packets, "packets", false, "list all packets: time since the connection was made, direction, sequence id, kind, length;\na run of rows is one line")
 		fs.BoolVar(&o.Rows, "rows", false, "with -packets, list each row")
 		fs.BoolVar(&o.SQL, "sql", false, "show the texts of statements with -packets, where they are not encrypted or compressed")
@@ -93,7 +93,7 @@ func (p *portList) Set(v string) error {
 	for s := range strings.SplitSeq(v, ",") {
 		n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
 		if err != nil || n == 0 {
-			return fmt.Errorf("%q is no port", s)
+			return fmt.Errorf("%q is not a port", s)
 		}
 		*p = append(*p, uint16(n))
 	}

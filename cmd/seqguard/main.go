@@ -1,4 +1,4 @@
-// Seqguard says what went wrong on MySQL connections, of clients in any language: as
+// Seqguard says what went wrong on MySQL connections of clients in any language: as
 // a proxy in front of a server, or from a capture.
 package main
 
@@ -29,7 +29,7 @@ type streams struct {
 	out, err io.Writer
 }
 
-// errUsage asks for the usage line: what was typed cannot be meant.
+// errUsage asks for the usage line.
 var errUsage = errors.New("usage")
 
 var commands = []*command{&explainCommand, &proxyCommand}

@@ -23,31 +23,32 @@ var proxyCommand = command{
 	name:  "proxy",
 	short: "stands in front of a server and says what goes wrong on the connections through it",
 	usage: "seqguard proxy -listen 127.0.0.1:3307 -server db:3306 [flags]",
-	long: `Proxy accepts MySQL clients, connects each to the server, and passes every byte, half-close,
-reset and pause on as it is. The server's greeting is never edited, so nothing that client and
-server agree on changes; bytes that are not MySQL pass, too. While they pass, it follows the
-protocol, and says on the standard error what went wrong: what happened, what caused it, and
-what to do. Point the client at the proxy's address; nothing else changes.
+	long: `Proxy accepts MySQL clients, connects each to the server, and passes on every byte,
+half-close, reset and pause unchanged. It never edits the server's greeting, so client and
+server agree on what they would agree on without it. Bytes that are not MySQL pass, too. The
+proxy follows the protocol and reports on the standard error what went wrong: what happened,
+what caused it, and what to do. Point the client at the proxy's address; nothing else changes.
 
 TLS:
-  -tls passthrough   client and server speak TLS with each other. Nothing of it can be seen,
-                     which is said, unless the client writes its secrets into a file
-                     (SSLKEYLOGFILE=F in its environment, or its own setting) and -keylog F
-                     names that. Secrets that come late are waited for.
-  -tls terminate     TLS ends at the proxy and begins anew towards the server. Clients that
-                     check the certificate must know the proxy's: give one with -cert and
-                     -key, or have one made and written to a file with -cert-out, which the
-                     client takes as its CA. A client that proves itself with a certificate
-                     of its own cannot be passed on this way, and neither can one that checks
+  -tls passthrough   Client and server speak TLS with each other. The proxy sees the packets
+                     only if the client writes its TLS secrets to a file (SSLKEYLOGFILE=F in
+                     its environment, or a setting of its own) and -keylog F names that file.
+                     The proxy waits for secrets that come late. If it cannot see a
+                     connection, the reports say so.
+  -tls terminate     TLS ends at the proxy, which makes a TLS connection of its own to the
+                     server. Clients that check the certificate must know the proxy's. Give
+                     one with -cert and -key, or let the proxy make one and write it to a file
+                     with -cert-out; the client takes that file as its CA. Clients that log in
+                     with a client certificate cannot use this mode, nor can clients that check
                      the server's certificate by the password (MariaDB 11.4).
 
-Reports go to the standard error as text, with -json also to the standard output, one object a
-line; with -http to a page; and to OpenTelemetry if OTEL_EXPORTER_OTLP_ENDPOINT is set (a span
-for each violation, under the client's own span if its statements carry a traceparent in a
-comment or a query attribute that is not encrypted). Statements and data are in none of them.
+Reports go to the standard error as text. With -json they also go to the standard output, one
+object a line, and with -http to a page. If OTEL_EXPORTER_OTLP_ENDPOINT is set, each violation
+becomes a span. Its parent is the client's span if the client's statements carry a traceparent
+in a comment or a query attribute, unencrypted. No report has statements or data.
 
-SIGTERM ends it gracefully: no new connections, idle ones are closed, those within a command
-or a transaction get the time of -grace. A second signal ends it at once.
+SIGTERM ends the proxy gracefully: it accepts no new connections and closes idle ones. Those
+within a command or a transaction get the time of -grace. A second signal ends it at once.
 
 Flags:
 `,
@@ -77,14 +78,14 @@ func proxySetup(fs *flag.FlagSet) func(context.Context, []string, streams) error
 	fs.StringVar(&f.tls, "tls", "passthrough", "`what` to do with TLS: passthrough or terminate")
 	fs.StringVar(&f.cert, "cert", "", "certificate `file` (PEM) for -tls terminate, with its chain")
 	fs.StringVar(&f.key, "key", "", "`file` with the key of -cert")
-	fs.StringVar(&f.certOut, "cert-out", "", "with -tls terminate and no -cert: write the certificate that is made to `file`, for\nthe clients' CA setting")
+	fs.StringVar(&f.certOut, "cert-out", "", "with -tls terminate and no -cert: write the certificate that the proxy makes to\n`file`, for the clients' CA setting")
 	fs.StringVar(&f.serverCA, "server-ca", "", "with -tls terminate: check the server's certificate against the CAs in `file`;\nwithout it, it is not checked")
 	fs.StringVar(&f.keylog, "keylog", "", "`file` into which clients write the secrets of their TLS (SSLKEYLOGFILE)")
 	fs.DurationVar(&c.KeyWait, "key-wait", 5*time.Second, "how long to wait for the secrets of a connection in -keylog, a `duration`")
 	fs.StringVar(&f.http, "http", "", "serve the live page at `address`")
 	fs.BoolVar(&f.json, "json", false, "write one JSON object a line to the standard output for each violation")
 	fs.IntVar(&c.Header, "proxy-protocol", 0, "send the server a PROXY protocol header of `version` 1 or 2, so that it knows the\nclient's address; the server must expect it; 0 for none")
-	fs.IntVar(&c.Max, "max-connections", 0, "at most `n` connections at once; beyond, clients get ERR 1040; 0 for no limit")
+	fs.IntVar(&c.Max, "max-connections", 0, "accept at most `n` connections at once, and answer others with ERR 1040; 0 for no\nlimit")
 	fs.DurationVar(&c.DialTimeout, "dial-timeout", 10*time.Second, "how long to try to reach the server, a `duration`")
 	fs.DurationVar(&c.Grace, "grace", 30*time.Second, "how long a connection that is busy may go on after SIGTERM, a `duration`")
 	fs.IntVar(&c.History, "history", 64, "`n` packets to keep of each connection for reports")
@@ -99,7 +100,7 @@ func proxySetup(fs *flag.FlagSet) func(context.Context, []string, streams) error
 func (f *proxyFlags) check(c *proxy.Config, args []string) error {
 	switch {
 	case len(args) > 0:
-		return fmt.Errorf("%w: %q is left over", errUsage, args[0])
+		return fmt.Errorf("%w: unexpected argument %q", errUsage, args[0])
 	case c.Server == "":
 		return fmt.Errorf("%w: -server is missing", errUsage)
 	case f.tls != "passthrough" && f.tls != "terminate":
@@ -109,9 +110,9 @@ func (f *proxyFlags) check(c *proxy.Config, args []string) error {
 	case f.tls == "passthrough" && (f.cert != "" || f.certOut != "" || f.serverCA != ""):
 		return fmt.Errorf("%w: -cert, -key, -cert-out and -server-ca are for -tls terminate", errUsage)
 	case f.tls == "terminate" && f.keylog != "":
-		return fmt.Errorf("%w: -keylog is for -tls passthrough; what is terminated is seen anyway", errUsage)
+		return fmt.Errorf("%w: -keylog is for -tls passthrough; with -tls terminate the packets are seen anyway", errUsage)
 	case f.cert != "" && f.certOut != "":
-		return fmt.Errorf("%w: -cert-out is for a certificate that is made, not for -cert", errUsage)
+		return fmt.Errorf("%w: -cert-out writes the certificate that the proxy makes; it does not go with -cert", errUsage)
 	case c.Header < 0 || c.Header > 2:
 		return fmt.Errorf("%w: -proxy-protocol takes 0, 1 or 2", errUsage)
 	case c.Max < 0 || c.History < 1 || c.History > 4096 || c.Grace < 0 || c.KeyWait < 0 || c.DialTimeout <= 0:
@@ -194,7 +195,7 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 	if f.tls == "passthrough" {
 		if f.keylog == "" {
-			return "TLS is passed through, and what is in it is not seen (see -keylog and -tls terminate)", nil
+			return "TLS is passed through, and its packets are not seen (see -keylog and -tls terminate)", nil
 		}
 		return "TLS is passed through, and seen with the secrets in " + f.keylog, nil
 	}

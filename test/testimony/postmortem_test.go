@@ -66,7 +66,7 @@ func TestPostMortem(t *testing.T) {
 					if statement != strings.Contains(p.Statement, "17171717") || statement != (p.Statement != "") {
 						t.Errorf("asked for the statement: %t, and it is %q", statement, p.Statement)
 					}
-					wantText(t, r, "Asked over a new connection", "and has its thread still: Query for", "pdating\"", "The statement still runs there", "executed: unknown")
+					wantText(t, r, "Asked over a new connection", "and the connection's thread is still there: Query for", "pdating\"", "The statement still runs there", "executed: unknown")
 					if !statement && strings.Contains(r.String()+fmt.Sprintf("%+v", spans.GetSpans()), "17171717") {
 						t.Error("the text of the statement is told")
 					}
@@ -93,7 +93,7 @@ func TestPostMortem(t *testing.T) {
 				if p := r.Evidence.PostMortem; !p.ThreadKnown || p.ThreadFound || p.Failure != "" {
 					t.Errorf("%s: %+v", r.Cause.Slug, p)
 				}
-				wantText(t, r, "has its thread no more")
+				wantText(t, r, "the connection's thread is gone")
 			})
 			t.Run("real limits in place of defaults", func(t *testing.T) {
 				// The clock of this test is the server's connect_timeout, so it is short here.

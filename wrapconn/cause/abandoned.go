@@ -51,7 +51,7 @@ var abandonedRules = []rule{
 			if begun(e) {
 				came = "in the middle of the answer"
 			}
-			s := fmt.Sprintf("%s %s after %s had been sent, %s. The driver closed the connection, of which the server hears only when it writes to it: the statement may go on running there", how, dur(e.SinceCommand), e.Command, came)
+			s := fmt.Sprintf("%s %s after %s had been sent, %s. The driver closed the connection. The server notices that only when it writes to it, so the statement may go on running there", how, dur(e.SinceCommand), e.Command, came)
 			if e.InTransaction {
 				s += ", and the transaction keeps its locks until then"
 			}

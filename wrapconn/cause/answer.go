@@ -128,7 +128,7 @@ var answerRules = []rule{
 			if e.Stall.Cause(e.unread()) == StallUnknown {
 				perhaps = " (no processor, a frozen machine)"
 			}
-			return fmt.Sprintf("When the time limit of %s ran out, %s lay in its socket%s, and had not been read: the peer had answered, and this process had not come to read it%s.", side(e), of, there, perhaps)
+			return fmt.Sprintf("When the time limit of %s ran out, %s lay unread in its socket%s: the peer had answered, and this process had not read the answer%s.", side(e), of, there, perhaps)
 		},
 		advise: func(e *Evidence) string {
 			return "The server and the network are not to blame. Find what held " + e.it() + " up: " + e.library().busy() + "."
@@ -222,7 +222,7 @@ var answerRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
-				return fmt.Sprintf("The server could not get rid of the result and gave up (%s). The longest pause of %s while bytes lay unread was %s.", e.err(), e.who(), dur(e.LongestReadGap))
+				return fmt.Sprintf("The server could not send the rest of the result and gave up (%s). The longest pause of %s while bytes lay unread was %s.", e.err(), e.who(), dur(e.LongestReadGap))
 			}
 			also := " A server that ends at that very time for another reason looks the same."
 			if e.Siblings.down() {
@@ -269,7 +269,7 @@ var answerRules = []rule{
 			if e.Phase == session.PhaseEvents {
 				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id (the source ends the thread of the first one), for KILL of its thread there, and for a proxy's limit on the duration of a statement."
 			}
-			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, offline_mode, or a limit on the duration or size of a result; proxies also close so when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
+			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, offline_mode, or a limit on the duration or size of a result; proxies also close like this when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {

@@ -50,7 +50,7 @@ var farewellRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if held(e) {
-				return "The application held this connection itself (sql.Conn, sql.Tx), and no pool limit reaches such a one: give it back between uses (Close, Commit), or take it from the pool when it is needed. Or raise wait_timeout (28800 s by default; a session may have its own)."
+				return "The application held this connection itself (sql.Conn, sql.Tx), and no limit of the pool closes such a connection: give it back between uses (Close, Commit), or take it from the pool when it is needed. Or raise wait_timeout (28800 s by default; a session may have its own)."
 			}
 			return e.library().idle + " the server's wait_timeout (28800 s by default; a session may have its own), so that the pool closes idle connections before the server does. Or raise wait_timeout."
 		},
@@ -80,7 +80,7 @@ var farewellRules = []rule{
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server ended the connection because it is shutting down (%s).%s", e.err(), company(e))
 			case !gone.holds(e):
-				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. Such an answer is its last.", lastWords(e), e.ending())
+				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. A server ends the connection after such an answer.", lastWords(e), e.ending())
 			case e.Siblings.Told == erOfflineMode:
 				return fmt.Sprintf("%s At the same time the server said to others that it is offline for users (ERR 3032): offline_mode=ON cuts connections without a word.%s%s", howItEnded(e), company(e), alone(e))
 			case e.Siblings.Told != 0:
@@ -103,7 +103,7 @@ var farewellRules = []rule{
 			if offline(e) {
 				return strings.TrimSpace(s)
 			}
-			return s + "Expected in a restart, an upgrade or a failover; if nobody stopped the server, read its error log and look for a crash or for the kernel's OOM killer. SetConnMaxLifetime helps connections to move over to a new primary."
+			return s + "This is expected in a restart, an upgrade or a failover. If nobody stopped the server, read its error log and look for a crash or for the kernel's OOM killer. SetConnMaxLifetime helps connections to move to a new primary."
 		},
 		executed: unlessFarewell,
 		others: func(e *Evidence) []Slug {
@@ -178,12 +178,12 @@ var farewellRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
-				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. Such an answer is its last.", lastWords(e), e.ending())
+				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. A server ends the connection after such an answer.", lastWords(e), e.ending())
 			}
 			return fmt.Sprintf("The server ended the connection because it was killed (%s).%s", e.words(), company(e))
 		},
 		advise: func(*Evidence) string {
-			return "Find who ran KILL for this connection's id: an operator, a watchdog that ends long queries or transactions (pt-kill, a managed service), or SHUTDOWN on MariaDB, which tells the one who asked for it so. The general log and performance_schema.events_statements_history of other sessions show it."
+			return "Find out who ran KILL for this connection's id: an operator, a watchdog that ends long queries or transactions (pt-kill, a managed service), or SHUTDOWN on MariaDB, which sends this error to the session that asked for it. The general log and performance_schema.events_statements_history of other sessions show it."
 		},
 		executed: unlessFarewell,
 		others: func(e *Evidence) []Slug {
@@ -205,7 +205,7 @@ var farewellRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
-				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. Such an answer is its last.", lastWords(e), e.ending())
+				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. A server ends the connection after such an answer.", lastWords(e), e.ending())
 			}
 			awaited := "a command"
 			if connecting.holds(e) {
@@ -233,7 +233,7 @@ var farewellRules = []rule{
 				if e.lostTransaction() {
 					limit = "wait_timeout, or in a transaction idle_transaction_timeout, is over"
 				}
-				hint = " MariaDB resets connections so, without a word, when " + limit + "; a load balancer, NAT or firewall resets idle ones too."
+				hint = " MariaDB resets connections like this, without a word, when " + limit + "; a load balancer, NAT or firewall resets idle ones too."
 			}
 			if e.Unsent > 0 || e.NothingWritten {
 				return fmt.Sprintf("When the next command was to be written the connection was already %s%s. Nothing of the command was sent.%s%s%s", e.ending(), since(e.Idle, "after its last byte"), hint, company(e), life(e))
@@ -243,9 +243,9 @@ var farewellRules = []rule{
 		advise: func(e *Evidence) string {
 			switch {
 			case e.Idle > 0 && e.Idle < shortestIdleLimit:
-				return fmt.Sprintf("It was idle for only %s, which is less than idle limits are: look for who ran KILL (an operator, pt-kill, a managed service), for offline_mode, and for a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
+				return fmt.Sprintf("It was idle for only %s, which is shorter than usual idle limits. Look for KILL (an operator, pt-kill, a managed service), offline_mode, and a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
 			case held(e):
-				return "The application held this connection itself (sql.Conn, sql.Tx), and no pool limit reaches such a one: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
+				return "The application held this connection itself (sql.Conn, sql.Tx), and no limit of the pool closes such a connection: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
 			}
 			return e.library().idle + " the shortest idle limit on the way: wait_timeout of the server (without a farewell: MariaDB, and MySQL before 8.0.24), the idle timeout of the proxy, load balancer, NAT or firewall (often 350 s or less). If it happens to single connections that were busy a moment ago, look for KILL or offline_mode; if it happens to many at once, for a restart or a crash."
 		},

@@ -19,7 +19,7 @@ var greetingRules = []rule{
 		explain: func(e *Evidence) string {
 			number := ""
 			if e.Actual > 1 {
-				number = fmt.Sprintf(" Its number is %d, as nobody else counts there: a proxy's fault, and not the cause.", e.Actual)
+				number = fmt.Sprintf(" Its number is %d, which no server writes there: that is a proxy's fault, but not the cause.", e.Actual)
 			}
 			return fmt.Sprintf("Instead of a greeting %s answered with %s. No login was sent; the packet's number says nothing about who is at fault.%s", refuser(e), e.words(), number)
 		},
@@ -77,7 +77,7 @@ var greetingRules = []rule{
 					"a name lookup of the client's address that hangs (skip_name_resolve), a full backlog (back_log), and another protocol on this port, whose server waits for the client to speak. " +
 					"Give connecting a limit of its own: timeout in the DSN covers only the dial, so use a context with a deadline."
 			}
-			return "Look for a load balancer or proxy that has no backend or does not admit this client's address, and into the server's error log for a stop, a crash or offline_mode at this moment: one that goes away may have accepted connections that it never greets."
+			return "Look for a load balancer or proxy that has no backend or does not admit this client's address. Look into the server's error log for a stop, a crash or offline_mode at this moment: a server that goes away may have accepted connections that it never greets."
 		},
 		executed: never,
 		others:   func(*Evidence) []Slug { return []Slug{"not_mysql", "server_shutdown"} },
@@ -113,7 +113,7 @@ func refuser(e *Evidence) string {
 	case byRouter(e):
 		return "MySQL Router, not the server behind it,"
 	case clientCode(e.code()) || e.code() >= 9000 && e.code() < 10000:
-		return "a proxy (the code is none that a server has)"
+		return "a proxy (no server has this code)"
 	}
 	return "the server"
 }
@@ -125,7 +125,7 @@ func refusal(e *Evidence) string {
 	case byRouter(e) && code == 1040:
 		return "It is MySQL Router's own limit: max_connections of the route or max_total_connections in its configuration, not max_connections of the server. " + e.library().most + " so that all instances together stay below it, or raise it."
 	case byRouter(e) && code == 1129:
-		return "It is MySQL Router's own block: max_connect_errors of the route counts logins that broke off, by client address; a restart of Router lifts it, what is done on the server does not. Find out what connects and hangs up in the login."
+		return "It is MySQL Router's own block: max_connect_errors of the route counts logins that broke off, by client address; a restart of Router lifts it, and nothing that is done on the server does. Find out what connects and hangs up in the login."
 	case clientCode(code):
 		return "A proxy could not reach the server behind it: look into its log and at its backends. Nothing was sent, so connecting again is safe; wait longer after each failure."
 	}
@@ -149,7 +149,7 @@ func refusal(e *Evidence) string {
 		return "The server waited for bytes before its greeting and did not get them: it or a proxy expects a PROXY protocol header (proxy_protocol_networks) that nobody sends here."
 	}
 	if code >= 9000 && code < 10000 {
-		return "Codes of 9000 and more are not a MySQL server's but a proxy's. Look into its log and its table of backends: it has none that it would use for this client."
+		return "Codes of 9000 and more are a proxy's: no MySQL server has them. Look into the proxy's log and its table of backends: it has no backend that it would use for this client."
 	}
 	return "Read the server's words; its error log has more. Nothing was sent, so connecting again is safe."
 }

@@ -22,7 +22,7 @@ func (l *library) busy() string {
 }
 
 var goLibrary = library{
-	share: "Share *sql.DB, which gives each user a connection of its own; do not share *sql.Conn, *sql.Tx, *sql.Rows or a statement of theirs among goroutines without a lock. " +
+	share: "Share *sql.DB, which gives each user a connection of its own; do not share a *sql.Conn, *sql.Tx or *sql.Rows, or a statement prepared on one of them, among goroutines without a lock. " +
 		"Look for `go` statements and errgroups inside a transaction, and for a context's callback that uses the connection.",
 	rows: "Close the rows before the next statement of the same transaction or connection (defer rows.Close() right after Query; QueryRow needs its Scan), or read them into a slice first. Use a second connection if both must run at once. " +
 		"rowserrcheck and sqlclosecheck find forgotten ones.",

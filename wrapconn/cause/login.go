@@ -165,7 +165,7 @@ var loginRules = []rule{
 		explain: func(e *Evidence) string {
 			switch {
 			case certificateAlert(e):
-				return fmt.Sprintf("The server refused the certificate that %s showed: it ended TLS with the alert %s. (With TLS 1.3 the client takes the handshake for done before the server has looked at it.)", e.who(), text(e.TLSAlert))
+				return fmt.Sprintf("The server refused the certificate that %s showed: it ended TLS with the alert %s. (With TLS 1.3 the client considers the handshake done before the server has looked at the certificate.)", e.who(), text(e.TLSAlert))
 			case e.TLSAlert != "":
 				return fmt.Sprintf("After the request for TLS the server ended the handshake with the alert %s.", text(e.TLSAlert))
 			case e.ServerError != nil:
@@ -181,7 +181,7 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if certificateAlert(e) {
-				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate is not the matter."
+				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate has nothing to do with it."
 			}
 			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
 				if e.CommandBytes-sslRequestBytes > oneSegment {
@@ -189,11 +189,11 @@ var loginRules = []rule{
 				}
 			}
 			if strings.Contains(e.TLSAlert, "handshake failure") || strings.Contains(e.TLSAlert, "handshake_failure") {
-				return "The two sides have no cipher suite, key exchange or signature in common. Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails so after an update of Go. Better give the server ECDHE suites and a certificate with SHA-256."
+				return "The two sides have no cipher suite, key exchange or signature in common. Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails like this after an update of Go. It is better to give the server ECDHE suites and a certificate with SHA-256."
 			}
 			silent := ""
 			if silentEnd(e) {
-				silent = " A server that is stopped, goes offline (offline_mode), or crashes ends a login so as well, and so does a KILL: if it happened once, look into the error log of the server and the proxy at this moment."
+				silent = " A server that is stopped, goes offline (offline_mode) or crashes also ends a login like this, and so does a KILL. If it happened once, look into the error log of the server and the proxy at this moment."
 			}
 			return "Compare what both sides accept: certificate and server name (tls= in the DSN, the registered tls.Config), versions (tls_version on the server, MinVersion here), and whether a proxy in between supports TLS at all. " +
 				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares (tls.Config.CurvePreferences)." + silent
@@ -284,7 +284,7 @@ var loginRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.code() == erOutOfOrder {
-				return fmt.Sprintf("The server found packets out of order (%s) before the login had been sent: whoever stands in front of it had sent something of its own. MySQL, which knows no PROXY protocol, says so when a balancer puts a PROXY header in front of the connection.", e.err())
+				return fmt.Sprintf("The server found packets out of order (%s) before the login had been sent: something in front of it had sent bytes of its own. MySQL, which does not know the PROXY protocol, says this when a balancer puts a PROXY header in front of the connection.", e.err())
 			}
 			why := "it could not read the PROXY protocol header in front of the connection"
 			if e.code() == 1130 {
@@ -298,12 +298,12 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.code() == erOutOfOrder {
-				return "Switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2): MySQL has no use for it, only MariaDB and Percona Server have (proxy_protocol_networks). User, password and the DSN are not the matter. If the balancer sends none, connect past it and compare."
+				return "Switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2): MySQL has no use for it, only MariaDB and Percona Server have (proxy_protocol_networks). User, password and the DSN have nothing to do with it. If the balancer sends none, connect past it and compare."
 			}
 			if e.code() == 1130 {
-				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User, password and the DSN are not the matter."
+				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User, password and the DSN have nothing to do with it."
 			}
-			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User, password and the DSN are not the matter."
+			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User, password and the DSN have nothing to do with it."
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -323,10 +323,10 @@ var loginRules = []rule{
 		title:    "A proxy refused the login and numbered its refusal wrongly",
 		signs:    when(connecting, fromServer, anyERR, numberWrong, ownNumbersRight, notSaid(slices.Concat(transportCodes, loginReadCodes, farewellCodes)...)),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: whoever wrote it had not counted the login. MySQL and MariaDB number refusals of this kind rightly, as far as they were measured, so it is a proxy's.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
+			return fmt.Sprintf("The login was refused with %s%s. The refusal has number %d where %d was due: its sender had not counted the login. MySQL and MariaDB number such refusals correctly, as far as measured, so it is a proxy's.", e.words(), since(e.SinceLogin, "after it was sent"), e.Actual, e.Expected)
 		},
 		advise: func(e *Evidence) string {
-			return "The words are the proxy's" + version(e) + ": look into its log and its limits (connections, backends, rate). The number is its fault and not the cause; clients that look at the number first hide these words."
+			return "The words are the proxy's" + version(e) + ": look into its log and its limits (connections, backends, rate). The wrong number is the proxy's fault, but not the cause. Clients that check the number first hide these words."
 		},
 		executed: never,
 		others:   func(*Evidence) []Slug { return []Slug{"peer_misnumbers_handshake"} },

@@ -42,7 +42,7 @@ const (
 // tlsHint is for a login that ended without a word although no TLS was asked for.
 func tlsHint(e *Evidence) string {
 	if e.TLS == TLSNone && e.Network != "unix" {
-		return " Some servers and proxies that take logins only over TLS hang up so when one comes without: try tls=true. If a proxy ends TLS in between, look at its side towards the server."
+		return " Some servers and proxies that take logins only over TLS hang up like this on a login without it: try tls=true. If a proxy ends TLS in between, look at its side towards the server."
 	}
 	return " If a proxy ends TLS in between, look at its side towards the server: the login ends with it."
 }

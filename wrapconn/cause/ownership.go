@@ -163,5 +163,5 @@ func refused(e *Evidence) string {
 	if e.Ownership == OwnershipNone {
 		return " It was refused before a byte was written."
 	}
-	return " It was refused before a byte was written; the earlier operation goes on unharmed."
+	return " It was refused before a byte was written; the earlier operation is not affected."
 }

@@ -87,13 +87,13 @@ func (p *PostMortem) thread() string {
 		return "."
 	}
 	if !p.ThreadFound {
-		return ", and has its thread no more."
+		return ", and the connection's thread is gone."
 	}
 	state := ""
 	if p.ThreadState != "" {
 		state = ", " + text(p.ThreadState)
 	}
-	return fmt.Sprintf(", and has its thread still: %s for %s%s.", p.ThreadCommand, seconds(p.ThreadTime), state)
+	return fmt.Sprintf(", and the connection's thread is still there: %s for %s%s.", p.ThreadCommand, seconds(p.ThreadTime), state)
 }
 
 // runs reports whether the connection's thread is at work on a statement.

@@ -26,9 +26,9 @@ func TestPostMortem(t *testing.T) {
 		{"within its first second", with(out(), func(e *Evidence) { e.Age = time.Minute }), func(p *PostMortem) { p.Uptime = 0 }, "up for 0 s only, less than this connection was old: it was restarted", "thread"},
 		{"runs on", out(), func(p *PostMortem) {
 			p.ThreadKnown, p.ThreadFound, p.ThreadCommand, p.ThreadTime, p.ThreadState = true, true, "Query", 3*s, "updating"
-		}, `and has its thread still: Query for 3 s, "updating".`, "no more"},
-		{"sleeps", out(), func(p *PostMortem) { p.ThreadKnown, p.ThreadFound, p.ThreadCommand = true, true, "Sleep" }, "has its thread still: Sleep for 0 s.", "KILL it if"},
-		{"gone", out(), func(p *PostMortem) { p.ThreadKnown = true }, "and has its thread no more.", "still"},
+		}, `and the connection's thread is still there: Query for 3 s, "updating".`, "no more"},
+		{"sleeps", out(), func(p *PostMortem) { p.ThreadKnown, p.ThreadFound, p.ThreadCommand = true, true, "Sleep" }, "the connection's thread is still there: Sleep for 0 s.", "KILL it if"},
+		{"gone", out(), func(p *PostMortem) { p.ThreadKnown = true }, "and the connection's thread is gone.", "still"},
 		{"offline", out(), func(p *PostMortem) { p.Offline, p.ReadOnly = true, true }, "It is in offline mode.", "read only"},
 		{"read only", out(), func(p *PostMortem) { p.ReadOnly = true }, "It is read only.", "offline"},
 		{"connect_timeout", login(1159, 2, 1, 3*s, time.Millisecond), func(*PostMortem) {}, "connect_timeout (7 s on this server) only hides it", "10 s by default"},

@@ -85,7 +85,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet: the time was too short to tell a dead path from a slow one.", n)
 			return
 		}
-		d.Explanation += fmt.Sprintf(" The kernel of the other side never acknowledged the last %s. That does not prove that nobody read them: who ends a connection at once does not acknowledge what was read.", n)
+		d.Explanation += fmt.Sprintf(" The kernel of the other side never acknowledged the last %s. That does not prove that nobody read them: a peer that ends a connection at once does not acknowledge what it read.", n)
 	}
 }
 
@@ -102,7 +102,7 @@ func (e *Evidence) proveDelay(d *Diagnosis) {
 	if t.Delivery() != Delivered || t.RTT <= 0 || e.SinceLogin < 4*t.RTT {
 		return
 	}
-	d.Explanation += fmt.Sprintf(" Nothing was sent twice, all of it is acknowledged, and a round trip takes %s: the network lost and delayed nothing between this process and what ends the TCP connection. That, a proxy or the server itself, kept the login.", micro(t.RTT))
+	d.Explanation += fmt.Sprintf(" Nothing was sent twice, all of it is acknowledged, and a round trip takes %s: the network lost and delayed nothing between this process and what ends the TCP connection. The end of that TCP connection, a proxy or the server itself, kept the login.", micro(t.RTT))
 	d.Advice = "Look at what ends the TCP connection: a proxy or load balancer that queues connections or greets before it has a backend, or a server that was stopped or had no thread for the connection. Connect once without the proxy and compare. Raising the server's connect_timeout (10 s by default) only hides it."
 }
 

@@ -44,9 +44,9 @@ var sendingRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.ServerError == nil {
-				return "Do not go on with a connection, and do not send the same again, after ERR 1153: give it back to the pool, and make the command smaller or raise max_allowed_packet."
+				return "After ERR 1153, do not use the connection again and do not send the same command again: give the connection back to the pool, and make the command smaller or raise max_allowed_packet."
 			}
-			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server; 0 for maxAllowedPacket in the DSN makes the driver ask for the server's limit and refuse by itself. A proxy has a limit of its own."
+			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server. With maxAllowedPacket=0 in the DSN the driver asks the server for its limit and refuses larger commands itself. A proxy has a limit of its own."
 		},
 		executed: func(e *Evidence) Executed {
 			if e.ServerError == nil {
@@ -177,7 +177,7 @@ var sendingRules = []rule{
 			return "The reader of LOAD DATA LOCAL INFILE failed in the middle" + said + ". The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come."
 		},
 		advise: func(*Evidence) string {
-			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then cure the reader, whose error is what Exec returned."
+			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then fix the reader: Exec returned its error."
 		},
 		executed: ran,
 	},
@@ -207,7 +207,7 @@ var sendingRules = []rule{
 			return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s, without a word.%s%s", e.ending(), company(e), life(e))
 		},
 		advise: func(*Evidence) string {
-			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for KILL (both servers end a load so), a restart, a crash, offline_mode, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
+			return "Act on the server's words if there are any (the data, the table, secure settings); otherwise look for KILL (both servers end a load like this), a restart, a crash, offline_mode, a proxy's time limit, or a reader that was too slow (net_read_timeout). Rows already loaded stay in a table without transactions."
 		},
 		executed: maybe,
 		others: func(e *Evidence) []Slug {

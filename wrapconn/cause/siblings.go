@@ -141,9 +141,9 @@ func life(e *Evidence) string {
 	case s.Looked == 0:
 		return ""
 	case s.LivedOn >= livedOn && s.down():
-		return fmt.Sprintf(" It ended before the server went away: another connection %s got an answer to a command of %s later. A KILL, a limit or a balancer is likelier than that.", e.at(), dur(s.LivedOn))
+		return fmt.Sprintf(" It ended before the server went away: another connection %s got an answer to a command that it sent %s later. A KILL, a limit or a balancer is likelier than that.", e.at(), dur(s.LivedOn))
 	case s.AnsweredAfter > 0 && !s.down():
-		return fmt.Sprintf(" Another connection %s got an answer to a command of %s later, so the server, or another one behind the same address, was up then: a KILL, a limit or offline_mode is likelier than a crash. A server that is being stopped may end its connections one after the other.", e.at(), dur(s.AnsweredAfter))
+		return fmt.Sprintf(" Another connection %s got an answer to a command that it sent %s later, so the server, or another one behind the same address, was up then: a KILL, a limit or offline_mode is likelier than a crash. A server that is being stopped may end its connections one after the other.", e.at(), dur(s.AnsweredAfter))
 	case s.LoggedInAfter > 0 && !s.down():
 		return fmt.Sprintf(" A login that was begun %s later succeeded, so the server, or another one behind the same address, is up, or up again.", dur(s.LoggedInAfter))
 	case s.Open > 0 && !s.down():

@@ -83,7 +83,7 @@ var staleRules = []rule{
 			return fmt.Sprintf("%s, %s was waiting to be read, although every command of this connection had got its whole answer. The next command would have taken it for its own.%s", where, packet(e), wrongEnd(e))
 		},
 		advise: func(e *Evidence) string {
-			return "A server does not do this: suspect a proxy that gives one client the answer of another, or sends one result too many" + version(e) + ". The connection must not be used again. Connect past the proxy and compare; report it to its makers with the packets of this report."
+			return "A server does not do this. Suspect a proxy that gives one client the answer of another, or sends one result too many" + version(e) + ". The connection must not be used again. Connect past the proxy and compare; report it to its makers with the packets of this report."
 		},
 		executed: ifSent,
 	},
@@ -99,7 +99,7 @@ var staleRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if answering.holds(e) {
-				return fmt.Sprintf("In the middle of the answer to %s came %s with number %d, where %d was due: an exchange begins anew with such a number, so another answer came between.", e.Command, packet(e), e.Actual, e.Expected)
+				return fmt.Sprintf("In the middle of the answer to %s came %s with number %d, where %d was due: an exchange begins with such a number, so another answer came in between.", e.Command, packet(e), e.Actual, e.Expected)
 			}
 			if e.Violation == session.SequenceMismatch {
 				return fmt.Sprintf("The first packet after %s has number %d, where an answer begins with %d: its head was lost, or it is the rest of another answer.", e.Command, e.Actual, e.Expected)

@@ -197,7 +197,7 @@ func (s *Stall) Advice(pause time.Duration) string {
 	case StallGC:
 		return "Look for what keeps the garbage collector from stopping the program (a tight loop in assembly or with asyncpreemptoff=1), and at the size of the heap: GODEBUG=gctrace=1."
 	case StallStopped:
-		return "Look for who stopped it: job control, a debugger, docker pause, the freezer of the control group, live migration or a snapshot of the virtual machine."
+		return "Find out what stopped it: job control, a debugger, docker pause, the freezer of the control group, live migration or a snapshot of the virtual machine."
 	case StallScheduler:
 		return "Look for goroutines that compute for long or that are in C, and at GOMAXPROCS: go tool trace shows them."
 	case StallOwn:

@@ -24,7 +24,7 @@ var unowedRules = []rule{
 		advise: func(e *Evidence) string {
 			s := "The client library understands the answer differently from the server, or a proxy has left a part of it out. Update the library; connect past the proxy and compare."
 			if e.MariaDB {
-				s += " go-sql-driver heeds the mark of cached metadata (MariaDB) only in the first result of a prepared statement."
+				s += " go-sql-driver follows MariaDB's mark of cached metadata only in the first result of a prepared statement."
 			}
 			return s + " The connection must not be used again."
 		},

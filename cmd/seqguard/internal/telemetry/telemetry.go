@@ -34,7 +34,7 @@ func FromEnvironment(ctx context.Context) (*Sender, error) {
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if v := os.Getenv(name); v != "" && v != "http/protobuf" {
-			return nil, fmt.Errorf("%s=%s: only http/protobuf is spoken", name, v)
+			return nil, fmt.Errorf("%s=%s: only http/protobuf is supported", name, v)
 		}
 	}
 	exporter, err := otlptracehttp.New(ctx)
