@@ -1,16 +1,15 @@
 // Package asmysql gives the name "mysql" to the guarded driver. A blank import
-// is all there is to it:
+// is enough, for example in a new file of package main:
 //
 //	import _ "github.com/seqguard/mysql-seqguard/asmysql"
 //
-// Every sql.Open("mysql", dsn) of the program is guarded then, in libraries
-// too: for programs, and libraries with a fixed list of driver names, in which
-// no line can be changed. A new file in package main with this import is enough.
-// The plain driver is still there, as "mysql-plain".
+// Every sql.Open("mysql", dsn) of the program is guarded then, in libraries too.
+// This is for programs that you cannot change, and for libraries with a fixed list
+// of driver names. The plain driver is still there, as "mysql-plain".
 //
 // The guard has its default options; parameters of the DSN such as
-// seqguardMode=observe work. For other options take go-sql-driver's own switch
-// and a registration instead of this import:
+// seqguardMode=observe work. For other options use go-sql-driver's own switch and a
+// registration instead of this import:
 //
 //	go build -ldflags "-X github.com/go-sql-driver/mysql.driverName=mysql-plain"
 //
@@ -19,9 +18,9 @@
 // # When it cannot work
 //
 // The program ends at its start, with a panic that says why, if something else
-// is registered as "mysql". A package that calls sql.Open("mysql", dsn) while it
-// is initialized (package main excepted) may do so before this one is; it gets
-// the error that there is no driver "mysql", and nothing unguarded.
+// is registered as "mysql". A package (other than main) that calls
+// sql.Open("mysql", dsn) while it is initialized may do so before this package is.
+// It gets the error that there is no driver "mysql", and no unguarded connection.
 //
 // Connectors that the program makes itself (mysql.NewConnector,
 // mysql.MySQLDriver) have no name and are not affected: see seqguard.NewConnector

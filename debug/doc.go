@@ -3,13 +3,13 @@
 //
 //	mux.Handle("/debug/seqguard/", debug.Handler())
 //
-// It is for people who look at a service while it runs, as net/http/pprof is,
-// and like that it tells strangers too much: addresses of servers, and which
-// line of the program is doing what. Serve it where only you can reach it.
+// Like net/http/pprof, it is for people who look at a running service, and it
+// shows too much to strangers: addresses of servers, and which line of the program
+// is doing what. Serve it where only you can reach it.
 //
-// The package stands apart so that only those who import it link html/template.
-// Nothing runs unless somebody asks for the page, and each connection is held up
-// only while its own history is copied.
+// It is a package of its own so that only programs that import it link
+// html/template. Nothing runs until the page is requested, and each connection is
+// locked only while its own history is copied.
 //
 // # What is shown
 //
@@ -17,18 +17,17 @@
 // transaction, idle in a transaction; who has taken how many of them out of the pool,
 // by call site, and for how long. [WithDB] adds the numbers of a pool.
 //
-// Of each connection: the server and its id of the connection, the phase of the
-// conversation, the operation that has the connection, since when and from
-// which line, counts, TLS and compression, and the last packets: time,
-// direction, sequence id, kind, length. A result that has been open for ten seconds
-// stands out, and a transaction or a connection that somebody keeps as long and does
-// nothing with.
+// Of each connection: the server and its connection id, the phase of the
+// conversation, the operation that is using it, since when and from which line,
+// counts, TLS and compression, and the last packets: time, direction, sequence id,
+// kind, length. What is open for ten seconds or more stands out: a result, and a
+// transaction or connection that is held and not used.
 //
-// Below, the last reports, and the operations that were given up; those that are
-// alike are one, with their number and the times of the first and the last, the trace
-// of the last ([WithTraceURL]), and the causes that are not excluded. As everywhere
-// in this module no SQL, no values and no credentials are recorded, so none can
-// be shown; a report quotes the server's own error message, though.
+// Below are the last reports, and the operations that were given up. Equal ones are
+// one entry, with their number, the times of the first and the last, the trace of the
+// last ([WithTraceURL]), and the causes that are not excluded. As everywhere in this
+// module, SQL, values and credentials are not recorded and so cannot be shown. A
+// report does quote the server's own error message.
 //
 // # Parameters and formats
 //
@@ -40,6 +39,6 @@
 //	format=json        the same as JSON, as for a request whose Accept header prefers
 //	                   application/json
 //
-// All connections are counted, whatever is listed. A program that wants all of them
-// asks for one part after another, with sort=id.
+// All connections are counted, whatever is listed. A program that needs all of them
+// requests one part after another, with sort=id.
 package debug

@@ -8,14 +8,14 @@ import (
 // Option configures Handler.
 type Option func(*handler)
 
-// WithDB adds what a pool says of itself (sql.DBStats: open, in use, idle, limit,
-// callers that had to wait) under a name of your choice. No connection is used for
-// that, and the handler keeps the pool in memory. Give it once for each pool.
+// WithDB adds the numbers of a pool (sql.DBStats: open, in use, idle, limit, callers
+// that had to wait) under a name of your choice. It uses no connection. The handler
+// keeps the pool in memory. Use it once for each pool.
 func WithDB(name string, db *sql.DB) Option {
 	return func(h *handler) { h.pools = append(h.pools, &watched{name: name, db: db}) }
 }
 
-// WithTraceURL makes links of trace ids: {trace_id} and {span_id} in the template
+// WithTraceURL turns trace ids into links: {trace_id} and {span_id} in the template
 // are replaced, as in
 //
 //	debug.WithTraceURL("http://jaeger:16686/trace/{trace_id}?uiFind={span_id}")

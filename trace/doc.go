@@ -1,6 +1,6 @@
-// Package trace tells OpenTelemetry about a violation: one span, one log record
-// and a count for each [wrapconn.Report], and a record for log/slog if asked to.
-// It uses the API only, never the SDK.
+// Package trace emits violations to OpenTelemetry: one span, one log record and a
+// count for each [wrapconn.Report], and a record for log/slog if it has a logger.
+// It uses only the API of OpenTelemetry, never the SDK.
 //
 //	rec := trace.New(trace.Config{})
 //	reports := wrapconn.NewDelivery(wrapconn.Receiver{Report: rec.Report, Lost: rec.Lost})
@@ -8,9 +8,9 @@
 //
 // Healthy traffic emits nothing, except that a meter provider can see the open
 // connections and the totals of the process between [Recorder.Start] and
-// [Recorder.Close]. What is emitted is described in docs/telemetry.md, and a test
-// holds that page to this code. Those names are stable; the constants here are
-// for views, samplers and processors that pick something out by its name.
+// [Recorder.Close]. docs/telemetry.md describes what is emitted, and a test holds
+// that page to this code. The names are stable. The constants here are for views,
+// samplers and processors that select by name.
 //
 // # Concurrency
 //

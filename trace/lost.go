@@ -19,9 +19,9 @@ type losses struct {
 
 type countKey struct{ cause, severity, server string }
 
-// Lost counts a report that is not going to be emitted because there are too
-// many: with the next report it is added to the metrics, as a violation and as a
-// report that was dropped. It emits nothing and never waits.
+// Lost counts a report that will not be emitted because there are too many. The
+// next report adds it to the metrics, as a violation and as a dropped report. Lost
+// emits nothing and never waits.
 func (r *Recorder) Lost(rep *wrapconn.Report) {
 	k := countKey{string(rep.Cause.Slug), rep.Cause.Severity.String(), rep.Server}
 	l := &r.lost

@@ -34,7 +34,7 @@ type Pool struct {
 	set         metric.MeasurementOption
 }
 
-// NewPool makes the instruments of a pool. A provider that is nil is the global one.
+// NewPool makes the instruments of a pool. If p is nil, the global provider is used.
 func NewPool(p metric.MeterProvider, name string) *Pool {
 	m := meterOf(meterProvider(p))
 	out := &Pool{meter: m, name: semconv.DBClientConnectionPoolName(text(name))}
@@ -55,7 +55,7 @@ func (p *Pool) Created(ctx context.Context, d time.Duration) {
 // Used records that a connection goes back to the pool, or is closed, after d.
 func (p *Pool) Used(ctx context.Context, d time.Duration) { p.use.Record(ctx, d.Seconds(), p.set) }
 
-// PoolState is what a pool says of itself.
+// PoolState is the state of a pool, as in sql.DBStats.
 type PoolState struct {
 	Used, Idle int           // connections
 	Max        int           // that may be open; 0: no limit

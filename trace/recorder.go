@@ -46,9 +46,9 @@ func New(cfg Config) *Recorder {
 // count. Beyond a rate for each server and cause only the count is emitted, and
 // the next report says how many were left out. It keeps nothing of rep.
 //
-// It takes as long as the providers' processors and the logger do, so it is
-// not for the goroutine that uses the connection: see [wrapconn.Delivery]. If one
-// of them panics, the others are served all the same, and the panic goes on.
+// It takes as long as the providers' processors and the logger do, so do not call
+// it on the goroutine that uses the connection: see [wrapconn.Delivery]. If one of
+// them panics, the others still get the report, and then the panic goes on.
 func (r *Recorder) Report(ctx context.Context, rep *wrapconn.Report) {
 	if ctx == nil {
 		ctx = context.Background()

@@ -63,9 +63,9 @@ var observations struct {
 // Recorders of a provider share one registration, so each of them may be
 // started; one that is not started needs no Close.
 //
-// The global provider is found when it is set, the first time that it is: a
-// later one is not told the totals. A provider that is given to one Recorder and
-// only afterwards set as the global one of another sees them twice.
+// If the global provider is set later, it is found the first time that it is set.
+// A further one does not get the totals. A provider that is given to one Recorder
+// and later set as the global one of another gets them twice.
 func (r *Recorder) Start() error {
 	r.totals.mu.Lock()
 	defer r.totals.mu.Unlock()

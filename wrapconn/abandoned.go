@@ -27,10 +27,10 @@ func (c *Conn) noteClose() {
 }
 
 // Abandoned tells the connection, before End, that the operation under way has
-// failed. If its context had ended and a command was unanswered then, or the login
-// not over, that is counted, kept for LastAbandoned, and reported as a notice if Options.Abandoned
-// says so. The operation's error is not touched: Take does not return this
-// report.
+// failed. If its context had ended while a command was unanswered or the login was
+// not over, the operation counts as abandoned: it is counted, kept for
+// LastAbandoned, and reported as a notice if Options.Abandoned is set. The
+// operation's error stays as it is: Take does not return this report.
 func (c *Conn) Abandoned() {
 	op := c.owner.snapshot()
 	if op.kind == OpNone || op.ctx == nil || op.ctx.Err() == nil {

@@ -106,9 +106,9 @@ var (
 // now is the connection's clock: the time since it was made.
 func (c *Conn) now() time.Duration { return time.Since(c.start) }
 
-// Read reads from the inner connection and looks at what came. What it returns
-// is what the inner connection returned, except when the bytes cannot be a
-// greeting: a *ProtocolError then, and no bytes.
+// Read reads from the inner connection and looks at the bytes. It returns what
+// the inner connection returned, with one exception: if the first bytes cannot
+// be a greeting, it returns a *ProtocolError and no bytes.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.reading.CompareAndSwap(false, true) {
 		if err := c.overlappedIO(session.FromServer); err != nil {
@@ -139,9 +139,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write looks at what is to be written and writes it. Before the first byte of
-// a command it makes sure that nothing is waiting to be read: if something is,
-// it returns 0 and the reason.
+// Write looks at p and writes it. Before the first byte of a command it checks
+// that nothing is waiting to be read. If something is, Write returns 0 and the
+// reason.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.writing.CompareAndSwap(false, true) {
 		if err := c.overlappedIO(session.FromClient); err != nil {
@@ -184,19 +184,19 @@ func (c *Conn) Close() error {
 	return c.inner.Close()
 }
 
-// LocalAddr returns the inner connection's.
+// LocalAddr returns the local address of the inner connection.
 func (c *Conn) LocalAddr() net.Addr { return c.inner.LocalAddr() }
 
-// RemoteAddr returns the inner connection's.
+// RemoteAddr returns the remote address of the inner connection.
 func (c *Conn) RemoteAddr() net.Addr { return c.inner.RemoteAddr() }
 
-// SetDeadline sets the inner connection's.
+// SetDeadline sets the deadlines of the inner connection.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.readUntil(t)
 	return c.inner.SetDeadline(t)
 }
 
-// SetReadDeadline sets the inner connection's.
+// SetReadDeadline sets the read deadline of the inner connection.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.readUntil(t)
 	return c.inner.SetReadDeadline(t)
@@ -210,5 +210,5 @@ func (c *Conn) readUntil(t time.Time) {
 	}
 }
 
-// SetWriteDeadline sets the inner connection's.
+// SetWriteDeadline sets the write deadline of the inner connection.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDeadline(t) }

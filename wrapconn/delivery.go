@@ -13,24 +13,24 @@ import (
 	"github.com/seqguard/mysql-seqguard/internal/delivery"
 )
 
-// Delivery hands reports on to code that is not the guard's: exporters, loggers,
-// callbacks. Its method Report is meant for Options.OnReport and never waits,
-// so nobody who uses a connection waits for that code either, and no lock is
-// held while it runs. It may use the same connections and pools, block, and
-// panic. All methods may be called from any goroutine.
+// Delivery passes reports to code outside the guard: exporters, loggers,
+// callbacks. Its method Report is meant for Options.OnReport and never waits, so
+// no user of a connection waits for that code, and no lock is held while it runs.
+// The code may use the same connections and pools, block, and panic. All methods
+// may be called from any goroutine.
 //
-// Each receiver gets the reports in their order (but for those that somebody is asked
-// about, see Options.Inquire, which others overtake meanwhile), one at a time, on a goroutine of
-// its own, which exists only while there is something to tell: a receiver that
-// blocks holds up itself and no other. What it is too slow for is counted
-// (Counters.Undelivered, Receiver.Lost) and told with the next report
-// (Report.Lost).
+// Each receiver gets the reports in order and one at a time, on a goroutine of
+// its own, which exists only while there is something to deliver. A receiver that
+// blocks holds up only itself. Reports that it is too slow for are counted
+// (Counters.Undelivered, Receiver.Lost, and Report.Lost of the next one). One
+// exception to the order: other reports overtake one that Options.Inquire asks
+// about.
 //
-// What a receiver causes while it is told of a report is counted
-// (Counters.Nested) and not delivered, because it might go on without end. It is
-// recognised by the goroutine, and by the context that the receiver was given.
-// What a receiver starts on another goroutine with another context is not
-// recognised, and delivered as anything else, one report at a time.
+// Reports that a receiver causes while it runs are counted (Counters.Nested) and
+// not delivered, because that might go on without end. They are recognised by the
+// goroutine, and by the context that the receiver was given. If a receiver starts
+// another goroutine with another context, its reports are delivered like any
+// others, one at a time.
 type Delivery struct {
 	// A report waits here for the evidence that may still come.
 	verdicts *delivery.Queue[pending]
@@ -39,7 +39,7 @@ type Delivery struct {
 	lanes     []lane
 }
 
-// Receiver is told of reports by a Delivery.
+// Receiver gets reports from a Delivery.
 type Receiver struct {
 	// Report is called with each report. The values of ctx are those of the
 	// context of the operation that met the violation; it does not end with it.
@@ -200,9 +200,9 @@ func weight(r *Report) int {
 	return n
 }
 
-// Flush waits until the receivers have been told of all reports of before, or
-// until ctx ends, whose error it returns then. Inside a receiver it returns an
-// error at once, as it would wait for itself.
+// Flush waits until the receivers have got all reports that were queued before
+// the call, or until ctx ends; then it returns the error of ctx. Inside a receiver
+// it returns an error at once, because it would wait for itself.
 func (d *Delivery) Flush(ctx context.Context) error {
 	if delivery.Inside(delivery.Goroutine()) {
 		return errInside
@@ -249,7 +249,7 @@ func (s *deliverySet) alive() (out []*Delivery) {
 	return out
 }
 
-// Flush is Delivery.Flush for all of this process.
+// Flush calls Delivery.Flush for all deliveries of this process.
 func Flush(ctx context.Context) error {
 	var err error
 	for _, d := range deliveries.alive() {

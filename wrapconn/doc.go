@@ -1,13 +1,12 @@
 // Package wrapconn guards one connection of a MySQL client.
 //
 // [New] wraps a net.Conn. The bytes, counts and errors of the inner connection
-// pass through; beside them, a [Conn] finds the packets (wire), follows the
-// conversation (session), keeps the last packets ([Conn] history), knows who is
-// using the connection ([Conn.Begin]), and when something breaks, names the cause
-// (cause) and tells it in a [Report].
+// pass through. Meanwhile a [Conn] finds the packets, follows the conversation,
+// keeps the last packets, and knows which operation is using the connection
+// ([Conn.Begin]). When something breaks, it names the cause in a [Report].
 //
-// The package needs neither database/sql nor go-sql-driver/mysql nor
-// OpenTelemetry: a proxy or another client can use it as it is.
+// The package does not need database/sql, go-sql-driver/mysql or OpenTelemetry.
+// Another client or a proxy can use it as it is.
 //
 // # Concurrency
 //
@@ -17,6 +16,7 @@
 // second Read while one is under way, or a second Write, is what the package
 // exists to find: it is reported, and in Enforce mode refused.
 //
-// Begin, End and their like may be called from any goroutine at any time: who
-// must not go on is told so. A Report is immutable once it has been handed out.
+// Begin, End and related methods may be called from any goroutine at any time;
+// they return an error to a caller that must not go on. A Report does not change
+// after it has been handed out.
 package wrapconn

@@ -7,9 +7,9 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// ProtocolError is the error of an operation in whose course the conversation
-// broke. It wraps the client's own error, so errors.Is and errors.As see what
-// they would see without it.
+// ProtocolError is the error of an operation during which the conversation
+// broke. It wraps the client's own error, so errors.Is and errors.As find what
+// they would find without it.
 //
 // Its text is one line of at most [MaxErrorLine] characters. The format %+v
 // prints the whole report, as [Report.String] does.
@@ -41,8 +41,8 @@ type OwnershipError struct {
 	Report *Report
 }
 
-// Error returns one line: what was refused, by whom the connection is in use,
-// what to do, and the name of the cause.
+// Error returns one line: what was refused, which operation is using the
+// connection, what to do, and the name of the cause.
 func (e *OwnershipError) Error() string { return e.Report.line(nil) }
 
 // Format implements fmt.Formatter: %+v adds the report.

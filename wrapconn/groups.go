@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// HolderGroup are connections that were taken out of their pools by the same line
-// of the program and are at the same.
+// HolderGroup is a set of connections that the same line of the program took out
+// of their pools and that are in the same state.
 type HolderGroup struct {
 	Pool  any // their Options.Pool
 	Count int
@@ -33,7 +33,7 @@ func (g *HolderGroup) Site() string {
 	return shortFile(f.File) + ":" + strconv.Itoa(f.Line)
 }
 
-// State is what they are at, in words.
+// State is their state, in words.
 func (g *HolderGroup) State() string { return stateOf(g.Use, g.RowsLost) }
 
 func stateOf(u Use, lost bool) string {
@@ -43,8 +43,8 @@ func stateOf(u Use, lost bool) string {
 	return u.String()
 }
 
-// HolderSites says who holds connections, by call site, most first, in one line: "17 by
-// shop/list.go:10 (rows open)".
+// HolderSites lists the holders of connections by call site in one line, most
+// connections first: "17 by shop/list.go:10 (rows open)".
 func HolderSites(groups []HolderGroup) string {
 	s := ""
 	for i := range groups {

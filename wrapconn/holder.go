@@ -11,8 +11,8 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// Holder is a connection that somebody has taken out of the pool, and what is
-// known of who that is.
+// Holder is a connection that is out of the pool, and what is known about who
+// took it.
 type Holder struct {
 	Server     string // address as the user wrote it
 	Connection uint32 // the server's id of the connection
@@ -37,8 +37,8 @@ func (h *Holder) Site() string {
 	return shortFile(f.File) + ":" + strconv.Itoa(f.Line)
 }
 
-// State is what the holder is at: "running", "rows open", "rows never closed", "idle
-// in transaction", "idle".
+// State is what the holder is doing: "running", "rows open", "rows never closed",
+// "idle in transaction", "idle".
 func (h *Holder) State() string {
 	switch {
 	case h.Rows:
@@ -51,9 +51,9 @@ func (h *Holder) State() string {
 	return UseHeld.String()
 }
 
-// CheckOut is TryBegin of an OpReset, and Check, for a connection that leaves the
-// pool: from now on somebody holds it, until Returned. If somebody is inside, taken
-// is false, and in Enforce mode nothing else is done.
+// CheckOut does TryBegin of an OpReset, and Check, for a connection that leaves
+// the pool. The connection counts as held until Returned. If another operation is
+// using it, taken is false, and in Enforce mode nothing else is done.
 func (c *Conn) CheckOut(ctx context.Context) (taken bool, err error) {
 	now := c.now()
 	conflict, _ := c.owner.begin(OpReset, ctx, now, false)
@@ -67,8 +67,8 @@ func (c *Conn) CheckOut(ctx context.Context) (taken bool, err error) {
 	return taken, refuse
 }
 
-// Returned says that the connection goes back to the pool, or is closed, and returns
-// since when it was out; the zero Time if it was not.
+// Returned says that the connection goes back to the pool, or is closed. It
+// returns the time since which it was out, or the zero Time if it was not.
 func (c *Conn) Returned() (taken time.Time) {
 	if at := c.taken.Swap(0); at > 0 {
 		taken = c.start.Add(time.Duration(at))
@@ -79,10 +79,9 @@ func (c *Conn) Returned() (taken time.Time) {
 	return taken
 }
 
-// Holders returns who has taken connections out of their pools, longest first:
-// of the connections whose Options.Pool is pool, or for nil of all. LookAt puts those
-// of one call site together. It holds
-// nobody up for longer than a look takes.
+// Holders returns the connections that are out of their pools, longest first:
+// those whose Options.Pool is pool, or all if pool is nil. LookAt groups them by
+// call site. It locks one connection at a time, for a moment.
 func Holders(pool any) []Holder {
 	var out []Holder
 	for _, c := range registered() {
@@ -153,9 +152,9 @@ func (c *Conn) tellHeld(h *Holder) {
 	c.tell(r)
 }
 
-// RowsLost says that the rows of the lease are garbage: the program has dropped them
-// without a Close. Nothing can close them any more, so nobody can give the
-// connection back. That is reported, once.
+// RowsLost says that the rows of the lease are garbage: the program has dropped
+// them without a Close. Nothing can close them any more, so the connection cannot
+// go back to its pool. This is reported once.
 func (c *Conn) RowsLost() {
 	defer contain()
 	if c.elsewhere() {
@@ -170,10 +169,11 @@ func (c *Conn) RowsLost() {
 	c.tellHeld(&h)
 }
 
-// PoolExhausted makes and tells the report of a pool whose callers wait because
-// all its connections are held: waits of them since the last time, for waited
-// together. The connections are those whose Options.Pool is pool. It returns nil
-// if none of them is held.
+// PoolExhausted makes and delivers the report of a pool whose callers wait because
+// all its connections are held. waits is the number of callers that had to wait
+// since the last report, and waited how long they waited in all. The connections
+// are those whose Options.Pool is pool. PoolExhausted returns nil if none of them
+// is held.
 func PoolExhausted(pool any, limit, inUse int, waits int64, waited time.Duration) *Report {
 	var all groups
 	var one *Conn

@@ -327,8 +327,8 @@ func textOf(err error) (text string) {
 }
 
 // DeadlineExceeded tells the connection that the login was given up because the
-// deadline of its context has passed. A login that took less than a second is
-// taken for an ordinary cancellation.
+// deadline of its context has passed. If the login took less than a second, it
+// counts as an ordinary cancellation.
 func (c *Conn) DeadlineExceeded(err error) {
 	c.deliver(c.tellTalk(func(now time.Duration) {
 		if c.opts.Operations && c.talk.Phase().Connecting() && now > time.Second {
@@ -375,8 +375,8 @@ func (c *Conn) ending() *Report {
 	return c.fatal
 }
 
-// Take returns the last violation that no error has told yet, for the error of
-// the operation that met it, and forgets it.
+// Take returns the last violation that is in no error yet, for the error of the
+// operation that met it, and forgets it.
 func (c *Conn) Take() *Report {
 	if !c.broken.Load() {
 		return nil

@@ -15,8 +15,8 @@ const logPackets = 8
 // of its error, without the client's own.
 func (r *Report) Summary() string { return r.line(nil) }
 
-// LogValue implements [slog.LogValuer]: what somebody who reads a log needs, on one
-// screen. All the rest is in the report itself.
+// LogValue implements [slog.LogValuer]: what the reader of a log needs, on one
+// screen. The rest is in the report itself.
 func (r *Report) LogValue() slog.Value {
 	d, e := &r.Cause, &r.Evidence
 	out := make([]slog.Attr, 0, 20)

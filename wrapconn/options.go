@@ -7,7 +7,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 )
 
-// Mode says what happens when a connection is used as it must not be.
+// Mode says what happens when a connection is misused.
 type Mode uint8
 
 const (

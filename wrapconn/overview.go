@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Use is what a connection is at, as far as it concerns who waits for one.
+// Use is what a connection is doing, as far as it matters to callers that wait
+// for one.
 type Use uint8
 
 const (
@@ -38,8 +39,8 @@ func (u Use) String() string {
 	return "invalid use " + strconv.Itoa(int(u))
 }
 
-// Overview is what the guarded connections of this process are at, counted, and
-// some of them in detail.
+// Overview counts the guarded connections of this process by what they are doing,
+// and has some of them in detail.
 type Overview struct {
 	Time          time.Time
 	Servers       map[string]int // open connections of each server, whatever was asked for
@@ -50,7 +51,8 @@ type Overview struct {
 	Connections   []Snapshot    // a part of them
 }
 
-// OverviewOptions say what an Overview is of. The zero value asks for counts alone.
+// OverviewOptions select what is in an Overview. The zero value selects only
+// counts.
 type OverviewOptions struct {
 	Server string // "" for all
 	// Skip and Limit choose the part of the connections that is returned in detail.
@@ -62,9 +64,8 @@ type OverviewOptions struct {
 	ByID bool
 }
 
-// LookAt takes an Overview. Each connection is held up for a moment, those that
-// are returned for as long as it takes to copy their history, and none while
-// another one is looked at.
+// LookAt takes an Overview. It locks one connection at a time, for a moment; those
+// that it returns for as long as it takes to copy their history.
 func LookAt(o OverviewOptions) Overview {
 	out := Overview{Time: time.Now(), Servers: map[string]int{}}
 	conns := registered()

@@ -66,11 +66,11 @@ func (c *Conn) seen() bool { return c.raw != nil || c.mem != nil }
 const peekLen = 4096
 
 // Check makes sure that nothing is waiting to be read while nothing is
-// outstanding: every answer starts at sequence id 1 again, so the next command
-// would take a stale one for its own. It returns a *ProtocolError if something
-// is, or if the peer has hung up; the connection must not be used then. It costs
-// one system call, and nothing on a connection that is not over a socket. It is
-// Pooled besides.
+// outstanding. Every answer starts at sequence id 1, so the next command would
+// read a stale one as its own. Check returns a *ProtocolError if something is
+// waiting or if the peer has hung up; the connection must not be used then. It
+// costs one system call, and nothing on a connection that is not over a socket.
+// Check implies Pooled.
 func (c *Conn) Check() error {
 	met, refuse := c.checkAt(c.now())
 	c.deliver(met)
@@ -92,8 +92,8 @@ func (c *Conn) checkAt(now time.Duration) (met []*Report, refuse error) {
 }
 
 // Pooled says that database/sql has just got the connection, from its pool or
-// from the server: a command that cannot be written now is run again on another
-// connection, and its user hears nothing.
+// from the server. If a command cannot be written now, database/sql runs it on
+// another connection and returns no error.
 func (c *Conn) Pooled() {
 	c.mu.Lock()
 	defer c.unlock()

@@ -6,15 +6,15 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// Layers are what lies under the packets of a connection.
+// Layers says whether the packets of a connection are encrypted or compressed.
 type Layers struct {
 	TLS        cause.TLS
 	Compressed bool // zlib, which is looked into
 }
 
-// CountOpen counts the guarded connections that are open: by their layers, and those
-// whose login is not over, of which the layers are not known yet. It looks at no
-// connection, however many there are.
+// CountOpen counts the open guarded connections: by their layers, and those whose
+// login is not over, whose layers are not known yet. It locks no connection, and
+// takes the same time however many there are.
 func CountOpen() (ready map[Layers]int, loggingIn int) {
 	ready = map[Layers]int{}
 	for i := range open {

@@ -9,15 +9,16 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// Repeated is a report that is remembered, and how often its like was made: the
-// same cause at the same server, met at the same line.
+// Repeated is a remembered report, and how many reports there were with the same
+// cause, at the same server and the same line.
 type Repeated struct {
 	*Report           // the last of them
 	First   time.Time // of the first of them
 	Count   int
 }
 
-// Trace is that of the last of them that has one: of a storm, most have no span.
+// Trace returns the trace of the last of them that has one. In a storm most have
+// no span.
 func (r Repeated) Trace() (t TraceRef) {
 	if t = r.Report.Trace(); t.TraceID == "" && r.traced != nil && r.traced.alike != nil {
 		if p := r.traced.alike.Load(); p != nil {
@@ -27,8 +28,8 @@ func (r Repeated) Trace() (t TraceRef) {
 	return t
 }
 
-// LastReports returns the last reports of this process, newest first, at most
-// 32, and those that are alike as one. They have no contexts.
+// LastReports returns the last reports of this process, newest first, at most 32.
+// Equal ones are one entry. They have no contexts.
 func LastReports() []Repeated { return lastReports.last() }
 
 // LastAbandoned returns the last operations of this process that were given up

@@ -53,13 +53,13 @@ func registered() []*Conn {
 	return conns
 }
 
-// Connections returns what the guarded connections of this process are at, those
-// of one server or, for "", of all; sorted by server, then by the server's id of
-// them. limit bounds the list, 0 does not. servers says how many connections
-// there are of each server, whatever was asked for.
+// Connections returns snapshots of the guarded connections of this process: those
+// of one server, or all if server is "", sorted by server and then by the server's
+// connection id. limit bounds the list; 0 means no limit. servers has the number of
+// connections of each server, whatever was selected.
 //
-// Each connection is held up for as long as it takes to copy its history, and
-// not while another one is looked at.
+// Connections locks one connection at a time, for as long as it takes to copy its
+// history.
 func Connections(server string, limit int) (list []Snapshot, servers map[string]int) {
 	if limit <= 0 {
 		limit = math.MaxInt32

@@ -15,8 +15,8 @@ import (
 // connection is made, ends or fails, and asked when something is reported.
 var observed witness.Log
 
-// DialFailed notes a dial that failed: that nobody listens at an address is what
-// tells the end of a server from the end of one connection.
+// DialFailed records a dial that failed. A refused dial tells the end of a server
+// from the end of one connection.
 func DialFailed(server string, err error) {
 	defer contain() // the error may be the application's own
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
@@ -184,9 +184,9 @@ func (c *Conn) alive() (answered time.Time, idle, busy bool) {
 	return answered, n == 0 && len(c.lie()) == 0 && err == nil && !c.closed.Load(), false
 }
 
-// Spent reports whether the server's last answer was an ERR behind which servers
-// end the connection (a command that was too large, a memory limit, a shutdown):
-// who takes it out of a pool next would meet that end.
+// Spent reports whether the server's last answer was an ERR after which servers
+// end the connection (a command that was too large, a memory limit, a shutdown).
+// Such a connection should not go back to a pool.
 func (c *Conn) Spent() bool {
 	c.mu.Lock()
 	defer c.unlock()
@@ -202,5 +202,5 @@ func (c *Conn) AuthSwitches() int {
 }
 
 // Transaction says that a transaction was begun on the connection, or that it is
-// over. The server says so too; some proxies do not.
+// over. The server's status says this too, but some proxies change it.
 func (c *Conn) Transaction(open bool) { c.tx.Store(open) }

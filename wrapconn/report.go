@@ -11,8 +11,8 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// Report is everything that is told about one violation. It holds no payload,
-// no SQL and no credentials; the server's own error message is in it.
+// Report is everything that is known about one violation. It has no payload, no
+// SQL and no credentials. It has the server's own error message.
 type Report struct {
 	Time     time.Time // of detection
 	Cause    cause.Diagnosis
@@ -66,8 +66,8 @@ type Report struct {
 	end    uint64  // of the connection, as witness.Log knows it; 0 if it did not end
 }
 
-// Quiet reports whether the event is too ordinary to be told: the peer closed
-// an idle connection politely. It is counted.
+// Quiet reports whether the event is too ordinary to be reported: the peer closed
+// an idle connection politely. It is only counted.
 func (r *Report) Quiet() bool { return r.quiet() }
 
 // Started returns when the operation under way began, or Time.
@@ -86,8 +86,8 @@ func (r *Report) operation() *Operation {
 	return r.Owner
 }
 
-// Operation returns the operation in whose course the violation was met: the
-// intruder of a conflict, the owner otherwise; nil if there was none.
+// Operation returns the operation that met the violation: the intruder of a
+// conflict, otherwise the owner. It is nil if there was none.
 func (r *Report) Operation() *Operation { return r.operation() }
 
 // String is the report in some lines of text: what happened, what to do, the

@@ -7,7 +7,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// Snapshot is what a connection is at, at one moment. As a Report, it holds no
+// Snapshot is the state of a connection at one moment. Like a Report, it has no
 // payload and no SQL.
 type Snapshot struct {
 	Time time.Time
@@ -63,7 +63,7 @@ type Snapshot struct {
 	Forgotten uint64
 }
 
-// Snapshot may be called at any time.
+// Snapshot returns the state of the connection. It may be called at any time.
 func (c *Conn) Snapshot() Snapshot {
 	// The owner has a lock of its own, so that what it says and what the wire
 	// says may lie some nanoseconds apart.

@@ -2,10 +2,10 @@ package wrapconn
 
 import "github.com/seqguard/mysql-seqguard/wrapconn/cause"
 
-// Suspect returns, once, the report of a violation that puts in doubt whose
-// answer the operation under way got, if there was one: behind it, or in front
-// of it, came another that nobody had asked for. All answers begin alike, so
-// which of the two is the operation's own cannot be known.
+// Suspect returns, once, the report of a violation that makes it doubtful whose
+// answer the operation under way got: another answer, which nobody had asked for,
+// came before or after it. All answers begin alike, so it cannot be known which of
+// the two belongs to the operation. Suspect returns nil if there was none.
 func (c *Conn) Suspect() *Report {
 	if !c.broken.Load() {
 		return nil

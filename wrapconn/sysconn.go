@@ -83,12 +83,11 @@ func (v *vouch) answer() bool {
 	return v.state.Load() == vouchAsking && v.state.CompareAndSwap(vouchAsking, vouchNone)
 }
 
-// Vouch is to be called between a Check and a client's own look at the liveness
-// of the connection, Unvouch behind that. If the Check has looked into the socket
-// and found it open, with nothing waiting, the next Read of the RawConn that
-// SyscallConn returns succeeds without calling its function, which would find
-// the same. In all other cases nothing changes: a connection that the Check could
-// not look at keeps the client's look.
+// Vouch saves a client's own liveness check. Call it between a Check and that
+// check, and Unvouch after it. If the Check has looked into the socket and found it
+// open, with nothing waiting, the next Read of the RawConn that SyscallConn returns
+// succeeds without calling its function, which would find the same. In all other
+// cases nothing changes, and the client checks for itself.
 func (c *Conn) Vouch() { c.vouch.state.CompareAndSwap(vouchQuiet, vouchAsking) }
 
 // Unvouch ends Vouch.

@@ -85,8 +85,9 @@ func (r *Report) Misnumbered(e *HistoryEntry) bool {
 		v == r.Evidence.Violation && e.First == r.Evidence.Actual
 }
 
-// EndLine tells how the connection ended, "" if it did not. Of an end that was found
-// in front of a command the true time is not known: only when it was met.
+// EndLine says how the connection ended; it is "" if it did not. If the end was
+// found before a command, its true time is not known: the line has the time of
+// detection.
 func (r *Report) EndLine() string {
 	switch r.Evidence.Stream {
 	case cause.StreamOpen:

@@ -10,10 +10,9 @@ import (
 )
 
 // TLSHub carries the secrets of all connections that share one tls.Config to
-// the Conns below them. Whose a secret is stands beside it: the random number of
-// a ClientHello, which the Conn has seen. A resumed session of TLS 1.2, whose
-// secret crypto/tls does not log, stays unseen here; TLSLink sees it, for the
-// price of a Config of its own for each connection.
+// the Conns below them. It finds the Conn of a secret by the random number of the
+// ClientHello. It cannot see a resumed session of TLS 1.2, whose secret crypto/tls
+// does not log. TLSLink can, but needs a Config of its own for each connection.
 type TLSHub struct {
 	user io.Writer // the config's own KeyLogWriter, which is still served
 

@@ -10,8 +10,8 @@ import (
 
 // TLSLink carries the secrets of one TLS connection from crypto/tls to the Conn
 // below it, so that the packets inside can be seen. The secrets stay in the
-// connection's memory, are in no log, span, report or error, and are erased by
-// Close.
+// connection's memory. They are in no log, span, report or error, and Close erases
+// them.
 type TLSLink struct {
 	conn atomic.Pointer[Conn]
 	user io.Writer // the config's own KeyLogWriter, which is still served

@@ -2,7 +2,7 @@ package wrapconn
 
 import "sync/atomic"
 
-// TraceRef names the span that tells of a report.
+// TraceRef names the span of a report.
 type TraceRef struct {
 	TraceID, SpanID string // in hexadecimal, as in a traceparent header; "" if there is none
 	Sampled         bool   // it is likely to be found at the backend
@@ -15,8 +15,8 @@ type traced struct {
 	alike *atomic.Pointer[TraceRef] // of the last of those that are told as one; set before the report is delivered
 }
 
-// SetTrace notes which span tells of the report. It is for code that makes one;
-// package trace does.
+// SetTrace records the span of the report. It is for code that makes one, such as
+// package trace.
 func (r *Report) SetTrace(t TraceRef) {
 	if r.traced != nil {
 		r.traced.ref.Store(&t)
@@ -26,7 +26,7 @@ func (r *Report) SetTrace(t TraceRef) {
 	}
 }
 
-// Trace returns what SetTrace has noted, on any copy of the report.
+// Trace returns what SetTrace has recorded, on any copy of the report.
 func (r *Report) Trace() (t TraceRef) {
 	if r.traced != nil {
 		if p := r.traced.ref.Load(); p != nil {

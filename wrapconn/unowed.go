@@ -41,8 +41,8 @@ func (c *Conn) noteDue() {
 }
 
 // Reusable reports whether the connection is Idle, has no Err, and is not Spent,
-// as far as that was noted by the last Read and Write: true is sure, and costs
-// next to nothing.
+// by what the last Read and Write recorded. It is cheap. True is certain; false may
+// mean that it is not known.
 func (c *Conn) Reusable() bool { return c.due.Load()&reusable != 0 && !c.broken.Load() }
 
 // readUnowed is Read in the course of an operation while nothing is due.

@@ -13,8 +13,8 @@ func (c *Conn) Begin(ctx context.Context, kind OpKind) (taken bool, err error) {
 	return false, c.refuse(ctx, kind, conflict, holder)
 }
 
-// TryBegin is Begin without a report of a conflict, and without a call site: for
-// a Close, which is lawful at any time, and for what takes no longer than a look.
+// TryBegin is Begin without a report of a conflict, and without a call site. It is
+// for a Close, which is allowed at any time, and for short checks.
 func (c *Conn) TryBegin(ctx context.Context, kind OpKind) (taken bool) {
 	if kind == OpClose {
 		c.leaving.Store(true)
@@ -52,15 +52,16 @@ func (c *Conn) forgetMore() {
 }
 
 // Forget drops what is kept of the last operation, such as its context. It is
-// for a connection that is put aside, and does nothing while one is under way.
+// for a connection that goes back to the pool, and does nothing while an operation
+// is under way.
 func (c *Conn) Forget() { c.owner.forget() }
 
-// Disown says that the connection may be used past its owner from now on: a
-// Read or Write outside any operation is no violation any more.
+// Disown says that from now on the connection may be used without Begin: a Read
+// or Write outside any operation is no violation any more.
 func (c *Conn) Disown() { c.disowned.Store(true) }
 
-// Leased reports whether the result of a query is still to be read: what would
-// write now is refused.
+// Leased reports whether the result of a query is still to be read. An operation
+// that would write is refused meanwhile.
 func (c *Conn) Leased() bool {
 	state, _ := c.owner.copy()
 	return state == ownerLeased || state == ownerInside

@@ -100,7 +100,7 @@ var differences = []difference{
 	},
 	{
 		"rows that the driver skips",
-		"exec, and the close of unread rows, read rows of a statement to their end without a look at their first byte",
+		"exec, and the close of unread rows, read rows of a statement to their end without looking at their first byte",
 		func(c *comparison) bool {
 			return c.at(session.UnexpectedKind, session.PhaseRows) && c.kind(session.KindRow) && (c.op == opStmtExec || c.op == opStmtQuery && c.alone.class <= badValue)
 		},
@@ -127,7 +127,7 @@ var differences = []difference{
 	},
 	{
 		"a login that the driver gives up",
-		"over a plugin that it does not have, or may not use: the rest of what came is nothing to it",
+		"over a plugin that it does not have, or may not use: it ignores the rest of what came",
 		func(c *comparison) bool { return c.connecting && c.alone.class == refusal },
 	},
 	{
@@ -243,7 +243,7 @@ var differences = []difference{
 	},
 	{
 		"definitions that are left out",
-		"of cached metadata, the driver heeds the mark in the first result of a statement's query only: elsewhere it waits for definitions that are not due",
+		"of cached metadata, the driver follows the mark only in the first result of a statement's query; elsewhere it waits for definitions that are not due",
 		func(c *comparison) bool {
 			return (c.cache() || c.mutatedLogin) && c.any(func(s sighting) bool {
 				return s.event.Kind == session.KindColumnCount && leavesOut(s.head)

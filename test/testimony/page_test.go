@@ -16,8 +16,8 @@ const pageFile = "../../docs/proof-matrix.md"
 
 const pageHead = `# Real faults and what is said of them
 
-The sister of [causes-matrix.md](causes-matrix.md): there, what is seen on the wire; here, what the kernel and the Go runtime add to it at the moment of a failure, and
-how the sentences differ by it. Made by TestPage from the faults that TestFaults, TestStalledLogin, TestSlowReader and TestReadTooLate produce (` + "`test/testimony/`" + `).
+[causes-matrix.md](causes-matrix.md) has what is seen on the wire. This page has what the kernel and the Go runtime add to it at the moment of a failure, and
+how the sentences change. TestPage makes it from the faults that TestFaults, TestStalledLogin, TestSlowReader and TestReadTooLate produce (` + "`test/testimony/`" + `).
 ` + "`SEQGUARD_PROOF_RUNS=20 go test ./test/testimony -timeout 3h`" + ` produces each of them twenty times.
 
 ## The network
@@ -41,7 +41,7 @@ or in front of the read of an answer, with a readTimeout of 1 s (MySQL 9 and Mar
 `
 
 const pageFoot = `
-Besides, a BeforeConnect that blocks for three seconds, before there is a connection, is accused of nothing on either server, in plaintext and TLS (TestBlockingBeforeConnect).
+A BeforeConnect that blocks for three seconds, before there is a connection, causes no report on either server, in plaintext and TLS (TestBlockingBeforeConnect).
 
 ## The server, asked afterwards
 

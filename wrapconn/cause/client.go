@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// Client is who talks to the server on a connection: the subject of the
-// sentences. The strings are what the client says of itself (its login and its
-// connection attributes), so they are quoted where they are shown and never
-// decide what is named alone. The zero value, seen from [VantageClient], is this
-// process.
+// Client is the client of a connection: the subject of the sentences. The strings
+// are what the client says of itself in its login and its connection attributes. So
+// they are quoted where they are shown, and no cause is named by them alone. The
+// zero value, seen from [VantageClient], is this process.
 type Client struct {
 	Local    bool   // this process: sentences speak of it and of *sql.DB
 	Address  string // host:port

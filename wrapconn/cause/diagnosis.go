@@ -69,9 +69,9 @@ type Diagnosis struct {
 	Alternatives []Slug
 }
 
-// Retry returns RetrySafe, and whether there is anything to say of a retry: of a
-// misuse there is not, as it would only fail again, nor where nothing has failed.
-// What tells of a diagnosis leaves the word out then.
+// Retry returns RetrySafe, and whether a retry makes sense at all. It does not for
+// a misuse, which would only fail again, and if nothing has failed. Texts do not
+// mention a retry then.
 func (d *Diagnosis) Retry() (safe, applies bool) {
 	return d.RetrySafe, d.Severity != Misuse && !d.Standing
 }

@@ -296,8 +296,8 @@ func offline(e *Evidence) bool {
 // a proper answer.
 var closers = []uint16{erPacketTooLarge, erShutdown, erConnectionKilled, erOfflineMode, erSessionKilled, erMemoryGlobal, erMemory}
 
-// Closes reports whether a server that has answered with this code ends the
-// connection thereafter: such a connection is not worth keeping.
+// Closes reports whether a server ends the connection after it has answered with
+// this code. Such a connection should not be kept.
 func Closes(code uint16, mariaDB bool) bool {
 	return slices.Contains(closers, code) && !(mariaDB && code >= 4000)
 }

@@ -5,14 +5,12 @@ import (
 	"time"
 )
 
-// Siblings is what this process knows, besides the connection itself, about the
-// server around the time of an end: what became of its other connections to the
-// same address. A name that is about the server (it went away) and a name that is
-// about one connection (somebody killed it) look alike on that connection; only
-// the others tell them apart.
+// Siblings is what this process knows about its other connections to the same
+// address, around the time of an end. On one connection, a server that goes away and
+// a KILL look alike; only the other connections tell them apart.
 //
-// An address may stand for several servers (a balancer, a failover), so a sign of
-// life on another connection makes a name unlikely and never impossible.
+// An address may stand for several servers (a balancer, a failover). So a sign of
+// life on another connection makes a cause unlikely, but not impossible.
 type Siblings struct {
 	// Looked is how long after the end the process was asked. Zero: not yet. An
 	// absence then means nothing, and names that need it are not given.

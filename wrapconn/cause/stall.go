@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Stall is what the kernel and the runtime counted of this process over the time
-// in which it kept a server waiting. Its zero value is that of a process of which
-// nothing is known. All durations lie within Window, and are at most as long.
+// Stall is what the kernel and the runtime counted of this process while it kept a
+// server waiting. Its zero value means that nothing is known. All durations lie
+// within Window.
 type Stall struct {
 	Known  bool
 	Window time.Duration // over which was counted

@@ -6,12 +6,12 @@ import (
 )
 
 // Transport is what the kernel knows of a TCP connection at the moment of a
-// failure: what no packet shows, whether the other side's kernel has what was
-// written. Its zero value is that of a connection of which nothing is known:
-// not over TCP, closed already, or a system that is not asked.
+// failure. It shows what no packet shows: whether the other side's kernel has what
+// was written. Its zero value means that nothing is known: the connection is not over
+// TCP, it was closed already, or the system cannot be asked.
 //
-// The other side is whatever ends the TCP connection. Behind a proxy or a load
-// balancer of layer 7 it is that, not the server.
+// The other side is the end of the TCP connection. Behind a proxy or a load balancer
+// of layer 7, that is the proxy or the balancer.
 type Transport struct {
 	Known bool
 	State TCPState
@@ -67,7 +67,7 @@ func (s TCPState) String() string {
 	return "invalid tcp state"
 }
 
-// Delivery is what a Transport proves about that which was written.
+// Delivery is what a Transport proves about the bytes that were written.
 type Delivery uint8
 
 const (
