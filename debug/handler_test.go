@@ -90,7 +90,7 @@ func TestPage(t *testing.T) {
 		"query <small>result open, for ", "handler_test.go:", `class="free">nobody, and out of its pool <small>for `, `class="free">nobody, between the statements of a transaction <small>for `, "plain",
 		// the report
 		`<article class="misuse">`, "result_still_open", "docs/causes.md#result_still_open", "<strong>What to do</strong>", "exec ",
-		"<dt>intruder</dt>", "statement not executed",
+		"<dt>second operation</dt>", "statement not executed",
 	)
 	for _, word := range []string{"SELECT", "secret", "vault", "payload that nobody", "retry"} { // running a misuse again is no advice
 		if strings.Contains(page, word) {

@@ -168,7 +168,7 @@ func (o *out) connection(c *connection) {
 
 // owner are the cells of who has the connection and from where.
 func (o *out) owner(c *connection) {
-	o.raw("<td data-l=\"owner\"")
+	o.raw("<td data-l=\"in use by\"")
 	from := c.Owner
 	switch {
 	case from != nil:

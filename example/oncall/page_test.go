@@ -85,12 +85,12 @@ func TestWhatYouSee(t *testing.T) {
 
 const intro = `# What you see
 
-%d failures, provoked on real servers, each as it is met: the text of the error, the record in the log, the span in Jaeger, and the report on the
-live page. Made by ` + "`go test ./oncall -run TestWhatYouSee -update`" + ` in ` + "`example/`" + `, where the test holds this page to what it gets again; numbers that differ from
+%d failures, provoked on real servers. Each is shown as you meet it: the text of the error, the record in the log, the span in Jaeger, and the report on the
+live page. ` + "`go test ./oncall -run TestWhatYouSee -update`" + ` in ` + "`example/`" + ` writes this page, and the test holds it to what it gets again; numbers that differ from
 run to run are not compared.
 
-Read each as somebody on call who has thirty seconds. What happened, where, was it executed, and what now? The line of the error answers all
-four, and the longest of those below has %d characters. Attributes and events are in the order in which Jaeger shows them.
+If you are on call and have thirty seconds, read the line of the error: it says what happened, where, whether it was executed, and what to do now. The longest
+of those below has %d characters. Attributes and events are in the order in which Jaeger shows them.
 
 `
 

@@ -128,7 +128,7 @@ var answerRules = []rule{
 			if e.Stall.Cause(e.unread()) == StallUnknown {
 				perhaps = " (no processor, a frozen machine)"
 			}
-			return fmt.Sprintf("When the time limit of %s ran out, %s lay unread in its socket%s: the peer had answered, and this process had not read the answer%s.", side(e), of, there, perhaps)
+			return fmt.Sprintf("When the time limit of %s ran out, %s lay in its socket%s: the peer had answered, and this process had not read it%s.", side(e), of, there, perhaps)
 		},
 		advise: func(e *Evidence) string {
 			return "The server and the network are not to blame. Find what held " + e.it() + " up: " + e.library().busy() + "."

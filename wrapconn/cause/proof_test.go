@@ -177,7 +177,7 @@ func TestStallBehindALateRead(t *testing.T) {
 func TestSlowReaderHasOneVerdict(t *testing.T) {
 	e := Evidence{Phase: session.PhaseRows, Pending: 1, AnswerStarted: true, Stream: StreamReset, LongestReadGap: 61 * time.Second, SinceCommand: 62 * time.Second,
 		Stall: Stall{Known: true, Window: 62 * time.Second, WaitKnown: true, Beats: 60, Late: 60 * time.Second}}
-	if d := Diagnose(&e); d.Slug != "slow_reader" || strings.Contains(d.Advice, "Do less between two rows") || !strings.Contains(d.Advice, "who stopped it") || !strings.Contains(d.Do, "stopped") {
+	if d := Diagnose(&e); d.Slug != "slow_reader" || strings.Contains(d.Advice, "Do less between two rows") || !strings.Contains(d.Advice, "what stopped it") || !strings.Contains(d.Do, "stopped") {
 		t.Errorf("%+v", d)
 	}
 	e.Stall.Late = 0

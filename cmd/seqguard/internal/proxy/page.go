@@ -167,7 +167,7 @@ var pageTemplate = template.Must(template.New("").Funcs(template.FuncMap{
 }).Parse(`<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><meta http-equiv=refresh content=5>
 <title>seqguard proxy: {{.Server}}</title><style>` + report.Style + `</style>
 <h1>seqguard proxy → {{.Server}}</h1>
-<p>{{.Open}} connections open of {{.Connections}} since {{.Since.Format "2006-01-02 15:04:05"}}; {{.Violations}} violations{{if .Dropped}} ({{.Dropped}} of them not told one by one){{end}},
+<p>{{.Open}} connections open of {{.Connections}} since {{.Since.Format "2006-01-02 15:04:05"}}; {{.Violations}} violations{{if .Dropped}} ({{.Dropped}} of them not reported one by one){{end}},
 {{.Knocks}} knocks (a client that left at once without a word); {{.Untracked}} untracked, {{.Opaque}} not seen{{if .Refused}}; {{.Refused}} refused{{end}}{{if .Failed}}; server not reached {{.Failed}} times{{end}}.</p>
 {{if .Reports}}<h2>Last violations</h2>{{range .Reports}}<details class="{{.Severity}}"><summary>{{.Time.Format "15:04:05.000"}} <b>{{.Title}}</b> <code>{{.Cause}}</code> {{.Client.Address}} {{.Client.User}}</summary>
 <p>{{.Explanation}}<p class=advice>{{.Advice}}<p class=dim>severity {{.Severity}}; executed: {{.Executed}}; connection {{.Connection}}</p></details>{{end}}{{end}}
