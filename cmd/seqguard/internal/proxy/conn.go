@@ -24,6 +24,7 @@ type conn struct {
 	tapped         bool // TLS ends here: what passes is looked at below it
 
 	mu      sync.Mutex
+	link    *link // of a loop that relays it
 	talk    conversation.Conversation
 	begun   bool
 	address string // of the client
@@ -37,13 +38,30 @@ type conn struct {
 }
 
 func (s *conn) run() {
-	defer s.p.gone(s)
+	if !s.connect() {
+		s.p.gone(s)
+		return
+	}
+	s.begin("")
+	switch {
+	case s.p.cfg.Terminate != nil:
+		s.terminate()
+	case s.p.loops.relay(s):
+		return // its goroutine is over, the connection is not
+	default:
+		relay(&s.client, &s.server, s)
+	}
+	s.over()
+}
+
+// connect reports whether there is a connection to the server.
+func (s *conn) connect() bool {
 	server, err := s.p.dial(s.client.Conn)
 	if err != nil {
 		s.p.Counters.Failed.Add(1)
 		s.p.cfg.Log("%s: no connection to the server: %v", s.client.RemoteAddr(), err)
 		s.client.abort() // the nearest to a refused connection that is left
-		return
+		return false
 	}
 	s.mu.Lock()
 	s.server.Conn = server
@@ -51,15 +69,9 @@ func (s *conn) run() {
 	if s.closed.Load() {
 		s.server.abort()
 		s.client.abort()
-		return
+		return false
 	}
-	s.begin("")
-	if s.p.cfg.Terminate != nil {
-		s.terminate()
-	} else {
-		relay(&s.client, &s.server, s)
-	}
-	s.over()
+	return true
 }
 
 // begin starts the conversation. source is whose connection it is, if something in
@@ -188,6 +200,7 @@ func (s *conn) failed(d session.Direction, n int, err error) {
 
 // over is called when both ends are closed.
 func (s *conn) over() {
+	defer s.p.gone(s)
 	s.mu.Lock()
 	s.talk.Close()
 	c := s.talk.Counts()
@@ -248,8 +261,12 @@ func (s *conn) idle() bool {
 func (s *conn) close() {
 	s.closed.Store(true)
 	s.mu.Lock()
-	server := s.server.Conn
+	server, link := s.server.Conn, s.link
 	s.mu.Unlock()
+	if link != nil {
+		link.close()
+		return
+	}
 	_ = s.client.Close()
 	if server != nil {
 		_ = server.Close()

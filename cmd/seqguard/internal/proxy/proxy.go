@@ -11,6 +11,7 @@ import (
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/internal/delivery"
 )
 
 // Proxy passes connections on. Make it with New.
@@ -24,10 +25,12 @@ type Proxy struct {
 	sessions map[*conn]struct{}
 	closing  bool
 	all      sync.WaitGroup
+	loops    loops
 
-	tell    sync.Mutex // one report at a time
+	tell    sync.Mutex
 	limiter limiter
 	last    []*report.Violation // the last ones, for the page
+	telling *delivery.Queue[told]
 	started time.Time
 
 	Counters Counters
@@ -50,16 +53,19 @@ func New(cfg Config) *Proxy {
 		cfg.Log = func(string, ...any) {}
 	}
 	_, server := Network(cfg.Server)
-	return &Proxy{
+	p := &Proxy{
 		cfg: cfg, dialer: net.Dialer{Timeout: cfg.DialTimeout}, server: server,
 		sessions: map[*conn]struct{}{}, started: time.Now(), limiter: newLimiter(),
 	}
+	p.telling = delivery.New(delivery.Limit{Items: toldAtMost, Weight: toldAtMost}, p.deliver, func(v any) { panic(v) })
+	return p
 }
 
 // Serve accepts connections until ctx is done; then it waits for those that are
 // busy, Config.Grace at most.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	p.kind = l.Addr().Network()
+	defer p.loops.stop()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer func() { _ = l.Close() }()
@@ -160,10 +166,12 @@ func (p *Proxy) drain() {
 		p.endIdle()
 		select {
 		case <-done:
+			p.flush()
 			return
 		case <-end:
 			_ = p.Close()
 			<-done
+			p.flush()
 			return
 		case <-tick.C:
 		}
@@ -206,7 +214,8 @@ func (p *Proxy) Close() error {
 
 const lastKept = 32
 
-// report tells a violation, unless there are too many.
+// report notes a violation, and has it told unless there are too many. It does not wait for who is told: that may be a pipe that
+// nobody reads, and other connections wait for the caller.
 func (p *Proxy) report(v *report.Violation) {
 	if v.Quiet() {
 		p.Counters.Knocks.Add(1)
@@ -220,17 +229,40 @@ func (p *Proxy) report(v *report.Violation) {
 	}
 	p.last = append(p.last, v)
 	ok, dropped := p.limiter.take(string(v.Cause.Slug), time.Now())
-	if !ok {
+	if !ok || !p.telling.Put(told{v, dropped}, 1, time.Time{}) {
 		p.Counters.Dropped.Add(1)
-		return
-	}
-	if dropped > 0 {
-		p.cfg.Log("%d more reports of %s were not told: there were too many", dropped, v.Cause.Slug)
-	}
-	if p.cfg.OnReport != nil {
-		p.cfg.OnReport(v)
 	}
 }
+
+// told is a violation that is to be told, and how many of its cause were not told before it.
+type told struct {
+	v       *report.Violation
+	dropped int
+}
+
+// toldAtMost is how many violations may wait to be told.
+const toldAtMost = 1024
+
+func (p *Proxy) deliver(t told, lost uint64) {
+	if t.dropped > 0 {
+		p.cfg.Log("%d more reports of %s were not told: there were too many", t.dropped, t.v.Cause.Slug)
+	}
+	if lost > 0 {
+		p.cfg.Log("%d more reports were not told: they came faster than they could be written", lost)
+	}
+	if p.cfg.OnReport != nil {
+		p.cfg.OnReport(t.v)
+	}
+}
+
+// flush waits until what was found has been told, for a moment at the most.
+func (p *Proxy) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	_ = p.telling.Flush(ctx)
+}
+
+const flushTime = 5 * time.Second
 
 // lastReports are the last ones, newest first.
 func (p *Proxy) lastReports() []*report.Violation {

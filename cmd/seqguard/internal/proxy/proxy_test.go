@@ -95,6 +95,9 @@ func play(t *testing.T, cut int, reset bool) net.Listener {
 func converse(t *testing.T, addr string, cut int) ending {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return ending{reset: true} // before it had begun to read
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,98 +135,84 @@ func total(b [][]byte) (n int) {
 }
 
 // TestCutEverywhere: wherever either side ends, by a FIN or a reset, the other one
-// sees through the proxy what it sees without it.
+// sees through the proxy what it sees without it, relayed by a loop or by goroutines.
 func TestCutEverywhere(t *testing.T) {
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	for _, reset := range []bool{false, true} {
-		for cut := 0; cut <= total(serverSays); cut += step {
-			server := play(t, cut, reset)
-			_, addr := startProxy(t, Config{Server: server.Addr().String()})
-			direct, through := converse(t, server.Addr().String(), -1), converse(t, addr, -1)
-			if direct != through {
-				t.Errorf("server cut behind byte %d, reset %t: %d bytes (reset %t) without the proxy, %d (%t) through it",
-					cut, reset, len(direct.got), direct.reset, len(through.got), through.reset)
+	compare := func(server string, cut int, format string, args ...any) {
+		t.Helper()
+		direct := converse(t, server, cut)
+		for name, addr := range bothWays(t, Config{Server: server}) {
+			if through := converse(t, addr, cut); direct != through {
+				t.Errorf(format+": %d bytes (reset %t) without the proxy, %d (%t) through it, %s",
+					append(args, len(direct.got), direct.reset, len(through.got), through.reset, name)...)
 			}
 		}
 	}
-	server := play(t, 1<<30, false)
-	_, addr := startProxy(t, Config{Server: server.Addr().String()})
-	for cut := 0; cut <= total(clientSays); cut += step {
-		direct, through := converse(t, server.Addr().String(), cut), converse(t, addr, cut)
-		if direct != through {
-			t.Errorf("client cut behind byte %d: %+v without the proxy, %+v through it", cut, direct, through)
+	for _, reset := range []bool{false, true} {
+		for cut := 0; cut <= total(serverSays); cut += step {
+			compare(play(t, cut, reset).Addr().String(), -1, "server cut behind byte %d, reset %t", cut, reset)
 		}
 	}
+	server := play(t, 1<<30, false).Addr().String()
+	for cut := 0; cut <= total(clientSays); cut += step {
+		compare(server, cut, "client cut behind byte %d", cut)
+	}
+}
+
+// bothWays starts a proxy that has loops, where there are any, and one without.
+func bothWays(t testing.TB, cfg Config) map[string]string {
+	t.Helper()
+	_, loops := startProxy(t, cfg)
+	p := New(cfg)
+	p.loops.stop()
+	return map[string]string{"loops": loops, "goroutines": serve(t, p)}
 }
 
 // TestClientReset: a client that goes away with a reset is gone for the server, too.
 func TestClientReset(t *testing.T) {
-	seen := make(chan ending, 1)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer func() { _ = c.Close() }()
+	seen := make(chan ending, 2)
+	server := mysqltest.Accept(t, func(c net.Conn) {
 		_, _ = c.Write(greetingPacket)
 		seen <- readAll(c)
-	}()
-	_, addr := startProxy(t, Config{Server: l.Addr().String()})
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(c, make([]byte, len(greetingPacket))); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = c.Write(loginPacket[:10])
-	time.Sleep(20 * time.Millisecond)
-	_ = c.(*net.TCPConn).SetLinger(0)
-	_ = c.Close()
-	if e := <-seen; !e.reset || e.got != string(loginPacket[:10]) {
-		t.Errorf("the server saw %+v", e)
+	}).Addr().String()
+	for name, addr := range bothWays(t, Config{Server: server}) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, len(greetingPacket))); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write(loginPacket[:10])
+		time.Sleep(20 * time.Millisecond)
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+		if e := <-seen; !e.reset || e.got != string(loginPacket[:10]) {
+			t.Errorf("%s: the server saw %+v", name, e)
+		}
 	}
 }
 
 // TestNotMySQL: what is not MySQL passes in both directions, whoever begins.
 func TestNotMySQL(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
-		}
-	}()
-	_, addr := startProxy(t, Config{Server: l.Addr().String()})
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
+	server := mysqltest.Accept(t, func(c net.Conn) { _, _ = io.Copy(c, c) }).Addr().String()
 	said := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100000)
-	go func() {
-		_, _ = io.WriteString(c, said)
-		_ = c.(*net.TCPConn).CloseWrite()
-	}()
-	if e := readAll(c); e.got != said {
-		t.Errorf("%d bytes of %d", len(e.got), len(said))
+	for name, addr := range bothWays(t, Config{Server: server}) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, _ = io.WriteString(c, said)
+			_ = c.(*net.TCPConn).CloseWrite()
+		}()
+		if e := readAll(c); e.got != said {
+			t.Errorf("%s: %d bytes of %d", name, len(e.got), len(said))
+		}
+		_ = c.Close()
 	}
 }
 

@@ -161,8 +161,8 @@ func TestServers(t *testing.T) {
 				if strings.HasSuffix(m, "no keys") {
 					opaque = c.Connections.Load()
 				}
-				if s := r.slugs(); len(s) > 0 || c.Untracked.Load() != 0 || c.Opaque.Load() != opaque || c.Connections.Load() < 4 || p.seen.Load() == 0 && opaque == 0 {
-					t.Errorf("told %v, %d untracked, %d opaque of %d connections, %d commands seen", s, c.Untracked.Load(), c.Opaque.Load(), c.Connections.Load(), p.seen.Load())
+				if s := r.slugs(); len(s) > 0 || c.Violations.Load() != 0 || c.Untracked.Load() != 0 || c.Opaque.Load() != opaque || c.Connections.Load() < 4 || p.seen.Load() == 0 && opaque == 0 {
+					t.Errorf("told %v, %d violations, %d untracked, %d opaque of %d connections, %d commands seen", s, c.Violations.Load(), c.Untracked.Load(), c.Opaque.Load(), c.Connections.Load(), p.seen.Load())
 				}
 			})
 		}
