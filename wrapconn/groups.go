@@ -65,7 +65,12 @@ const maxSites = 5
 
 // groups puts connections together. Those of the same call stack come first,
 // because to name its lines takes microseconds.
-type groups struct{ same map[callKey]*sameStack }
+type groups struct {
+	same map[callKey]*sameStack
+	// key is that of last, the one of the connection before: most pools are held by one line.
+	key  callKey
+	last *sameStack
+}
 
 type callKey struct {
 	pool any
@@ -85,6 +90,19 @@ type sameStack struct {
 func (gs *groups) add(g *glimpse, op *operation) {
 	k := callKey{pool: g.conn.opts.Pool, use: g.use, lost: g.lost}
 	copy(k.pcs[:], op.callers[:op.ncaller])
+	if gs.last == nil || k != gs.key {
+		gs.turn(k)
+	}
+	c := gs.last
+	c.n++
+	c.since = max(c.since, g.since)
+	if g.taken > c.held {
+		c.conn, c.longest, c.held = g.conn, *op, g.taken
+	}
+}
+
+// turn makes the group of another key the last one.
+func (gs *groups) turn(k callKey) {
 	if gs.same == nil {
 		gs.same = map[callKey]*sameStack{}
 	}
@@ -93,11 +111,7 @@ func (gs *groups) add(g *glimpse, op *operation) {
 		c = new(sameStack)
 		gs.same[k] = c
 	}
-	c.n++
-	c.since = max(c.since, g.since)
-	if g.taken > c.held {
-		c.conn, c.longest, c.held = g.conn, *op, g.taken
-	}
+	gs.key, gs.last = k, c
 }
 
 // list is sorted, most first.
