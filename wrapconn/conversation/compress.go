@@ -114,6 +114,10 @@ func (c *Conversation) outerSequence(ev session.Event, phase session.Phase) {
 // Corrupt implements wire.FrameHandler.
 func (d *compDirection) Corrupt(k wire.Corruption) {
 	c := d.c
+	if c.x.lossy() { // it may be where a frame was taken to begin
+		c.lose()
+		return
+	}
 	c.find(finding{
 		violation: session.Malformed, phase: c.tracker.Phase(), dir: d.dir, command: c.tracker.Command(),
 		corruption: k.String(),

@@ -30,8 +30,9 @@ type extras struct {
 	waitAt time.Duration // of the bytes that wait in the TLS layer
 
 	// Captures.
-	searching bool // for a command: what packets the bytes are is not known
-	unaligned bool // where the server's packets begin is not known: see align
+	searching bool   // for a command: what packets the bytes are is not known
+	head      []byte // of a frame, if the client's last bytes that were searched are no more
+	unaligned bool   // where the server's packets begin is not known: see align
 	gaps      uint64
 	lost      uint64
 

@@ -20,6 +20,7 @@ func (c *Conversation) Gap(dir session.Direction, n int64, now time.Duration) {
 	x := c.extra()
 	x.gaps++
 	x.lost += uint64(n)
+	x.head = nil
 	switch {
 	case c.hidden:
 		c.dropTLS() // its records cannot be told from each other any more
@@ -82,13 +83,28 @@ func (c *Conversation) lose() {
 // sense of: at the beginning of a piece (a segment), which is where clients
 // begin one. It returns the bytes from there on.
 func (c *Conversation) search(dir session.Direction, p []byte) []byte {
-	if dir == session.FromServer || len(p) < wire.HeaderLen+1 {
+	if dir == session.FromServer {
 		return nil
 	}
-	compressed := c.comp != nil
+	if head := c.x.head; head != nil { // Connector/J writes that of a frame by itself
+		c.x.head = nil
+		if whole := append(head, p...); isCompressedCommand(whole) {
+			p = whole
+		}
+	}
+	if len(p) == frameHeaderLen && p[3] == 0 {
+		c.x.head = append([]byte(nil), p...)
+		return nil
+	}
+	compressed := c.comp != nil || c.tracker.Compressed()
 	switch {
+	case len(p) <= wire.HeaderLen:
+		return nil
 	case c.tracker.Unsure() && isTLS(p):
 		c.hide("it began before the first byte that was seen")
+		return nil
+	case c.tracker.Zstd():
+		c.hide("zstd compression")
 		return nil
 	case !compressed && isCommand(p):
 	case isCompressedCommand(p) && (compressed || c.tracker.Unsure()):

@@ -112,6 +112,45 @@ func within(some, all []Packet, dir session.Direction) (Packet, bool) {
 	return Packet{}, true
 }
 
+// The end of the login is lost: what was agreed on is known all the same, and the
+// body of a frame, which Connector/J writes apart from its head, is no packet.
+func TestGapBeforeCompression(t *testing.T) {
+	login := compressedLogin()
+	f := frame(0, query("SET a"), false)
+	w := newWatch(another())
+	w.say(login[:2]...)
+	w.Gap(session.FromServer, int64(len(login[2].bytes)), w.now)
+	w.say(segment{f.dir, f.bytes[frameHeaderLen:]})
+	if n := len(w.packets); n != 2 {
+		t.Fatalf("%d packets behind a lost head:\n%s", n, w.list(false))
+	}
+	w.say(segment{f.dir, f.bytes[:frameHeaderLen]}, segment{f.dir, f.bytes[frameHeaderLen:]}, frame(1, fromServer(1, mysqltest.OKPayload(0, 0, 2, 0)), false))
+	fine(t, w.Conversation)
+	if s := w.State(); !s.Compressed || s.Commands != 1 || !w.Idle() || len(w.packets) != 4 {
+		t.Errorf("%+v\n%s", s, w.list(false))
+	}
+	// A head that another body was lost behind does not go with the next one.
+	w.say(segment{f.dir, f.bytes[:frameHeaderLen]})
+	w.Gap(session.FromClient, int64(len(f.bytes)-frameHeaderLen), w.now)
+	w.say(framed(true, selectOne())...)
+	fine(t, w.Conversation)
+}
+
+// Behind a gap, what cannot be inflated may be the middle of a frame.
+func TestGapBeforeCorruptFrame(t *testing.T) {
+	w := newWatch(another())
+	w.say(compressedLogin()...)
+	w.Gap(session.FromServer, 700, w.now)
+	broken := frame(0, query("SET a long one, so that something is left to break"), true)
+	broken.bytes[len(broken.bytes)-1] ^= 1 // its checksum
+	w.say(broken)
+	w.say(framed(true, selectOne())...)
+	fine(t, w.Conversation)
+	if s := w.State(); s.Phase != session.PhaseReady || !w.Idle() {
+		t.Errorf("%+v", s)
+	}
+}
+
 // cutInto cuts a segment into those of size.
 func cutInto(s segment, size int) (all []segment) {
 	for b := s.bytes; len(b) > 0; {
