@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -62,11 +63,12 @@ func (d *dialer) forget() {
 
 // dialContext is the mysql.Config.DialFunc of one connection.
 func (d *dialer) dialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialing := wrapconn.Dialing()
 	inner, err := d.connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	d.conn = d.guard(inner, network, addr)
+	d.conn = d.guard(inner, network, addr, dialing)
 	switch {
 	case d.link != nil:
 		d.link.Attach(d.conn)
@@ -99,9 +101,9 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	return inner, nil
 }
 
-func (d *dialer) guard(inner net.Conn, network, addr string) *wrapconn.Conn {
+func (d *dialer) guard(inner net.Conn, network, addr string, dialing time.Time) *wrapconn.Conn {
 	opt := d.opt
-	opt.Network, opt.Server = network, addr
+	opt.Network, opt.Server, opt.Dialing = network, addr, dialing
 	return wrapconn.New(inner, opt)
 }
 

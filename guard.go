@@ -71,7 +71,7 @@ type guard struct {
 }
 
 func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := g.dialer
+	d, dialing := g.dialer, wrapconn.Dialing()
 	inner, err := d.connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (g *guard) dial(ctx context.Context, network, addr string) (net.Conn, error
 	// registration of metrics stays, the connection's own is not needed.
 	g.connector.tell.hold(g.connector)
 	g.connector.tell.release()
-	c := d.guard(inner, network, addr)
+	c := d.guard(inner, network, addr, dialing)
 	if g.hub != nil {
 		g.hub.Attach(c)
 	}

@@ -19,7 +19,7 @@ func stalled(ctx context.Context) *wrapconn.Report {
 		Violation: session.MisnumberedError, Phase: session.PhaseAuth, Kind: session.KindERR, Expected: 2, Actual: 1, Length: 50,
 		ServerError:   &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
 		ServerVersion: "9.7.4", Network: "tcp", Age: 3001 * time.Millisecond, GreetingAfter: time.Millisecond,
-		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second,
+		LoginAfter: 3 * time.Second, SinceLogin: 1250 * time.Microsecond, OwnPause: 3 * time.Second, DialTook: 150 * time.Millisecond, GreetingLay: 120 * time.Millisecond, GreetingTimed: true, WriteTook: 110 * time.Millisecond,
 		PostMortem: cause.PostMortem{Asked: true, After: 40 * time.Millisecond, UptimeKnown: true, Uptime: time.Hour, ThreadKnown: true, ThreadFound: true, ThreadCommand: "Query", ThreadState: "updating",
 			ThreadTime: 3 * time.Second, Statement: "UPDATE …", ConnectTimeout: 10 * time.Second, NetReadTimeout: 30 * time.Second, NetWriteTimeout: time.Minute, WaitTimeout: 8 * time.Hour,
 			MaxAllowedPacket: 64 << 20, AbortedClients: 3, AbortedConnects: 4, ReadOnly: true},

@@ -63,6 +63,7 @@ type Conn struct {
 	toldHeld atomic.Bool   // that it is held for long
 	rowsLost atomic.Bool   // the rows of the lease are garbage
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
+	arrival  arrival       // of the greeting
 	checked  time.Duration // when Check was called last; 0 after the next write
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape
@@ -123,14 +124,30 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 	}
 	if !c.hasRead {
-		c.hasRead = true
-		c.firstRead()
+		return c.readFirst(p)
 	}
 	if c.due.Load()&nothingDue != 0 && c.owner.active() && !c.disowned.Load() {
 		return c.readUnowed(p)
 	}
 	began := c.now()
 	n, err := c.receive(p)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), endingOf(err), began)
+	c.deliver(met)
+	if refuse != nil {
+		return 0, refuse
+	}
+	return n, err
+}
+
+// readFirst is the first Read.
+func (c *Conn) readFirst(p []byte) (int, error) {
+	c.hasRead = true
+	c.firstRead()
+	began := c.now()
+	n, err := c.inner.Read(p)
+	if n > 0 {
+		c.greetingCame()
+	}
 	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), endingOf(err), began)
 	c.deliver(met)
 	if refuse != nil {
@@ -157,14 +174,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	// Before the write, not after: a client that reads and writes from two
 	// goroutines may have the answer before Write returns.
-	middle, met, refuse := c.beforeWrite(p)
+	part, met, refuse := c.beforeWrite(p)
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse
 	}
-	n, err := c.inner.Write(p)
+	var n int
+	var err error
+	if part == partOfLogin {
+		n, err = c.writeLogin(p)
+	} else {
+		n, err = c.inner.Write(p)
+	}
 	if err != nil {
-		if middle || n > 0 {
+		if part != wholeCommand || n > 0 {
 			c.cut.Store(true)
 		}
 		c.deliver(c.failedWrite(len(p)-n, err))

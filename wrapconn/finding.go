@@ -67,6 +67,9 @@ func (c *Conn) evidence(e *cause.Evidence) {
 	e.Forked = c.pid != os.Getpid()
 	e.Client.Local, e.Server = true, c.opts.Server
 	e.TxBegun = c.tx.Load()
+	if e.Phase.Connecting() {
+		e.DialTook = c.dialTook()
+	}
 	if limit := c.deadline.Load(); e.Stream == cause.StreamTimeout && limit != 0 {
 		e.Overdue = min(c.now(), max(0, time.Since(time.Unix(0, limit))))
 	}

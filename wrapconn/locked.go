@@ -73,6 +73,41 @@ func (c *Conn) firstRead() {
 	c.talk.FirstRead(c.now())
 }
 
+// noteGreeting notes for how long the greeting lay unread.
+func (c *Conn) noteGreeting(lay time.Duration) {
+	c.mu.Lock()
+	defer c.unlock()
+	c.talk.GreetingCame(lay)
+}
+
+// loginWritten notes that a write of the login that took long is over.
+func (c *Conn) loginWritten(unsent int) {
+	c.mu.Lock()
+	defer c.unlock()
+	stage("login written")
+	c.talk.LoginWritten(unsent, c.now())
+}
+
+// part says what is about to be written.
+type part uint8
+
+const (
+	wholeCommand  part = iota // its beginning, at least
+	partOfCommand             // the beginning was written before
+	partOfLogin
+)
+
+// partOf says what is about to be written, with mu held.
+func (c *Conn) partOf() part {
+	switch {
+	case c.talk.BetweenCommands():
+		return wholeCommand
+	case c.talk.Phase().Connecting():
+		return partOfLogin
+	}
+	return partOfCommand
+}
+
 // sawRead looks at what a Read returned, which is full if there was no room for
 // more. refuse, if there is one, is to be returned in place of the bytes.
 func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (met []*Report, refuse error) {
@@ -110,9 +145,8 @@ func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (me
 
 // beforeWrite is Check in front of a command, and the look at what is about to
 // be written. In Enforce mode it refuses a command while bytes wait or an answer
-// is outstanding: nothing must be written then. middle tells that a part of the
-// command has been written already.
-func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) {
+// is outstanding: nothing must be written then.
+func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
 	stage("write")
@@ -124,7 +158,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 		c.talk.Bytes(session.FromClient, p, now)
 		c.talk.Take()
 		c.noteDue() // its answer is owed, or the Read behind it would be taken for one without a reason
-		return false, nil, nil
+		return wholeCommand, nil, nil
 	}
 	if !c.justChecked(now) {
 		if c.check(now); c.talk.Found() {
@@ -133,11 +167,11 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 	}
 	c.pooled = 0
 	stage("before the command")
-	middle = !c.talk.BetweenCommands()
+	what = c.partOf()
 	// A COM_QUIT has no answer that could be mistaken, and the plain driver
 	// closes a dead connection without an error.
 	if c.opts.Mode == Enforce && !c.leaving.Load() && c.fatal != nil {
-		return middle, met, &ProtocolError{Report: c.fatal}
+		return what, met, &ProtocolError{Report: c.fatal}
 	}
 	c.talk.Bytes(session.FromClient, p, now)
 	c.noteDue()
@@ -145,7 +179,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 		c.meetHub()
 	}
 	if !c.talk.Found() {
-		return middle, met, nil
+		return what, met, nil
 	}
 	for _, r := range c.report(now) {
 		met = append(met, r)
@@ -153,7 +187,7 @@ func (c *Conn) beforeWrite(p []byte) (middle bool, met []*Report, refuse error) 
 			refuse = &ProtocolError{Report: r.detached()}
 		}
 	}
-	return middle, met, refuse
+	return what, met, refuse
 }
 
 // failedWrite takes an error of the inner connection's Write.

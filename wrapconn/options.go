@@ -59,6 +59,10 @@ type Options struct {
 	// Server is the address as the user wrote it, Network the kind of network
 	// ("tcp", "unix", a custom name); both are for reports.
 	Server, Network string
+	// Dialing is when the dial of the connection began, as Dialing returned it; the
+	// zero time if that is not known. With it a server that was kept waiting while the
+	// dial returned late to a process that could not run is told from one that is slow.
+	Dialing time.Time
 	// ID names the connection in its reports, "" for none: for those who see it
 	// elsewhere under that name.
 	ID string

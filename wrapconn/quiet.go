@@ -6,10 +6,11 @@ import (
 )
 
 // quiet is true of the polite end of an idle connection: it happens to every
-// pool every day, and the pool deals with it. Who holds the connection himself
-// gets an error, and the report to it.
+// pool every day, and the pool deals with it. Whoever holds the connection gets an
+// error, and the report to it; so does the COMMIT of a transaction that was lost when
+// a statement was closed, for which nobody gets one.
 func (r *Report) quiet() bool {
 	e := &r.Evidence
-	return e.BeforeCommand && !e.Pinned && e.ServerError == nil && e.Violation == session.Truncated &&
+	return e.BeforeCommand && !e.Pinned && !e.TxBegun && e.ServerError == nil && e.Violation == session.Truncated &&
 		(e.Stream == cause.StreamEOF || e.Stream == cause.StreamReset)
 }

@@ -26,10 +26,16 @@ func (c *Conn) testify(e *cause.Evidence) {
 		t.LeastRTT = c.leastRTT
 	}
 	e.Transport = t
-	if pause := e.Pause(); pause > 0 {
-		e.Stall = process.Since(pause + max(0, e.SinceLogin))
-		e.Stall.Stack = c.whereabouts()
+	pause := max(e.Pause(), e.Unaccounted())
+	if pause == 0 {
+		return
 	}
+	e.Stall = process.Since(pause + max(0, e.SinceLogin))
+	if e.Pause() == 0 { // what was in doubt is not proved
+		e.Stall = cause.Stall{}
+		return
+	}
+	e.Stall.Stack = c.whereabouts()
 }
 
 // beforeClose asks the kernel for the last time if somebody is in the middle of
@@ -46,12 +52,13 @@ func (c *Conn) beforeClose() {
 	}
 }
 
-// greet asks for the round-trip time of the handshake of TCP, and has this
-// process watched.
+// greet asks for the round-trip time of the handshake of TCP and for what has
+// come already, and has this process watched.
 func (c *Conn) greet() {
 	defer contain()
 	stage("new")
-	c.leastRTT = testimony.Transport(c.raw).LeastRTT
+	a := testimony.Arrived(c.raw)
+	c.leastRTT, c.arrival = a.LeastRTT, arrivalOf(&a, c.now())
 	if c.opts.HeldTooLong > 0 {
 		holdersWatched.Store(true)
 	}

@@ -130,6 +130,36 @@ func TestTransport(t *testing.T) {
 	}
 }
 
+// TestArrival: what came before this process looked is as old as it is.
+func TestArrival(t *testing.T) {
+	const late = 300 * time.Millisecond
+	c, s := pair(t)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Arrived(raw); !got.Known || got.Data || got.Ended || got.LeastRTT <= 0 {
+		t.Errorf("nothing has come: %+v", got)
+	}
+	sent := time.Now()
+	if _, err := s.Write([]byte("greeting")); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, c, func(cause.Transport) bool { return time.Since(sent) > late && Arrived(raw).Data })
+	got, most := Arrived(raw), time.Since(sent)+20*time.Millisecond // its clock ticks
+	if got.Since < late/2 || got.Since > most || got.Made < got.Since || got.Ended {
+		t.Errorf("%v after it was sent: %+v", most, got)
+	}
+	s.Close()
+	wait(t, c, func(x cause.Transport) bool { return x.State != cause.TCPEstablished })
+	if got := Arrived(raw); !got.Ended || !got.Data || got.Made < late/2 || got.Since > got.Made {
+		t.Errorf("ended: %+v", got)
+	}
+	if got := Arrived(nil); got != (Arrival{}) {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestTransportOfAnOccupiedSocket: it does not wait for a Read that waits.
 func TestTransportOfAnOccupiedSocket(t *testing.T) {
 	c, _ := pair(t)

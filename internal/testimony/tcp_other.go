@@ -2,8 +2,6 @@
 
 package testimony
 
-import "github.com/seqguard/mysql-seqguard/wrapconn/cause"
-
 // tcpInfo knows nothing here. macOS has TCP_CONNECTION_INFO, which counts no
 // acknowledged bytes and has no least round-trip time.
-func tcpInfo(uintptr) cause.Transport { return cause.Transport{} }
+func tcpInfo(uintptr) answer { return answer{} }

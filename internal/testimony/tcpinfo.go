@@ -14,11 +14,13 @@ const (
 	offRetransmits   = 2 // timeouts in a row
 	offProbes        = 3
 	offInFlight      = 24 // segments that left and are not acknowledged
+	offLastDataSent  = 44 // begins when the handshake is over
 	offLastDataRecv  = 52
 	offLastAckRecv   = 56
 	offRTT           = 68
 	offTotalRetrans  = 100
 	offBytesAcked    = 120 // since Linux 4.1
+	offBytesReceived = 128
 	offNotSent       = 144 // since Linux 4.6
 	offMinRTT        = 148
 	offBytesSent     = 200 // since Linux 4.19
@@ -28,6 +30,15 @@ const (
 	tcpInfoSize      = 256 // what is asked for
 	tcpMinRTTUnknown = 1<<32 - 1
 )
+
+// leastRTT is 0 if there was no sample.
+func leastRTT(b []byte) time.Duration {
+	n := binary.NativeEndian.Uint32(b[offMinRTT:])
+	if n == tcpMinRTTUnknown {
+		return 0
+	}
+	return time.Duration(n) * time.Microsecond
+}
 
 // persistence is the least time after which Linux probes a window (TCP_RTO_MIN).
 const persistence = 200 * time.Millisecond
@@ -45,10 +56,7 @@ func parseTCPInfo(b []byte) cause.Transport {
 	t := cause.Transport{
 		Known: true, State: cause.TCPState(b[offState]), NotSent: uint64(u32(offNotSent)),
 		Unanswered: uint32(b[offRetransmits]), Retransmitted: u32(offTotalRetrans),
-		RTT: us(offRTT), SinceData: ms(offLastDataRecv), SinceAck: ms(offLastAckRecv),
-	}
-	if u32(offMinRTT) != tcpMinRTTUnknown {
-		t.LeastRTT = us(offMinRTT)
+		RTT: us(offRTT), LeastRTT: leastRTT(b), SinceData: ms(offLastDataRecv), SinceAck: ms(offLastAckRecv),
 	}
 	// The SYN of the one who connects is acknowledged as one byte and is none.
 	if acked := u64(offBytesAcked); acked > 0 {
@@ -69,4 +77,19 @@ func parseTCPInfo(b []byte) cause.Transport {
 	tooSmall := u32(offInFlight) == 0 && t.SinceAck >= persistence
 	t.Full = t.NotSent > 0 && (noWindow || b[offProbes] > 0 || tooSmall)
 	return t
+}
+
+// parseArrival reads what was returned of a connection on which nothing was
+// written. The end of what the peer sends counts as a byte of it.
+func parseArrival(b []byte) Arrival {
+	if len(b) < tcpInfoNeeded {
+		return Arrival{}
+	}
+	ms := func(off int) time.Duration {
+		return time.Duration(binary.NativeEndian.Uint32(b[off:])) * time.Millisecond
+	}
+	a := Arrival{Known: true, LeastRTT: leastRTT(b), Made: ms(offLastDataSent), Since: ms(offLastDataRecv)}
+	a.Ended = cause.TCPState(b[offState]) != cause.TCPEstablished
+	a.Data = binary.NativeEndian.Uint64(b[offBytesReceived:]) > 0
+	return a
 }

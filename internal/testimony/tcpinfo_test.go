@@ -15,7 +15,7 @@ func info(set map[int]uint64) []byte {
 		switch off {
 		case offState, offRetransmits, offProbes:
 			b[off] = byte(v)
-		case offBytesAcked, offBytesSent, offBytesRetrans:
+		case offBytesAcked, offBytesReceived, offBytesSent, offBytesRetrans:
 			binary.NativeEndian.PutUint64(b[off:], v)
 		default:
 			binary.NativeEndian.PutUint32(b[off:], uint32(v))
@@ -62,6 +62,24 @@ func TestParseTCPInfo(t *testing.T) {
 	for n := range tcpInfoNeeded { // an older kernel
 		if got := parseTCPInfo(whole[:n]); got.Known {
 			t.Fatalf("known from %d bytes", n)
+		}
+	}
+}
+
+func TestParseArrival(t *testing.T) {
+	set := map[int]uint64{offState: 1, offMinRTT: 900, offLastDataSent: 2500, offLastDataRecv: 2400, offBytesReceived: 78}
+	want := Arrival{Known: true, LeastRTT: 900 * time.Microsecond, Made: 2500 * time.Millisecond, Data: true, Since: 2400 * time.Millisecond}
+	if got := parseArrival(info(set)); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	set[offState], set[offBytesReceived] = uint64(cause.TCPCloseWait), 0
+	want.Data, want.Ended = false, true
+	if got := parseArrival(info(set)); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for n := range tcpInfoNeeded {
+		if got := parseArrival(info(set)[:n]); got != (Arrival{}) {
+			t.Fatalf("%+v from %d bytes", got, n)
 		}
 	}
 }

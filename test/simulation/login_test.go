@@ -45,9 +45,8 @@ var loginFaults = []loginFault{
 		b := flat(p.number(p.greeting()))
 		p.write(b[:20])
 	}},
-	// It stalls within the Write of the connection below the guard, which takes the login for sent: when a context ends meanwhile, the
-	// login is called unanswered.
-	{name: "the client stalls", names: slugs{"login_stalled_locally", "login_unanswered"}, stall: true, greeted: func(p *peer) {
+	// It stalls within the Write of the connection below the guard, which has told the conversation of the login by then.
+	{name: "the client stalls", names: slugs{"login_stalled_locally"}, stall: true, greeted: func(p *peer) {
 		p.sleep(ms(2000))
 		if !p.w.s.mariaDB {
 			p.send(p.err(1159, "08S01", "Got timeout reading communication packets"))

@@ -17,7 +17,7 @@ const pageFile = "../../docs/proof-matrix.md"
 const pageHead = `# Real faults and what is said of them
 
 [causes-matrix.md](causes-matrix.md) has what is seen on the wire. This page has what the kernel and the Go runtime add to it at the moment of a failure, and
-how the sentences change. TestPage makes it from the faults that TestFaults, TestStalledLogin, TestSlowReader and TestReadTooLate produce (` + "`test/testimony/`" + `).
+how the sentences change. TestPage makes it from the faults that TestFaults, TestStalledLogin, TestLateDial, TestSlowReader and TestReadTooLate produce (` + "`test/testimony/`" + `).
 ` + "`SEQGUARD_PROOF_RUNS=20 go test ./test/testimony -timeout 3h`" + ` produces each of them twenty times.
 
 ## The network
@@ -33,7 +33,7 @@ const pageStalls = `
 ## This process
 
 A process of its own is late by three seconds, in the login to a server whose connect_timeout is 2 s (MySQL 9 and MariaDB 10.11, plaintext and TLS:
-[login_stalled_locally](causes.md#login_stalled_locally)), and, where it can be, between two rows (MySQL 9, net_write_timeout 1 s: [slow_reader](causes.md#slow_reader))
+[login_stalled_locally](causes.md#login_stalled_locally)), and, where it can be, in the dial, when TCP is connected and the server has greeted (the same name), between two rows (MySQL 9, net_write_timeout 1 s: [slow_reader](causes.md#slow_reader))
 or in front of the read of an answer, with a readTimeout of 1 s (MySQL 9 and MariaDB 10.11: [read_too_late](causes.md#read_too_late)).
 
 | what happens | how it is produced | named | what is said |

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,6 +99,35 @@ func TestStalledLogin(t *testing.T) {
 							params = "tls=skip-verify"
 						}
 						s.check(t, orders{DSN: server.DSN(params), Where: "login", Hold: s.hold}, "login_stalled_locally")
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestLateDial is the same in a dial that returns late: the server has greeted, and by
+// the time at which this process learns of the connection it has given up.
+func TestLateDial(t *testing.T) {
+	for _, name := range real {
+		server := mysqltest.Start(t, name, "--connect-timeout=2")
+		for i := range stalls {
+			s := stalls[i]
+			if s.hold != "starve" && s.hold != "signal" && s.hold != "sleep" {
+				continue
+			}
+			if s.hold == "sleep" {
+				s.says = s.says[:1] // there is no connection yet of which somebody could look where its goroutine is
+			}
+			s.says = append(slices.Clone(s.says), "by the kernel's clock the greeting had been here for")
+			for _, mode := range []string{"plaintext", "TLS"} {
+				t.Run(s.hold+"/"+name+"/"+mode, func(t *testing.T) {
+					for range *runs {
+						params := ""
+						if mode == "TLS" {
+							params = "tls=skip-verify"
+						}
+						s.check(t, orders{DSN: server.DSN(params), Where: "dial", Hold: s.hold}, "login_stalled_locally")
 					}
 				})
 			}

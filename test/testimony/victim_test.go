@@ -27,7 +27,7 @@ import (
 // orders are what a process is told that is to be held up.
 type orders struct {
 	DSN   string
-	Where string // "login", "rows", "answer"
+	Where string // "dial", "login", "rows", "answer"
 	Hold  string // what it does there: a key of holds
 }
 
@@ -163,6 +163,13 @@ func (o *orders) obey() (v verdict) {
 			var d net.Dialer
 			c, err := d.DialContext(ctx, network, addr)
 			return &lateConn{Conn: c, hold: hold}, err
+		}
+	} else if o.Where == "dial" {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, network, addr)
+			hold()
+			return c, err
 		}
 	}
 	told := make(chan *wrapconn.Report, 8)

@@ -8,13 +8,17 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
+	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
+	"runtime/trace"
 	"strings"
 	"sync"
 	"testing"
@@ -30,9 +34,16 @@ import (
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
 
-// TestNoSecretLeaves looks for the secrets of TLS connections, and for the keys
-// that are derived from them, in everything that leaves the package.
+// TestNoSecretLeaves looks for the secrets of TLS connections, for the keys that are
+// derived from them and for texts of statements and rows in everything that leaves the
+// package: what the kernel said, where a goroutine was, what the server said when it
+// was asked, and the flight recorder's file among it.
 func TestNoSecretLeaves(t *testing.T) {
+	recorder, recordings := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: 10 * time.Second, MaxBytes: 4 << 20}), t.TempDir()
+	if err := recorder.Start(); err != nil {
+		t.Fatalf("another flight recorder is running: %v", err)
+	}
+	defer recorder.Stop()
 	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Shared(t, "mysql9")
@@ -41,6 +52,8 @@ func TestNoSecretLeaves(t *testing.T) {
 			spans, logs := tracetest.NewInMemoryExporter(), &logDump{}
 			opts := []seqguard.Option{
 				seqguard.WithPostMortem(seqguard.PostMortem{Every: time.Millisecond}),
+				seqguard.WithFlightRecorder(recorder, recordings),
+				seqguard.WithConnectionAttribute(true),
 				seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
 				seqguard.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewSimpleProcessor(logs)))),
 				seqguard.WithLogger(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))),
@@ -63,13 +76,29 @@ func TestNoSecretLeaves(t *testing.T) {
 				t.Errorf("%d spans, %d log records: the test is wrong", len(spans.GetSpans()), logs.n)
 			}
 			out.Write(logs.b.Bytes())
-			for _, asked := range []string{"seqguard.server.uptime_ms", "seqguard.server.thread.found"} {
-				if !bytes.Contains(out.Bytes(), []byte(asked)) {
-					t.Errorf("no %s: the server was not asked", asked)
+			for _, name := range []string{
+				"seqguard.server.uptime_ms", "seqguard.server.thread.found", "seqguard.tcp.state", "seqguard.tcp.acknowledged_bytes", "seqguard.stall.cause",
+				"seqguard.stall.window_ms", "seqguard.stall.goroutine_in", "seqguard.connection.uid",
+			} {
+				if !bytes.Contains(out.Bytes(), []byte(name)) {
+					t.Errorf("no %s: the test is wrong", name)
 				}
 			}
-			if bytes.Contains(out.Bytes(), []byte("BENCHMARK")) {
-				t.Error("the text of a statement left")
+			files, err := filepath.Glob(filepath.Join(recordings, "*"))
+			if err != nil || len(files) == 0 {
+				t.Errorf("no flight recording: the test is wrong (%v)", err)
+			}
+			for _, name := range files {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = out.Write(b)
+			}
+			for _, text := range []string{"BENCHMARK", "information_schema", rowText} {
+				if bytes.Contains(out.Bytes(), []byte(text)) {
+					t.Errorf("%q of a statement left", text)
+				}
 			}
 			secrets := derived(t, log.bytes(), version)
 			t.Logf("%d bytes left, %d secrets", out.Len(), len(secrets))
@@ -128,18 +157,58 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 	_, err = idle.ExecContext(ctx, "DO 1")
 	errs = append(errs, err, idle.Close())
 
-	all := c.All()
-	if len(all) < 3 {
-		t.Errorf("%d reports, want 3", len(all))
+	slow, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
 	}
+	errs = append(errs, readSlowly(ctx, t, slow), slow.Close())
+
+	all := c.All()
+	if len(all) < 4 {
+		t.Errorf("%d reports, want 4", len(all))
+	}
+	stalled := false
 	for _, r := range all {
+		if r.Cause.Slug == "slow_reader" {
+			stalled = true
+			if s := r.Evidence.Stall; !s.Known || s.Stack == "" || !r.Evidence.Transport.Known {
+				t.Errorf("the kernel and the runtime were not asked: %s", r)
+			}
+		}
 		fmt.Fprintf(out, "%s\n%s\n%v\n%+v\n%#v\n%#v\n", r, r.Timeline(), *r, *r, *r, r.Evidence)
 		if b, err := json.Marshal(r.History); err == nil {
 			out.Write(b)
 		}
 		dump(out, reflect.ValueOf(r), map[uintptr]bool{})
 	}
+	if !stalled {
+		t.Error("no slow_reader")
+	}
 	return errs
+}
+
+// rowText is in rows, and in the text of their statement.
+const rowText = "words-of-a-row-"
+
+// readSlowly keeps the server waiting in the middle of an answer until it gives up.
+func readSlowly(ctx context.Context, t *testing.T, conn *sql.Conn) error {
+	t.Helper()
+	if _, err := conn.ExecContext(ctx, "SET SESSION net_write_timeout = 1"); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.QueryContext(ctx, "SELECT REPEAT('"+rowText+"', 60000) FROM information_schema.columns LIMIT 60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	rows.Next()
+	<-time.After(3 * time.Second) // the pause is what this is about
+	for rows.Next() {
+	}
+	if rows.Err() == nil {
+		t.Error("the server waited")
+	}
+	return rows.Err()
 }
 
 // dump writes every string and every byte that can be reached from v, in

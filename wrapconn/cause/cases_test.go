@@ -146,6 +146,19 @@ var cases = []ruleCase{
 	}},
 	{"login_stalled_locally", "MariaDB, the login's write failed", Evidence{Phase: session.PhaseLogin, MariaDB: true, Stream: StreamBroken, Unsent: 120, OwnPause: 11 * time.Second, GreetingAfter: time.Millisecond, Age: 11 * time.Second}, nil},
 
+	{"login_stalled_locally", "the dial returned late, by the kernel", with(login(1159, 1, 1, 0, 0), func(e *Evidence) {
+		e.Phase, e.SinceLogin, e.OwnPause, e.GreetingLay, e.GreetingTimed, e.DialTook = session.PhaseLogin, 0, 2600*time.Millisecond, 2500*time.Millisecond, true, 2550*time.Millisecond
+	}), map[Slug]change{
+		"login_delayed_on_the_way": func(e *Evidence) {
+			e.OwnPause, e.GreetingLay, e.GreetingAfter = 100*time.Millisecond, 0, 2500*time.Millisecond
+		},
+	}},
+	{"login_stalled_locally", "the dial returned late, and the process had no CPU", with(login(1159, 1, 1, 0, 0), func(e *Evidence) {
+		e.Phase, e.SinceLogin, e.OwnPause, e.Age, e.DialTook, e.Stall = session.PhaseLogin, 0, 900*time.Millisecond, time.Second, 2500*time.Millisecond, noCPU
+	}), map[Slug]change{
+		"login_delayed_on_the_way": func(e *Evidence) { e.Stall = Stall{} },
+	}},
+	{"login_stalled_locally", "a write of the connection below that took its time", with(login(1159, 2, 1, 3*time.Second, time.Millisecond), func(e *Evidence) { e.WriteTook = 3 * time.Second }), nil},
 	{"login_delayed_on_the_way", "held by a relay", login(1159, 2, 1, time.Millisecond, 3*time.Second), map[Slug]change{
 		"login_stalled_locally": func(e *Evidence) { e.OwnPause = 4 * time.Second },
 		"undetermined":          func(e *Evidence) { e.LoginAfter, e.OwnPause, e.SinceLogin = 0, 0, 0 },
@@ -398,3 +411,6 @@ func TestRules(t *testing.T) {
 		}
 	}
 }
+
+// noCPU is a process that had no CPU for most of 3.5 s.
+var noCPU = Stall{Known: true, Window: 3500 * time.Millisecond, WaitKnown: true, Waited: 3 * time.Second, Late: 2 * time.Second, Ran: 20 * time.Millisecond}

@@ -79,7 +79,7 @@ func random(r *rand.Rand) Evidence {
 		Pending: r.IntN(3), AnswerStarted: bit(2), Unsent: r.IntN(3) * 1000, InTransaction: bit(3), BeforeCommand: bit(3), Pinned: bit(3), Misnumbered: bit(4),
 		MoreResults: bit(2), EarlierUnfinished: bit(4), NothingWritten: bit(3), Forked: bit(20), InfileFailed: bit(20),
 		Watched: bit(2), CommandBytes: r.Int64N(3 << 20),
-		Age: d(), GreetingAfter: d(), LoginAfter: d(), SinceLogin: d(), OwnPause: d(), Idle: d(), SinceCommand: d(), LongestReadGap: d(),
+		Age: d(), GreetingAfter: d(), LoginAfter: d(), SinceLogin: d(), OwnPause: d(), DialTook: d(), GreetingLay: d(), GreetingTimed: bit(2), WriteTook: d(), Idle: d(), SinceCommand: d(), LongestReadGap: d(),
 		RelatedFailures: r.IntN(4), EndWindow: d(), GapBytes: r.Int64N(1 << 17), LastNumber: uint8(r.IntN(3)), AuthSwitches: r.IntN(3),
 		TxBegun: bit(3), Unread: bit(20), Late: bit(10), Server: "db:3306\nforged line", Vantage: Vantage(r.IntN(6)),
 		Siblings: Siblings{Looked: d(), Ended: r.IntN(12), Spread: d(), Large: r.IntN(3), SameRun: bit(2), AnsweredAfter: d(), LoggedInAfter: d(), Open: r.IntN(3), Refused: bit(3)},

@@ -149,6 +149,19 @@ type Evidence struct {
 	GreetingAfter time.Duration // connection made → greeting read
 	LoginAfter    time.Duration // greeting read → login written
 	SinceLogin    time.Duration // login written → now
+	// DialTook is for how long the connection was dialed, if its login was under way;
+	// 0 if that took less than 100 ms.
+	DialTook time.Duration
+	// GreetingLay is for how long the greeting had been in the socket when it was
+	// read, by the kernel's clock, while the login is under way; 0 if that was less than
+	// 100 ms. A dial or a read returns late in a process that does not run. OwnPause
+	// includes it. GreetingTimed: the kernel has told.
+	GreetingLay   time.Duration
+	GreetingTimed bool
+	// WriteTook is the longest time that a Write of the connection below took within
+	// the login, while that is under way; 0 if it was less than 100 ms. OwnPause includes
+	// it.
+	WriteTook time.Duration
 	// OwnPause is the longest time within the login in which the server waited
 	// for this process: connected → first Read begun, or a Read returned →
 	// next Write begun. Unlike LoginAfter it leaves out the time of a TLS

@@ -14,12 +14,17 @@ import (
 // had left, the ERR would have come later than the pause was long. Far from the
 // client nobody knows where the time went.
 var stalledHere = fact{is: "the client paused in the login for 2 s or more, and for longer than the login was on its way", holds: func(e *Evidence) bool {
+	return paused(e) || couldNotRun(e)
+}}
+
+// paused is what the clock shows of it.
+func paused(e *Evidence) bool {
 	least := minConnectTimeout
 	if !e.ours() {
 		least -= besides
 	}
 	return e.pause() >= least && e.pause() > e.SinceLogin && !e.far()
-}}
+}
 
 // besides: who looks on beside the two sees each packet a moment after it was sent,
 // on a busy machine some more for one than for another.
@@ -64,8 +69,8 @@ var loginRules = []rule{
 			{phase(session.PhaseTLS), said(erHandshake), stalledHere},
 			// MariaDB 10.11 says nothing: when connect_timeout is over it sets
 			// SO_LINGER to 0 and closes, which makes a reset (seen with strace).
-			{mariaDB, connecting, noERR, reset, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), stalledHere},
-			{connecting, timedOut, noERR, notLate, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), busyHere},
+			{mariaDB, connecting, noERR, reset, greetingRead, stalledHere},
+			{connecting, timedOut, noERR, notLate, greetingRead, busyHere},
 		},
 		explain: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
@@ -79,7 +84,7 @@ var loginRules = []rule{
 			if e.ServerError == nil {
 				end = "and reset the connection, as MariaDB does without a word"
 			}
-			return fmt.Sprintf("The server waited for the login until its connect_timeout was over %s; %s.%s", end, sentAfter(e), unread(e))
+			return fmt.Sprintf("The server waited for the login until its connect_timeout was over %s; %s.%s%s%s", end, sentAfter(e), written(e), dialed(e), unread(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
@@ -94,7 +99,9 @@ var loginRules = []rule{
 				return nil
 			case e.ServerError == nil:
 				return []Slug{"login_unanswered"}
-			case e.SinceLogin >= time.Second, e.TLS != TLSNone && e.OwnPause == 0:
+			case e.SinceLogin >= time.Second, e.TLS != TLSNone && e.OwnPause == 0,
+				!paused(e),                // the greeting may have been late as well
+				e.WriteTook > e.pause()/2: // a connection that is no socket may wait for its other side
 				return []Slug{"login_delayed_on_the_way"}
 			}
 			return nil
@@ -114,14 +121,18 @@ var loginRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			where := "The time passed outside " + e.it() + "."
-			if metWithGreeting(e) {
+			switch {
+			case e.SinceLogin > 0:
+			case e.GreetingTimed:
+				where = "By the kernel's clock the greeting came that late, and was read at once: the time had passed outside " + e.it() + "."
+			case metWithGreeting(e):
 				where = "The time had passed when the greeting was read: on the way, or here, between the making of the connection and the end of the dial."
 			}
 			if e.far() {
 				where = "From here a client that stalls and a network that is slow look the same: either was to blame."
 			}
-			return fmt.Sprintf("The server did not receive the login in time and gave up (%s)%s; %s. %s%s",
-				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), where, unread(e))
+			return fmt.Sprintf("The server did not receive the login in time and gave up (%s)%s; %s. %s%s%s",
+				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), where, dialed(e), unread(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.far() {
@@ -132,8 +143,9 @@ var loginRules = []rule{
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
-			// A pause before the first Read cannot be told from a late greeting.
-			if e.pause() >= time.Second || e.GreetingAfter >= minConnectTimeout || metWithGreeting(e) {
+			// Without the kernel's word a greeting that was read late cannot be told from
+			// one that came late.
+			if e.pause() >= time.Second || !e.GreetingTimed && (e.GreetingAfter >= minConnectTimeout || metWithGreeting(e)) {
 				return []Slug{"login_stalled_locally"}
 			}
 			return nil
@@ -335,7 +347,7 @@ var loginRules = []rule{
 		slug:     "login_unanswered",
 		severity: Error,
 		title:    "The login was not answered",
-		signs:    when(connecting, guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting }), over, noERR, notLate),
+		signs:    when(connecting, greetingRead, over, noERR, notLate),
 		explain: func(e *Evidence) string {
 			switch {
 			case e.Phase == session.PhaseLogin:

@@ -52,6 +52,10 @@ var ownNumbersRight = guard("the client numbered its packets rightly", func(e *E
 // sentAfter says what this process did meanwhile.
 func sentAfter(e *Evidence) string {
 	switch {
+	case e.GreetingLay > 0 && e.LoginAfter == 0:
+		return fmt.Sprintf("by the kernel's clock the greeting had been here for %s when %s read it, and the login had not been sent", dur(e.GreetingLay), e.who())
+	case e.GreetingLay > 0:
+		return fmt.Sprintf("by the kernel's clock the greeting had been here for %s when %s read it, and the login was sent %s later", dur(e.GreetingLay), e.who(), dur(e.LoginAfter))
 	case e.LoginAfter == 0 && e.pause() == 0:
 		return "when " + e.who() + " sent it was not measured"
 	case e.far() && e.LoginAfter > 0:

@@ -114,7 +114,7 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 	pause := e.LongestReadGap
 	switch d.Slug {
 	case "login_stalled_locally":
-		pause = e.pause()
+		pause = e.loginPause()
 	case "read_too_late":
 		pause = e.unread()
 	}
@@ -169,7 +169,7 @@ func (e *Evidence) Pause() time.Duration {
 	case e.Late:
 		p = e.unread()
 	case connecting.holds(e):
-		p = e.pause()
+		p = e.loginPause()
 	}
 	if p < minStall {
 		return 0

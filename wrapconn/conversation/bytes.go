@@ -38,7 +38,7 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 	m, phase := &c.marks, c.tracker.Phase()
 	if dir == session.FromServer {
 		if phase.Answering() && m.read > m.command && !c.listening {
-			m.paused(c.now, c.server.taken-int64(len(p)))
+			m.gap(c.now, c.server.taken-int64(len(p)))
 		}
 		c.feed(dir, p)
 		if !c.listening { // the client is not reading any more
@@ -47,8 +47,9 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 		return
 	}
 	c.listening = false // the client goes on: what failed was not the end
-	if phase.Connecting() && m.read > 0 {
-		m.ownPause = max(m.ownPause, c.now-m.read)
+	if phase.Connecting() {
+		m.paused = m.waits(c.now)
+		m.ownPause = max(m.ownPause, m.paused)
 	}
 	if phase == session.PhaseReady {
 		m.before = c.client.taken - int64(len(p))

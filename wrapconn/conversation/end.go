@@ -64,7 +64,7 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 	if e.how == cause.StreamTimeout {
 		if m := &c.marks; before.Connecting() && m.read > m.began && m.read > m.write {
 			// The server had answered, and nobody has waited for more of it since.
-			m.ownPause = max(m.ownPause, c.now-m.read)
+			m.ownPause = max(m.ownPause, m.waits(c.now))
 		}
 		if inside || before.Connecting() || before.Answering() || before == session.PhaseOpaque {
 			c.find(finding{
@@ -210,3 +210,15 @@ func (c *Conversation) Unread(yes bool) { c.late = yes }
 // FirstRead says that the client begins to read: until then the server waited
 // for nothing else.
 func (c *Conversation) FirstRead(now time.Duration) { c.marks.ownPause = now }
+
+// GreetingCame says, before the bytes of the greeting are told, for how long it had
+// been in the socket when the client read it. Who does not know does not say.
+func (c *Conversation) GreetingCame(lay time.Duration) { c.marks.lay, c.marks.timed = lay, true }
+
+// LoginWritten says that the write of the bytes of the login which were told last
+// took until now, and how many of them were not written. It need not be said of one
+// that took no time.
+func (c *Conversation) LoginWritten(unsent int, now time.Duration) {
+	c.now = now
+	c.marks.loginWritten(now, unsent <= 0)
+}

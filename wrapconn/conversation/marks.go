@@ -18,6 +18,10 @@ type marks struct {
 	write    time.Duration // last byte of the client
 	idle     time.Duration // how long the connection had been quiet before the last command
 	ownPause time.Duration // longest time in the login in which the server waited for the client
+	paused   time.Duration // of those times, the one that ended with the last write
+	lay      time.Duration // how long the greeting was there before it was read
+	timed    bool          // lay is known
+	writing  time.Duration // longest time that a write of the login took
 	done     time.Duration // last answer complete
 	began    time.Duration // when the client's read was begun whose bytes, or end, came last
 	open     time.Duration // when a look into the socket last found that the server had not hung up
@@ -54,10 +58,39 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Eve
 	}
 }
 
-// paused takes bytes of an answer that are not its first. The time before their
+// waits is for how long the server has been waiting for the client, by what it sent
+// last.
+func (m *marks) waits(now time.Duration) (d time.Duration) {
+	if m.read > 0 {
+		d = now - m.read
+	}
+	if m.write == 0 {
+		d += m.lay
+	}
+	return d
+}
+
+// loginWritten takes the end of a write of the login that took long. Until then
+// nothing may have left.
+func (m *marks) loginWritten(now time.Duration, whole bool) {
+	if m.read > m.write {
+		return // it was answered meanwhile
+	}
+	m.writing = max(m.writing, now-m.write)
+	m.ownPause = max(m.ownPause, m.paused+now-m.write)
+	if m.login == m.write {
+		m.login = 0
+		if whole {
+			m.login = now
+		}
+	}
+	m.write = now
+}
+
+// gap takes bytes of an answer that are not its first. The time before their
 // read was begun was the client's own. The time in it was the server's: if that
 // was more than a moment, nothing lay there, and nobody was kept waiting.
-func (m *marks) paused(now time.Duration, taken int64) {
+func (m *marks) gap(now time.Duration, taken int64) {
 	gap, blocked := m.began-m.read, now-m.began
 	if gap > m.readGap && blocked <= max(time.Millisecond, gap/8) {
 		m.readGap, m.gapAt = gap, taken
@@ -88,8 +121,11 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 		e.SinceLogin = since(m.login)
 	}
 	e.OwnPause = m.ownPause
-	if e.Phase.Connecting() && m.read > 0 && m.read >= m.write { // the pause is still going on
-		e.OwnPause = max(e.OwnPause, now-m.read)
+	if e.Phase.Connecting() {
+		e.GreetingLay, e.GreetingTimed, e.WriteTook = m.lay, m.timed, m.writing
+		if m.read >= m.write { // the pause is still going on
+			e.OwnPause = max(e.OwnPause, m.waits(now))
+		}
 	}
 	e.SinceCommand = since(m.command)
 	e.Idle = since(m.last())

@@ -1,0 +1,78 @@
+package cause
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
+// greetingRead: the server can have been waiting for this side.
+var greetingRead = guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting })
+
+// gaveUp reports whether the server ended the login because it had waited for too
+// long: with ERR 1159, or, MariaDB, without a word.
+func gaveUp(e *Evidence) bool {
+	return connecting.holds(e) && (e.code() == erReadInterrupted || e.MariaDB && e.ServerError == nil && reset.holds(e) && greetingRead.holds(e))
+}
+
+// away is for how long this process may have kept the server waiting if nobody
+// knows when the greeting came: since the dial began. 0 if somebody does.
+func (e *Evidence) away() time.Duration {
+	if !e.ours() || e.GreetingTimed {
+		return 0
+	}
+	if d := e.DialTook + e.Age - e.SinceLogin; d > e.SinceLogin {
+		return d
+	}
+	return 0
+}
+
+// couldNotRun: for most of that time the kernel did not let this process run, so
+// that it cannot have read a greeting that was there.
+func couldNotRun(e *Evidence) bool {
+	away := e.away()
+	if away < minConnectTimeout {
+		return false
+	}
+	switch e.Stall.Cause(away) {
+	case StallUnknown, StallOwn:
+		return false
+	}
+	return true
+}
+
+// loginPause is for how long this process kept the server waiting in the login, as
+// far as it is accused of that.
+func (e *Evidence) loginPause() time.Duration {
+	if gaveUp(e) && !paused(e) && couldNotRun(e) {
+		return e.away()
+	}
+	return e.pause()
+}
+
+// Unaccounted is for how long this process may have kept a server waiting that gave
+// up on its login, if the clock does not show it: what kept the process from running
+// decides it. 0 if there is no such doubt.
+func (e *Evidence) Unaccounted() time.Duration {
+	if away := e.away(); gaveUp(e) && !paused(e) && away >= minConnectTimeout {
+		return away
+	}
+	return 0
+}
+
+// dialed says what is known of the time before the greeting was read.
+func dialed(e *Evidence) string {
+	if e.DialTook == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The dial had taken %s.", dur(e.DialTook))
+}
+
+// written says where the login was held up, if it was below the guard.
+func written(e *Evidence) string {
+	if e.WriteTook == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s of it passed within one Write of the connection below, the one that the dial returned.", capital(dur(e.WriteTook)))
+}

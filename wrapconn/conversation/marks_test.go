@@ -1,0 +1,47 @@
+package conversation
+
+import (
+	"testing"
+	"time"
+)
+
+// TestLateGreeting: the time for which the greeting lay unread, and that which the
+// write of the login took, are the client's.
+func TestLateGreeting(t *testing.T) {
+	const ms = time.Millisecond
+	s := plainLogin()
+	c := New(Config{})
+	want := func(what string, now, pause, login, write time.Duration) {
+		t.Helper()
+		if e := c.Evidence(now); e.OwnPause != pause || e.LoginAfter != login || e.WriteTook != write || e.GreetingLay != 2*time.Second || !e.GreetingTimed {
+			t.Errorf("%s: pause %v, login after %v, write %v, unread %v", what, e.OwnPause, e.LoginAfter, e.WriteTook, e.GreetingLay)
+		}
+	}
+	c.FirstRead(5 * ms)
+	c.GreetingCame(2 * time.Second)
+	want("before the greeting is told", 8*ms, 2*time.Second, 0, 0)
+	c.Bytes(s[0].dir, s[0].bytes, 10*ms)
+	want("greeting read", 20*ms, 2010*ms, 0, 0)
+	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
+	want("login told", 30*ms, 2020*ms, 20*ms, 0)
+	c.LoginWritten(0, 530*ms)
+	want("login written", 540*ms, 2520*ms, 520*ms, 500*ms)
+	c.Bytes(s[2].dir, s[2].bytes, 600*ms)
+	c.LoginWritten(0, 900*ms) // another goroutine had read the answer by then
+	if m := c.marks; m.ownPause != 2520*ms || m.writing != 500*ms {
+		t.Errorf("answered before the write was over: pause %v, write %v", m.ownPause, m.writing)
+	}
+}
+
+// TestLoginNotWritten: a login of which a part was not written has not been sent.
+func TestLoginNotWritten(t *testing.T) {
+	const ms = time.Millisecond
+	s := plainLogin()
+	c := New(Config{})
+	c.Bytes(s[0].dir, s[0].bytes, 10*ms)
+	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
+	c.LoginWritten(1, 3030*ms)
+	if e := c.Evidence(3040 * ms); e.SinceLogin != 0 || e.LoginAfter != 0 || e.OwnPause != 3020*ms || e.WriteTook != 3000*ms {
+		t.Errorf("sent %v ago, %v after the greeting; pause %v, write %v", e.SinceLogin, e.LoginAfter, e.OwnPause, e.WriteTook)
+	}
+}
