@@ -102,6 +102,7 @@ start_server() {
   shift 2
   mkdir -p "$dir/tmp"
   give "$dir/tmp"
+  "${as_server[@]}" test -x "$dir/tmp" || die "user $as_user cannot enter $dir: one of the folders above it is closed to others (chmod o+x)"
   options=(--datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/s.sock" --pid-file="$dir/server.pid" --log-error="$dir/error.log"
     --ssl-ca="$dir/tls/ca.pem" --ssl-cert="$dir/tls/server.pem" --ssl-key="$dir/tls/server.key"
     --local-infile=1 --max-allowed-packet=48M --max-connections=60 --skip-name-resolve --skip-log-bin --performance-schema=ON

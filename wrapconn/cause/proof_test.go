@@ -100,7 +100,7 @@ func TestStall(t *testing.T) {
 		want   StallCause
 		says   string
 	}{
-		{"own code", func(x *Stall) {}, StallOwn, "The process could run all the time: look at your own code"},
+		{"own code", func(x *Stall) {}, StallOwn, "The process could run all the time, so look at your own code"},
 		{"own code, somebody looked", func(x *Stall) { x.Stack = "shop.(*Cache).fill" }, StallOwn, "look at your own code: the goroutine that began this was in shop.(*Cache).fill"},
 		{"throttled", func(x *Stall) { x.Throttled, x.Waited, x.Late, x.CPULimit = 2700*time.Millisecond, 3*s, 3*s, 0.5 }, StallThrottled, "Its container was throttled for 2.7 s of these 3.5 s (CPU limit 0.5)"},
 		{"busy", func(x *Stall) { x.Waited, x.Late, x.Throttled = 2900*time.Millisecond, 2*s, 100*time.Millisecond }, StallNoCPU, "ready to run and waited for a CPU for 2.8 s of these 3.5 s"},

@@ -34,13 +34,13 @@ var staleRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			if e.Violation == session.CommandDuringAnswer {
-				return fmt.Sprintf("When %s was to be written, an earlier command of this connection had not got the end of its answer, although its operation was over. The next command would have taken what is left for its own.%s", e.Command, refused(e))
+				return fmt.Sprintf("When %s was to be written, an earlier command of this connection had not got the end of its answer, although its operation was over. The next command would have read the rest as its own answer.%s", e.Command, refused(e))
 			}
 			if unasked.holds(e) && !earlier(e) {
 				return fmt.Sprintf("%s is left over, although every command seemed to have got its whole answer: the answers of this connection are shifted, and what %s returned belongs to an earlier question.", packet(e), what(e))
 			}
 			if e.BeforeCommand {
-				return fmt.Sprintf("Before the next command was written, %s was waiting to be read, and an earlier command of this connection never got the end of its answer. The next command would have taken it for its own.", packet(e))
+				return fmt.Sprintf("Before the next command was written, %s was waiting to be read, and an earlier command of this connection never got the end of its answer. The next command would have read it as its own answer.", packet(e))
 			}
 			return fmt.Sprintf("%s came, which does not answer the present command, while an earlier command of this connection never got the end of its answer.", packet(e))
 		},
@@ -59,7 +59,7 @@ var staleRules = []rule{
 			fact{is: "the packet is numbered on from that ERR", holds: func(e *Evidence) bool { return e.Actual == e.LastNumber+1 && e.Actual > 1 && !e.Compressed }},
 			guard("no earlier command is without its end", func(e *Evidence) bool { return !earlier(e) })),
 		explain: func(e *Evidence) string {
-			return fmt.Sprintf("The answer to %s had ended with %s. Then came %s with number %d, counted on from that ERR: the peer went on to the next of several statements, where the protocol ends the answer. The next command would have taken it for its own.", what(e), lastWords(e), packet(e), e.Actual)
+			return fmt.Sprintf("The answer to %s had ended with %s. Then came %s with number %d, counted on from that ERR: the peer went on to the next of several statements, where the protocol ends the answer. The next command would have read it as its own answer.", what(e), lastWords(e), packet(e), e.Actual)
 		},
 		advise: func(e *Evidence) string {
 			return "The peer has a fault" + version(e) + ": report it to its makers. Until then send statements one at a time (without multiStatements). The connection must not be used again; statements behind the one that failed may have been run."
@@ -80,7 +80,7 @@ var staleRules = []rule{
 			if e.BeforeCommand {
 				where = "Before the next command was written"
 			}
-			return fmt.Sprintf("%s, %s was waiting to be read, although every command of this connection had got its whole answer. The next command would have taken it for its own.%s", where, packet(e), wrongEnd(e))
+			return fmt.Sprintf("%s, %s was waiting to be read, although every command of this connection had got its whole answer. The next command would have read it as its own answer.%s", where, packet(e), wrongEnd(e))
 		},
 		advise: func(e *Evidence) string {
 			return "A server does not do this. Suspect a proxy that gives one client the answer of another, or sends one result too many" + version(e) + ". The connection must not be used again. Connect past the proxy and compare; report it to its makers with the packets of this report."

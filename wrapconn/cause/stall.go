@@ -142,7 +142,7 @@ func (s *Stall) Sentence(pause time.Duration) string {
 		if s.Stack != "" {
 			where += ": the goroutine that began this was in " + s.Stack
 		}
-		return fmt.Sprintf(" The process could run all the time: %s.", where)
+		return fmt.Sprintf(" The process could run all the time, so %s.", where)
 	}
 	return ""
 }
