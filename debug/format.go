@@ -62,10 +62,36 @@ func size(n uint64) string {
 	return strconv.FormatFloat(v, 'f', digits, 64) + " " + names[i:i+1] + "B"
 }
 
-// appendLine appends the packet as a line, in the columns that the timeline of
-// a report has.
-func (p *packet) appendLine(b []byte) []byte {
-	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), 12)
+// widths are those of the columns of a timeline: no wider than what is in them,
+// because a telephone has room for 50 characters.
+type widths struct{ at, ids, label, bytes int }
+
+func (w *widths) add(p *packet) {
+	w.at = wider(w.at, decimals(int(time.Duration(p.At)/time.Second))+len("+.000000"))
+	if p.ids == "" {
+		return // there are no other columns
+	}
+	w.ids = wider(w.ids, utf8.RuneCountInString(p.ids))
+	w.label = wider(w.label, utf8.RuneCountInString(p.Label))
+	w.bytes = wider(w.bytes, decimals(p.Bytes))
+}
+
+// wider bounds a column by the spaces that there are to fill it.
+func wider(w, n int) int { return min(max(w, n), len(spaces)) }
+
+// decimals is how many digits a number has that is not negative.
+func decimals(n int) int {
+	k := 1
+	for ; n > 9; n /= 10 {
+		k++
+	}
+	return k
+}
+
+// appendLine appends the packet as a line: when, direction, sequence id, what it
+// is, bytes, and what is wrong with it.
+func (p *packet) appendLine(b []byte, w *widths) []byte {
+	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), w.at)
 	if p.sent {
 		b = append(b, "  ──▶  "...)
 	} else {
@@ -75,13 +101,20 @@ func (p *packet) appendLine(b []byte) []byte {
 		return append(b, p.Label...) // not MySQL: no number, no length
 	}
 	b = append(b, "seq "...)
-	b = left(b, p.ids, 7)
+	b = left(b, p.ids, w.ids)
 	b = append(b, "  "...)
-	b = left(b, p.Label, 28)
-	b = right(b, strconv.Itoa(p.Bytes), 10)
-	b = append(b, " bytes"...)
+	b = left(b, p.Label, w.label)
+	b = append(b, "  "...)
+	b = right(b, strconv.Itoa(p.Bytes), w.bytes)
+	b = append(b, " byte"...)
+	if p.Bytes != 1 {
+		b = append(b, 's')
+	}
 	if p.Violation != "" {
-		b = append(b, "   ← "...)
+		if p.Bytes == 1 {
+			b = append(b, ' ')
+		}
+		b = append(b, "  ← "...)
 		b = append(b, p.Violation...)
 		if p.Due != nil {
 			b = append(b, ", "+strconv.Itoa(int(*p.Due))+" was due"...)

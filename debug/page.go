@@ -178,10 +178,14 @@ type block struct {
 func timelineOf(packets []packet, forgotten uint64) timeline {
 	shown := last(packets, maxLines)
 	t := timeline{Earlier: forgotten + uint64(len(packets)-len(shown))}
+	var w widths
+	for i := range shown {
+		w.add(&shown[i])
+	}
 	var text []byte
 	for i := range shown {
 		p := &shown[i]
-		text = append(p.appendLine(text), '\n')
+		text = append(p.appendLine(text, &w), '\n')
 		if n := i + 1; n == len(shown) || shown[n].sent != p.sent || (shown[n].Violation != "") != (p.Violation != "") {
 			t.Blocks = append(t.Blocks, block{string(text), p.sent, p.Violation != ""})
 			text = text[:0]

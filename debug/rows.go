@@ -246,7 +246,7 @@ func (o *out) packets(c *connection) {
 	o.raw("</summary><pre class=\"timeline\" tabindex=\"0\">")
 	t := timelineOf(c.Packets, c.Forgotten)
 	if t.Earlier > 0 {
-		o.raw("<i>              … ", strconv.FormatUint(t.Earlier, 10), " earlier</i>\n")
+		o.raw("<i>… ", strconv.FormatUint(t.Earlier, 10), " earlier</i>\n")
 	}
 	for _, b := range t.Blocks {
 		switch {
