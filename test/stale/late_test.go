@@ -134,7 +134,7 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 		slow, kept := make(chan struct{}), make(chan struct{})
 		var mu sync.Mutex
 		var late []byte
-		given := make(chan struct{})
+		answered, given := make(chan struct{}), make(chan struct{})
 		serve := mysqltest.ServeForever(func(s *mysqltest.Session, cmd byte, body []byte) error {
 			switch string(body) {
 			case "SELECT slow":
@@ -145,7 +145,7 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 				if err := s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "n"}}, []any{1}); err != nil {
 					return err
 				}
-				time.Sleep(time.Millisecond)
+				<-answered // or the two may be read together
 				mu.Lock()
 				defer mu.Unlock()
 				defer close(given)
@@ -169,6 +169,7 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 		if err := c.QueryRowContext(context.Background(), "SELECT 1").Scan(&got); err != nil || got != "1" {
 			t.Fatalf("asked for 1, got %q, %v", got, err)
 		}
+		close(answered)
 		<-given
 		time.Sleep(2 * time.Millisecond)
 		if err := c.QueryRowContext(context.Background(), "SELECT 2").Scan(&got); err == nil {
