@@ -74,7 +74,10 @@ type Conn struct {
 
 // New guards inner, which must be freshly connected: nothing read, nothing
 // written.
-func New(inner net.Conn, opts Options) *Conn {
+func New(inner net.Conn, opts Options) *Conn { return guardSocket(inner, socketOf(inner), opts) }
+
+// guardSocket is New with the socket to look into; nil: none.
+func guardSocket(inner net.Conn, raw syscall.RawConn, opts Options) *Conn {
 	if opts.History <= 0 {
 		opts.History = DefaultHistory
 	}
@@ -86,7 +89,7 @@ func New(inner net.Conn, opts Options) *Conn {
 	c.talk.Init(conversation.Config{
 		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,
 	})
-	if raw := socketOf(inner); raw != nil {
+	if raw != nil {
 		c.raw = raw
 		c.peeker.init()
 	}

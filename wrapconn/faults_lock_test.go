@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,18 @@ func (f foreignConn) SetDeadline(time.Time) error        { f.look("Conn.SetDeadl
 func (f foreignConn) SetWriteDeadline(time.Time) error   { f.look("Conn.SetWriteDeadline"); return nil }
 func (f foreignConn) SetReadDeadline(at time.Time) error { f.look("Conn.SetReadDeadline"); return nil }
 
+func (f foreignConn) SyscallConn() (syscall.RawConn, error) {
+	f.look("Conn.SyscallConn")
+	return foreignRaw{f.foreign}, nil
+}
+
+// foreignRaw is what a type hands out that wraps a socket, or none at all.
+type foreignRaw struct{ *foreign }
+
+func (f foreignRaw) Control(func(uintptr)) error    { f.look("RawConn.Control"); return nil }
+func (f foreignRaw) Read(func(uintptr) bool) error  { f.look("RawConn.Read"); return nil }
+func (f foreignRaw) Write(func(uintptr) bool) error { f.look("RawConn.Write"); return nil }
+
 type foreignAddr struct {
 	*foreign
 	inner *faulty
@@ -159,7 +172,7 @@ func TestFault2_NothingForeignUnderTheLock(t *testing.T) {
 				if !o.Operations {
 					owned = nil
 				}
-				play(t, c.NetConn(), inner, owned, talk.segments)
+				play(t, looking{c.NetConn(), true}, inner, owned, talk.segments)
 				for _, tell := range []func(error){c.Malformed, c.LoginGivenUp, c.Failed, c.DeadlineExceeded} {
 					tell(foreignError{f})
 				}
@@ -174,7 +187,7 @@ func TestFault2_NothingForeignUnderTheLock(t *testing.T) {
 	}
 	t.Logf("%v", made)
 	for _, call := range []string{"Conn.Read", "Conn.Write", "Conn.Close", "Conn.LocalAddr", "Conn.RemoteAddr", "Conn.SetReadDeadline",
-		"error.Is", "error.Timeout", "Context.Value", "Options.OnReport", "Receiver.Report"} {
+		"Conn.SyscallConn", "RawConn.Read", "RawConn.Write", "RawConn.Control", "error.Is", "error.Timeout", "Context.Value", "Options.OnReport", "Receiver.Report"} {
 		if made[call] == 0 {
 			t.Errorf("%s was never called", call)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -117,6 +118,35 @@ func (f *faulty) LocalAddr() net.Addr {
 
 func (f *faulty) SetReadDeadline(time.Time) error { return f.fault("SetReadDeadline", f.forGood) }
 func (f *faulty) SetDeadline(time.Time) error     { return f.fault("SetDeadline", f.forGood) }
+
+// looking is a client that looks into the socket before each command, as go-sql-driver does.
+type looking struct {
+	net.Conn
+	control bool // and asks for the socket's options
+}
+
+func (l looking) Write(p []byte) (int, error) {
+	sc, ok := l.Conn.(syscall.Conn)
+	if !ok || len(p) < 4 || p[3] != 0 {
+		return l.Conn.Write(p)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if err := raw.Read(func(uintptr) bool { return true }); err != nil {
+		return 0, err
+	}
+	if l.control {
+		if err := raw.Write(func(uintptr) bool { return true }); err != nil {
+			return 0, err
+		}
+		if err := raw.Control(func(uintptr) {}); err != nil {
+			return 0, err
+		}
+	}
+	return l.Conn.Write(p)
+}
 
 // An error of a custom connection may have methods that panic.
 type nastyError struct{}
