@@ -196,7 +196,7 @@ func (c *conn) reusable() bool {
 // returned ends the time for which somebody had the connection.
 func (c *conn) returned() {
 	if taken := c.it.wire.Returned(); c.pool.metrics != nil && !taken.IsZero() {
-		c.pool.metrics.Used(context.Background(), max(time.Since(taken), 1))
+		c.pool.metrics.used(max(time.Since(taken), 1))
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/ngrok/sqlmw"
 
-	"github.com/seqguard/mysql-seqguard/trace"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -30,7 +29,7 @@ type connector struct {
 	// inquire asks about reports; nil if nothing is asked.
 	inquire func(*wrapconn.Report) func(context.Context) wrapconn.Answers
 
-	metrics *trace.Pool // nil unless WithPoolMetrics
+	metrics *poolMeter  // nil unless WithPoolMetrics
 	watched atomic.Bool // somebody observes the state of its pool
 }
 
@@ -46,7 +45,7 @@ func newConnector(cfg *mysql.Config, o config, d *Driver) (*connector, error) {
 	}
 	c := &connector{cfg: cfg, opt: o, driver: d, tell: d.shared().tell}
 	if o.poolMetrics {
-		c.metrics = trace.NewPool(o.meters, poolName(cfg, &o))
+		c.metrics = newPoolMeter(o.meters, poolName(cfg, &o))
 	}
 	c.inquire = c.opt.inquire(cfg, &c.tell.inquiries)
 	// The secret of a session of TLS 1.2 that is resumed is in no key log: it can
@@ -142,7 +141,7 @@ func (c *connector) Connect(ctx context.Context) (made driver.Conn, err error) {
 		return nil, err
 	}
 	if c.metrics != nil {
-		c.metrics.Created(ctx, time.Since(began))
+		c.metrics.created(ctx, time.Since(began))
 	}
 	return newConn(conn, it, c), nil
 }

@@ -38,7 +38,7 @@ func newTelemetry(o *config) *telemetry {
 	t.delivery = wrapconn.NewDelivery(receivers...)
 	// Nothing is lost when the queue is full: what is in it looks at users when
 	// its turn comes.
-	t.errands = delivery.New(delivery.Limit{Items: 4}, func(f func(), _ uint64) { f() }, func(any) {})
+	t.errands = delivery.New(delivery.Limit{Items: 4}, func(f func(), _ uint64) { f() }, wrapconn.Recovered)
 	return t
 }
 
@@ -73,6 +73,9 @@ func (t *telemetry) retire(c *connector) {
 	defer cancel()
 	_ = t.delivery.Flush(ctx)
 	_ = t.errands.Flush(ctx)
+	if c.metrics != nil {
+		_ = c.metrics.queue.Flush(ctx)
+	}
 }
 
 // add changes users, with mu held.

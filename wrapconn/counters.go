@@ -22,6 +22,9 @@ var counters struct {
 	undelivered, nested, abandoned                                   atomic.Uint64
 }
 
+// Recovered counts a panic that the caller has recovered, of code that was called for telemetry's sake: Counters.Panics.
+func Recovered(any) { counters.panics.Add(1) }
+
 // Stats returns the totals of this process. It may be called at any time.
 func Stats() Counters {
 	return Counters{

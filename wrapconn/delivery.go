@@ -74,21 +74,21 @@ const (
 func NewDelivery(receivers ...Receiver) *Delivery {
 	d := &Delivery{}
 	limit := delivery.Limit{Items: maxQueued, Weight: maxQueuedBytes}
-	d.verdicts = delivery.New(limit, d.settle, countPanic)
+	d.verdicts = delivery.New(limit, d.settle, Recovered)
 	d.verdicts.Reconsider(func(p pending, behind int) time.Time {
 		if behind > maxQueued/2 {
 			return time.Time{} // better said less well than lost
 		}
 		return p.report.underWay(time.Now())
 	})
-	d.inquiries = delivery.New(delivery.Limit{Items: maxInquiries, Weight: maxQueuedBytes}, d.inquire, countPanic)
+	d.inquiries = delivery.New(delivery.Limit{Items: maxInquiries, Weight: maxQueuedBytes}, d.inquire, Recovered)
 	for _, r := range receivers {
 		d.lanes = append(d.lanes, lane{
 			queue: delivery.New(limit, func(p pending, lost uint64) {
 				told := *p.report
 				told.Lost, told.inquire = lost, nil
 				r.Report(context.WithValue(p.ctx, insideKey{}, d), &told) // d: it lives as long as it has something to do
-			}, countPanic),
+			}, Recovered),
 			lost: r.Lost,
 		})
 	}
@@ -97,8 +97,6 @@ func NewDelivery(receivers ...Receiver) *Delivery {
 }
 
 var errInside = errors.New("seqguard: Flush: " + delivery.ErrInside.Error())
-
-func countPanic(any) { counters.panics.Add(1) }
 
 // insideKey marks the contexts that receivers are called with.
 type insideKey struct{}
@@ -173,7 +171,7 @@ func reconsidered(r *Report) (out *Report) {
 	out = r
 	defer func() {
 		if p := recover(); p != nil {
-			countPanic(p)
+			Recovered(p)
 		}
 	}()
 	return settled(r)
@@ -183,7 +181,7 @@ func reconsidered(r *Report) (out *Report) {
 func fromReceiver(ctx context.Context) (is bool) {
 	defer func() {
 		if p := recover(); p != nil { // of a context that is the application's own
-			countPanic(p)
+			Recovered(p)
 		}
 	}()
 	return ctx.Value(insideKey{}) != nil

@@ -28,7 +28,7 @@ func (d *Delivery) inquire(p pending, _ uint64) {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				countPanic(v)
+				Recovered(v)
 			}
 			close(answers)
 		}()
@@ -48,7 +48,7 @@ func (r *Report) answered(a Answers) (out *Report) {
 	out = r
 	defer func() {
 		if p := recover(); p != nil {
-			countPanic(p)
+			Recovered(p)
 		}
 	}()
 	final := *r
@@ -68,7 +68,7 @@ func (r *Report) question() (ask func(context.Context) Answers) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			countPanic(p)
+			Recovered(p)
 			ask = nil
 		}
 	}()

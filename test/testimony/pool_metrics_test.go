@@ -59,9 +59,16 @@ func poolPoints(t *testing.T, r *sdkmetric.ManualReader) (out []string) {
 func wantPoints(t *testing.T, r *sdkmetric.ManualReader, want ...string) {
 	t.Helper()
 	slices.Sort(want)
-	if got := poolPoints(t, r); !slices.Equal(got, want) {
-		t.Errorf("points\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	var got []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("points\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}()
+	kit.Eventually(t, func() bool { // it is recorded in the background
+		got = poolPoints(t, r)
+		return slices.Equal(got, want)
+	}, "the points are not as they should be")
 }
 
 // The metrics of a pool under the standard names: nothing without the option, what
