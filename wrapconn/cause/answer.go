@@ -89,7 +89,12 @@ var answerRules = []rule{
 			return fmt.Sprintf("%s sent %s whose content contradicts its first byte or its length (phase %s).", who, packet(e), e.Phase) + ofAnother(e)
 		},
 		advise: func(e *Evidence) string {
-			return "Suspect a proxy, or a server that imitates MySQL" + version(e) + ", that understands the agreed capabilities differently. Connect past it and compare; report it to its makers with the packets of this report."
+			cache := ""
+			if e.MariaDB && (e.Command == session.ComQuery || e.Command == session.ComStmtExecute) {
+				// Seen with MariaDB 10.11 and 11.8: its cache keeps packets, and not all that two clients have agreed on differently.
+				cache = " MariaDB's query cache may have answered with what it had kept for a client of another kind: if SELECT @@query_cache_type is not OFF, try with SET SESSION query_cache_type = OFF."
+			}
+			return "Suspect a proxy, or a server that imitates MySQL" + version(e) + ", that understands the agreed capabilities differently. Connect past it and compare; report it to its makers with the packets of this report." + cache
 		},
 		executed: func(e *Evidence) Executed {
 			switch {
