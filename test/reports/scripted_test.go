@@ -59,7 +59,7 @@ func TestReport05AnswerToStmtClose(t *testing.T) {
 						_ = echo(s, cmd, body)
 						return nil
 					}
-					time.Sleep(delay)
+					time.Sleep(delay) // the fault
 					_ = s.WriteRaw(extra)
 					return nil
 				}))
