@@ -43,17 +43,17 @@ var events = []event{
 	{name: "four KILLs", is: killed, instant: true, on: onBoth, prepare: func(m *meeting) func() { return m.kill(m.some(4)) }},
 	{name: "kill -9", is: crashed, on: onBoth, all: true, gone: true, prepare: func(m *meeting) func() {
 		m.some(3)
-		return m.server.Kill
+		return m.crash
 	}},
 	{name: "SIGTERM", is: stopped, on: onBoth, all: true, gone: true, prepare: func(m *meeting) func() {
 		m.some(3)
-		return m.server.Stop
+		return m.stop
 	}},
 	{name: "offline_mode", is: offline, on: onMySQL, all: true, prepare: func(m *meeting) func() {
 		m.some(3)
 		return func() {
 			m.root("SET GLOBAL offline_mode = ON")
-			time.Sleep(time.Duration(rand.IntN(600)) * time.Millisecond)
+			time.Sleep(time.Duration(rand.IntN(600)) * time.Millisecond) // for how long it is on
 			m.root("SET GLOBAL offline_mode = OFF")
 		}
 	}},
@@ -69,7 +69,7 @@ var events = []event{
 		for range 1 + rand.IntN(3) {
 			m.busy(m.connect(b.addr))
 		}
-		return func() { time.Sleep(b.limit) }
+		return func() { time.Sleep(b.limit) } // until the proxy's clock is over
 	}},
 	{name: "oversized packets in a retry loop", is: tooLarge, on: onBoth, prepare: func(m *meeting) func() {
 		v := m.connect(m.server.Addr)
@@ -77,7 +77,7 @@ var events = []event{
 			large := "DO LENGTH('" + strings.Repeat("x", 1_200_000) + "')"
 			for range 3 {
 				m.do(v, 0, large)
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(20 * time.Millisecond) // between two tries
 			}
 		}
 	}},
@@ -89,7 +89,7 @@ var events = []event{
 		return func() {
 			for range 2 {
 				m.do(v, 0, "SELECT t.c FROM (SELECT GROUP_CONCAT(x ORDER BY x) c FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT REPEAT('x', 1000) x FROM n a, n b LIMIT 20000) u GROUP BY x) t")
-				time.Sleep(30 * time.Millisecond)
+				time.Sleep(30 * time.Millisecond) // between two tries
 			}
 		}
 	}},
@@ -97,8 +97,13 @@ var events = []event{
 		m.some(3)
 		return func() {
 			m.signal("-STOP")
-			time.Sleep(1300 * time.Millisecond)
-			m.server.Kill()
+			time.Sleep(1300 * time.Millisecond) // the silence
+			// One that is told to stop while it is silent does so when it goes on, unless it dies first.
+			if m.company != nil && m.company.is == stopped && rand.IntN(2) == 0 {
+				m.signal("-CONT")
+				return
+			}
+			m.crash()
 		}
 	}},
 	{name: "slow reader", is: slowness, on: onBoth, prepare: func(m *meeting) func() {
@@ -107,12 +112,28 @@ var events = []event{
 		m.victims.Go(func() {
 			rows, err := v.conn.QueryContext(m.ctx, bigResult)
 			if err == nil && rows.Next() {
-				time.Sleep(4 * time.Second)
+				time.Sleep(4 * time.Second) // the slowness
 			}
 			m.note(v, 0, toEnd(rows, err))
 		})
-		return func() { time.Sleep(2500 * time.Millisecond) }
+		return func() { time.Sleep(2500 * time.Millisecond) } // until the server's net_write_timeout is over
 	}},
+}
+
+// crash kills the server, if there is one.
+func (m *meeting) crash() {
+	if m.alive() {
+		m.does(crashed)
+	}
+	m.server.Kill()
+}
+
+// stop has the server stop in good order, if there is one, and waits for that.
+func (m *meeting) stop() {
+	if m.alive() {
+		m.does(stopped)
+	}
+	m.server.Stop()
 }
 
 // bigResult fills every buffer on the way: more than 40 MB.
@@ -173,18 +194,20 @@ func (m *meeting) idle(v *victim, tx bool) {
 	}
 	m.victims.Go(func() {
 		<-m.struck
-		time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond) // how much later it is used
 		m.insert(v, "INSERT INTO confusion VALUES (?)")
 	})
 }
 
 // busy has a statement run for long.
 func (m *meeting) busy(v *victim) {
+	m.begun = append(m.begun, v.id)
 	m.victims.Go(func() { m.insert(v, "INSERT INTO confusion SELECT ? + SLEEP(20)") })
 }
 
 // rows reads rows that come slowly.
 func (m *meeting) rows(v *victim) {
+	m.begun = append(m.begun, v.id)
 	m.victims.Go(func() {
 		m.note(v, 0, toEnd(v.conn.QueryContext(m.ctx, "SELECT SEQ, REPEAT('x', 20000), SLEEP(0.01) FROM (SELECT 1 AS SEQ"+strings.Repeat(" UNION ALL SELECT 2", 1500)+") AS t")))
 	})
@@ -235,11 +258,14 @@ func (m *meeting) root(q string) {
 	}
 }
 
-// signal sends a signal to the server.
-func (m *meeting) signal(s string) {
+// alive reports whether the server is there.
+func (m *meeting) alive() bool { return m.signal("-0") }
+
+// signal sends a signal to the server, and reports whether there was one.
+func (m *meeting) signal(s string) bool {
 	pid, err := os.ReadFile(m.pidFile)
 	if err != nil {
-		return // the server has gone already
+		return false
 	}
-	_ = exec.Command("kill", s, strings.TrimSpace(string(pid))).Run()
+	return exec.Command("kill", s, strings.TrimSpace(string(pid))).Run() == nil
 }

@@ -99,14 +99,11 @@ func (k *kills) run(length time.Duration) {
 	for range 8 {
 		all.Go(k.work)
 	}
-	for len(k.kills) == 0 && !k.Failed() { // until somebody is there to be killed
-		time.Sleep(100 * time.Millisecond)
-		k.killSome(2)
-	}
+	kit.Eventually(k, func() bool { k.killSome(2); return len(k.kills) > 0 || k.Failed() }, "nobody is there to be killed")
 	end := time.Now().Add(length)
 	nextRestart := time.Now().Add(min(length/3, 20*time.Second))
 	for time.Now().Before(end) {
-		time.Sleep(time.Duration(200+rand.IntN(1200)) * time.Millisecond)
+		time.Sleep(time.Duration(200+rand.IntN(1200)) * time.Millisecond) // between two faults
 		if time.Now().After(nextRestart) {
 			k.restart()
 			nextRestart = time.Now().Add(time.Duration(15+rand.IntN(20)) * time.Second)
@@ -164,7 +161,7 @@ func (k *kills) restart() {
 	k.windows = append(k.windows, window{span{from: time.Now()}, how})
 	k.mu.Unlock()
 	end()
-	time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
+	time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // for how long the server is gone
 	k.server.Restart(k.T)
 	k.mu.Lock()
 	k.windows[len(k.windows)-1].to = time.Now()
@@ -192,7 +189,7 @@ func (k *kills) work() {
 		if err != nil && time.Since(began) < time.Millisecond {
 			pause += 20 * time.Millisecond // the server may be away
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // between two operations
 	}
 }
 
@@ -246,7 +243,7 @@ func (k *kills) operation(ctx context.Context, db *sql.DB) error {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO kills VALUES (?)", n); err != nil {
 			return err
 		}
-		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond) // idle in a transaction
 		return tx.Commit()
 	default: // a connection of its own
 		c, err := db.Conn(ctx)
@@ -254,7 +251,7 @@ func (k *kills) operation(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		defer c.Close()
-		time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond) // held and idle
 		return toEnd(c.QueryContext(ctx, "SELECT "+fmt.Sprint(n)))
 	}
 }
