@@ -26,7 +26,7 @@ func benchmarkPage(b *testing.B, accept, busy string) {
 	}
 	_, stop := load(b, open(b, serve(b, "8.4.7"), "bench-db:3306", conns), conns, pause)
 	defer stop()
-	if time.Sleep(300 * time.Millisecond); busy == "idle" {
+	if time.Sleep(300 * time.Millisecond); busy == "idle" { // the load has to get going
 		stop()
 	}
 	var took, used []time.Duration
@@ -55,7 +55,7 @@ func BenchmarkLoad(b *testing.B) {
 func benchmarkLoad(b *testing.B, conns int) {
 	done, stop := load(b, open(b, serve(b, "8.4.7"), "bench-db:3306", conns), conns, 0)
 	defer stop()
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // the load has to get going
 	// Turn by turn, in one run: the machine has moods.
 	const rounds, span = 12, time.Second
 	var without, with, ratios, took, used []float64
@@ -67,7 +67,7 @@ func benchmarkLoad(b *testing.B, conns int) {
 				used = append(used, threadCPU(b, func() { get(b, of("bench-db:3306"), "text/html") }).Seconds()*1000)
 				took = append(took, time.Since(begin).Seconds()*1000)
 			}
-			time.Sleep(span - time.Since(begin))
+			time.Sleep(span - time.Since(begin)) // a turn is as long as the others
 			rate := float64(done.Load()-n) / time.Since(begin).Seconds()
 			if watched {
 				with = append(with, rate)

@@ -20,6 +20,7 @@ import (
 
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/debug"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
@@ -204,16 +205,14 @@ func shop(t *testing.T) *sql.DB {
 	// error: a packet with a wrong number
 	fail(t, address, mysqltest.ExpectCommand(mysqltest.ComPing), mysqltest.SendERR(3, 1105, "HY000", "Unknown error"))
 	// notice: the server says goodbye to an idle connection
-	gone := make(chan struct{})
+	farewell, happen := mysqltest.Later(mysqltest.SendERR(0, 4031, "HY000", "The client was disconnected by the server because of inactivity."))
 	idle := open(t, mysqltest.ServeConns(t,
-		[]mysqltest.Step{login("8.4.7"), mysqltest.ExpectCommand(mysqltest.ComPing), mysqltest.SendOK(mysqltest.Next),
-			mysqltest.SendERR(0, 4031, "HY000", "The client was disconnected by the server because of inactivity."), mysqltest.Signal(gone)},
+		[]mysqltest.Step{login("8.4.7"), mysqltest.ExpectCommand(mysqltest.ComPing), mysqltest.SendOK(mysqltest.Next), farewell},
 		[]mysqltest.Step{login("8.4.7"), mysqltest.ServeForever(answer)}), address, 1)
 	if err := idle.PingContext(ctx); err != nil {
 		t.Error(err)
 	}
-	<-gone
-	time.Sleep(50 * time.Millisecond)
+	happen()
 	_ = idle.PingContext(ctx)
 	giveUp(t, s, address)
 	time.Sleep(time.Second) // what is open by now stands out
@@ -230,12 +229,7 @@ func forgetful(t *testing.T, db *sql.DB) {
 		t.Fatal(err)
 	}
 	before := wrapconn.Stats().Notices
-	for end := time.Now().Add(10 * time.Second); wrapconn.Stats().Notices == before; time.Sleep(5 * time.Millisecond) {
-		runtime.GC()
-		if time.Now().After(end) {
-			t.Fatal("the rows are not found")
-		}
-	}
+	kit.Eventually(t, func() bool { runtime.GC(); return wrapconn.Stats().Notices != before }, "the rows are not found")
 }
 
 // The browser asks again by itself, without a script.
@@ -262,14 +256,9 @@ func TestRefresh(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		// Its children write for a moment longer.
-		for end := time.Now().Add(5 * time.Second); os.RemoveAll(profile) != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		}
+		kit.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, "%s cannot be removed", profile)
 	}()
-	for end := time.Now().Add(time.Minute); asked.Load() < 3; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the page was asked for %d times", asked.Load())
-		}
-	}
+	kit.Within(t, time.Minute, func() bool { return asked.Load() >= 3 }, "the page was not asked for three times")
 }
 
 // fail pings a server whose answer is wrong.

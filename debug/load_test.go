@@ -91,7 +91,7 @@ func load(t testing.TB, db *sql.DB, n int, pause time.Duration) (done *atomic.In
 				}
 				done.Add(1)
 				if pause > 0 {
-					time.Sleep(pause)
+					time.Sleep(pause) // a client that is not in a hurry
 				}
 			}
 		})

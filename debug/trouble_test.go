@@ -55,7 +55,7 @@ func TestPoolInTrouble(t *testing.T) {
 	defer rows.Close()
 	take(t, db, 1)
 	take(t, other, 1)
-	time.Sleep(150 * time.Millisecond)
+	time.Sleep(150 * time.Millisecond) // longer than SetLongAgo
 	take(t, db, 3)
 	page := debug.Handler(debug.WithDB("shop", db), debug.WithDB("other", other))
 	text := func(what string) string {

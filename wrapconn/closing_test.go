@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func TestWriteWhileClosing(t *testing.T) {
 				n += m
 			}
 			for deadline := time.Now().Add(5 * time.Second); c.writing.Load() && time.Now().Before(deadline); {
-				time.Sleep(50 * time.Microsecond)
+				runtime.Gosched()
 			}
 		}
 		close(l.over)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -73,7 +74,9 @@ func TestIsLate(t *testing.T) {
 }
 
 // TestWhereabouts: of another operation than the one under way, nothing is known.
-func TestWhereabouts(t *testing.T) {
+func TestWhereabouts(t *testing.T) { synctest.Test(t, testWhereabouts) }
+
+func testWhereabouts(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	c := New(here, Options{CallSites: true, Operations: true})
@@ -89,7 +92,7 @@ func TestWhereabouts(t *testing.T) {
 		t.Errorf("%q", w)
 	}
 	c.End(false)
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond) // of the bubble's clock
 	if _, err := c.Begin(t.Context(), OpQuery); err != nil {
 		t.Fatal(err)
 	}

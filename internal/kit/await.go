@@ -15,7 +15,13 @@ import (
 // Eventually waits until ok, for as long as a busy machine may need, and fails the test if it never is.
 func Eventually(t testing.TB, ok func() bool, format string, args ...any) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	Within(t, 20*time.Second, ok, format, args...)
+}
+
+// Within is Eventually with a limit of its own.
+func Within(t testing.TB, limit time.Duration, ok func() bool, format string, args ...any) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf(format, args...)
 		}
@@ -65,4 +71,19 @@ func awaitEnd(t testing.TB, server *mysqltest.Instance, observer *sql.DB, id int
 func AwaitIdleEnd(t testing.TB, server *mysqltest.Instance, q Queryer) {
 	t.Helper()
 	AwaitEnd(t, server, ID(t, q))
+}
+
+// AwaitStatement waits until the server is at work on a statement of the connection with that number.
+func AwaitStatement(t testing.TB, server *mysqltest.Instance, id int) {
+	t.Helper()
+	observer, err := sql.Open("mysql", server.RootDSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer observer.Close()
+	Eventually(t, func() bool {
+		var n int
+		err := observer.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ? AND info IS NOT NULL", id).Scan(&n)
+		return err == nil && n == 1
+	}, "%s has not begun with a statement of connection %d", server.Name, id)
 }

@@ -38,6 +38,11 @@ func Echo(extra func(s *mysqltest.Session, query string) error) mysqltest.Step {
 
 // Scripted is a scripted server on which connections talk in plaintext or TLS, and a pool on it.
 func Scripted(t *testing.T, secure bool, serve mysqltest.Step, opts ...seqguard.Option) (*sql.DB, *Collector) {
+	return ScriptedSockets(t, secure, new(Sockets), serve, opts...)
+}
+
+// ScriptedSockets is Scripted, and keeps this side's ends of the connections.
+func ScriptedSockets(t *testing.T, secure bool, sockets *Sockets, serve mysqltest.Step, opts ...seqguard.Option) (*sql.DB, *Collector) {
 	login := mysqltest.Login(mysqltest.GreetingOptions{})
 	params := ""
 	if secure {
@@ -46,7 +51,7 @@ func Scripted(t *testing.T, secure bool, serve mysqltest.Step, opts ...seqguard.
 			mysqltest.UpgradeTLS(SelfSigned(t)), mysqltest.ExpectLogin(), mysqltest.SendOK(mysqltest.Next))
 		params = "tls=skip-verify"
 	}
-	return Open(t, mysqltest.ServeEvery(t, login, serve).DSN(params), nil, opts...)
+	return Open(t, mysqltest.ServeEvery(t, login, serve).DSN(params), sockets.Watch, opts...)
 }
 
 // SelfSigned is the configuration of a server with a certificate of its own, made once.

@@ -5,6 +5,8 @@ package testimony
 import (
 	"net"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,7 +45,7 @@ func ask(t *testing.T, c syscall.Conn) cause.Transport {
 // wait asks until what is said is as it should be in the end.
 func wait(t *testing.T, c syscall.Conn, ok func(cause.Transport) bool) cause.Transport {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the kernel counts when it likes
 		got := ask(t, c)
 		if ok(got) {
 			return got
@@ -164,7 +166,9 @@ func TestArrival(t *testing.T) {
 func TestTransportOfAnOccupiedSocket(t *testing.T) {
 	c, _ := pair(t)
 	go func() { _, _ = c.Read(make([]byte, 1)) }()
-	time.Sleep(20 * time.Millisecond)
+	for stacks := make([]byte, 1<<16); !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "[IO wait"); {
+		runtime.Gosched()
+	}
 	start := time.Now()
 	if got := ask(t, c); !got.Known {
 		t.Errorf("%+v", got)

@@ -81,7 +81,7 @@ func talkOpenSSL(t *testing.T, cmd *exec.Cmd, addr string, suite uint16) {
 		if raw, err = net.Dial("tcp", addr); err == nil {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // another process begins to listen
 	}
 	if err != nil {
 		t.Fatal(err)

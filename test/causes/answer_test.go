@@ -23,7 +23,7 @@ func (r *causeRun) slowReader(db *sql.DB, query string, busy time.Duration) erro
 	}
 	rows, err := c.QueryContext(r.ctx(), query)
 	if err == nil && rows.Next() {
-		time.Sleep(busy)
+		time.Sleep(busy) // the fault
 	}
 	return toEnd(rows, err)
 }

@@ -189,12 +189,13 @@ func TestShutdown(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer busy.Close()
+			id := kit.ID(t, busy)
 			done := make(chan error, 1)
 			go func() {
 				_, err := busy.ExecContext(ctx, kit.LongStatement)
 				done <- err
 			}()
-			time.Sleep(300 * time.Millisecond)
+			kit.AwaitStatement(t, server, id)
 			server.Stop()
 			busyErr := <-done
 			_, idleErr := idle.ExecContext(ctx, "SELECT 1")

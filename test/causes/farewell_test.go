@@ -5,11 +5,14 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
@@ -131,14 +134,18 @@ func (r *causeRun) crash(n int) error {
 func (r *causeRun) crashOnce(n int) (took time.Duration, err error) {
 	db := r.direct("", nil)
 	errs := make(chan error, n)
+	var ids []int
 	for range n {
 		c := kit.Pin(r.T, db)
+		ids = append(ids, kit.ID(r.T, c))
 		go func() {
 			_, err := c.ExecContext(r.ctx(), kit.LongStatement)
 			errs <- err
 		}()
 	}
-	time.Sleep(300 * time.Millisecond)
+	for _, id := range ids {
+		kit.AwaitStatement(r.T, r.server, id)
+	}
 	r.server.Kill()
 	var first time.Time
 	for i := range n {
@@ -197,7 +204,12 @@ func (r *causeRun) both(db *sql.DB, statement string) (err error) {
 			_, err := dc.ExecContext(r.ctx(), statement, nil)
 			first <- err
 		}()
-		time.Sleep(500 * time.Millisecond)
+		kit.Eventually(r.T, func() bool {
+			all, _ := wrapconn.Connections("", 0)
+			return slices.ContainsFunc(all, func(s wrapconn.Snapshot) bool {
+				return strings.HasPrefix(s.Server, r.host) && s.Owner != nil && s.Owner.Kind == wrapconn.OpExec && s.Pending == 1
+			})
+		}, "the statement does not begin")
 		err = dc.Ping(r.ctx())
 		if e := <-first; e != nil {
 			r.Errorf("the first user was hurt: %v", e)

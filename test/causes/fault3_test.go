@@ -131,7 +131,7 @@ func TestFault3_12SlowVerifyConnection(t *testing.T) {
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
 		db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
 			cfg.TLS = &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) // the fault
 				return nil
 			}}
 		})
@@ -291,7 +291,7 @@ func TestFault3_02FoundDeadIsNoCompany(t *testing.T) {
 		conn := kit.Pin(t, db)
 		if i == 4 {
 			close(end)
-			time.Sleep(1500 * time.Millisecond)
+			time.Sleep(1500 * time.Millisecond) // longer ago than what is counted together
 		}
 		defer func() {
 			if _, err := conn.ExecContext(t.Context(), "DO 1"); err == nil {
@@ -306,24 +306,6 @@ func TestFault3_02FoundDeadIsNoCompany(t *testing.T) {
 				}
 			}
 		}()
-	}
-}
-
-// A server that is silent and then dies is no reader that was slow.
-func TestFault3_05SilentServer(t *testing.T) {
-	cut := mysqltest.Do("silent, then half a row", func(s *mysqltest.Session) error {
-		_ = s.WritePacket(mysqltest.Next, []byte{1})
-		_ = s.WritePacket(mysqltest.Next, mysqltest.ColumnPayload(mysqltest.Column{Name: "v"}))
-		_ = s.WritePacket(mysqltest.Next, mysqltest.TextRowPayload("first"))
-		time.Sleep(1300 * time.Millisecond)
-		row := mysqltest.Packet(s.Seq+1, mysqltest.TextRowPayload(strings.Repeat("x", 200_000)))
-		return s.WriteRaw(row[:100_000])
-	})
-	db, c := kit.Scripted(t, false, mysqltest.Steps(mysqltest.ExpectPacket(), cut, mysqltest.Close()))
-	err := toEnd(db.QueryContext(t.Context(), "SELECT 1"))
-	r := kit.WantCause(t, err, c, "connection_lost_mid_answer")
-	if gap := r.Evidence.LongestReadGap; gap > 500*time.Millisecond {
-		t.Errorf("a pause of %v is counted as this side's", gap)
 	}
 }
 

@@ -80,7 +80,7 @@ type lateConn struct {
 
 func (c *lateConn) Read(p []byte) (int, error) {
 	if c.late.Load() {
-		time.Sleep(600 * time.Millisecond)
+		time.Sleep(600 * time.Millisecond) // the fault
 	}
 	return c.Conn.Read(p)
 }

@@ -154,7 +154,7 @@ func (c *hookedConn) SetWriteDeadline(t time.Time) error {
 }
 
 func (r *causeRun) stalled(d time.Duration) func(*mysql.Config) {
-	return r.beforeLogin(func() { time.Sleep(d) })
+	return r.beforeLogin(func() { time.Sleep(d) }) // the fault
 }
 
 // onLogin is a rule about the packet, or the record, that brings the login.

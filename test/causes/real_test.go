@@ -46,12 +46,13 @@ func TestFault3_07MemoryLimits(t *testing.T) {
 			defer func() { _, _ = root.Exec("SET GLOBAL " + name + " = DEFAULT") }()
 			db, c := kit.Open(t, server.DSNFor("app", "secret", ""), nil)
 			conn := kit.Pin(t, db)
+			id := kit.ID(t, conn)
 			ctx := kit.Timeout(t, 30*time.Second)
 			var text string
 			err := conn.QueryRowContext(ctx, hungry).Scan(&text)
 			kit.WantServerError(t, err, code)
 			c.None(t)
-			time.Sleep(50 * time.Millisecond)
+			kit.AwaitEnd(t, server, id)
 			_, err = conn.ExecContext(ctx, "DO 1")
 			r := kit.WantCause(t, err, c, "server_farewell")
 			if !strings.Contains(r.Cause.Explanation, fmt.Sprint("ERR ", code)) || !strings.Contains(r.Cause.Advice, "memory_limit") {
@@ -86,8 +87,12 @@ func TestServerGoesAway(t *testing.T) {
 			// One is busy, two are held and idle. (MySQL, SIGTERM: a statement that runs is ended with a row or an ERR 1053.)
 			ended := make(chan error, 3)
 			gone := make(chan struct{})
+			var busy int
 			for n := range 3 {
 				conn := kit.Pin(t, db)
+				if n == 0 {
+					busy = kit.ID(t, conn)
+				}
 				go func() {
 					q := "DO 1"
 					if n == 0 {
@@ -99,17 +104,18 @@ func TestServerGoesAway(t *testing.T) {
 					ended <- err
 				}()
 			}
-			time.Sleep(200 * time.Millisecond)
+			kit.AwaitStatement(t, server, busy)
+			time.Sleep(200 * time.Millisecond) // who has just got a connection from the pool hears nothing of its end
 			go func() { c.do(server, root); close(gone) }()
 			// Somebody dials until he is told, or refused.
 			db.SetMaxIdleConns(-1)
-			for told := false; !told && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+			kit.Within(t, time.Minute, func() bool {
 				conn, err := db.Conn(ctx)
 				if err == nil {
 					_ = conn.Close()
 				}
-				told = c.told(err)
-			}
+				return c.told(err)
+			}, "nobody is told")
 			var answered int
 			for range 3 {
 				var me *mysql.MySQLError

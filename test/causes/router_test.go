@@ -31,7 +31,7 @@ var routerCases = []routerCase{
 	{"wait_timeout is over", []cause.Slug{"idle_timeout"}, []cause.Slug{"idle_timeout"}, "", func(r *causeRun, addr string) error {
 		c := kit.Pin(r.T, r.pool(addr, "", nil))
 		r.must(c, "SET SESSION wait_timeout = 1")
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(2500 * time.Millisecond) // the server's wait_timeout of 1 s, and the router's way with it
 		_, err := c.ExecContext(r.ctx(), "DO 1")
 		return err
 	}},

@@ -82,7 +82,7 @@ type slowly struct {
 func (s *slowly) Read(p []byte) (int, error) {
 	n, err := s.first.Read(p)
 	if err == io.EOF && s.pause > 0 {
-		time.Sleep(s.pause)
+		time.Sleep(s.pause) // the fault
 		s.pause = 0
 		s.first = strings.NewReader(strings.Repeat("7\n", 100_000))
 		return s.first.Read(p)

@@ -89,7 +89,7 @@ func TestStorm(t *testing.T) {
 						t.Error("a connection was made")
 					}
 					if ahead := time.Duration(i)*100*time.Microsecond - time.Since(start); ahead > time.Millisecond {
-						time.Sleep(ahead)
+						time.Sleep(ahead) // the storm has a rate
 					}
 				}
 			})

@@ -44,7 +44,7 @@ func (r *causeRun) four(what func(n int) error) error {
 	errs := make(chan error, 4)
 	for n := range 4 {
 		go func() { errs <- what(n) }()
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // one after the other
 	}
 	var err error
 	for range 4 {
@@ -61,8 +61,8 @@ func (r *causeRun) four(what func(n int) error) error {
 // fifth is used all the while.
 func (r *causeRun) killFour() error {
 	db := r.direct("", nil)
-	ids := make(chan int, 4)
-	idle := make(chan struct{})
+	ids, last := make(chan int, 3), make(chan int)
+	begun, idle := make(chan struct{}), make(chan struct{})
 	alive := kit.Pin(r.T, db)
 	stop := make(chan struct{})
 	beside := make(chan struct{})
@@ -80,11 +80,15 @@ func (r *causeRun) killFour() error {
 	r.Cleanup(func() { close(stop); <-beside }) // when the reports have been delivered
 	go func() {
 		admin, _ := kit.Open(r.T, r.server.RootDSN(""), nil)
+		_ = admin.Ping() // its login is not between the last one's idleness and the KILL
 		var kills []string
-		for range 4 {
-			kills = append(kills, fmt.Sprintf("KILL %d", <-ids))
+		for range 3 {
+			id := <-ids
+			kills = append(kills, fmt.Sprintf("KILL %d", id))
+			kit.AwaitStatement(r.T, r.server, id)
 		}
-		time.Sleep(50 * time.Millisecond) // the last one's statement is on its way
+		close(begun)
+		kills = append(kills, fmt.Sprintf("KILL %d", <-last))
 		for _, k := range kills {
 			if _, err := admin.Exec(k); err != nil {
 				r.Error(err)
@@ -100,8 +104,9 @@ func (r *causeRun) killFour() error {
 		}
 		switch n {
 		case 3: // the last, so that it has not been idle for long
+			<-begun
 			r.must(c, "START TRANSACTION")
-			ids <- id
+			last <- id
 			<-idle
 			_, err := c.ExecContext(r.ctx(), "DO 1")
 			return err

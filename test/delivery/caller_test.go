@@ -115,7 +115,7 @@ type slowExporter struct {
 }
 
 func (e *slowExporter) ExportSpans(_ context.Context, s []sdktrace.ReadOnlySpan) error {
-	time.Sleep(e.takes)
+	time.Sleep(e.takes) // the fault
 	e.spans.Add(int32(len(s)))
 	return nil
 }

@@ -196,7 +196,7 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 				if i >= l.failures {
 					return
 				}
-				time.Sleep(time.Until(start.Add(l.length * time.Duration(i) / time.Duration(l.failures))))
+				time.Sleep(time.Until(start.Add(l.length * time.Duration(i) / time.Duration(l.failures)))) // the failures are spread over the time
 				began := time.Now()
 				if err := l.provoke(db, i); err != nil { // a machine that stands still
 					t.Logf("failure %d was not provoked: %v", i, err)

@@ -161,7 +161,7 @@ func TestCallbackThatBlocks(t *testing.T) {
 func TestCloseDelivers(t *testing.T) {
 	var told atomic.Int32
 	db := pool(t, refusing(t).DSN(""), seqguard.WithOnReport(func(context.Context, *seqguard.Report) {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // Close has something to wait for
 		told.Add(1)
 	}))
 	fail(t, db, 10)

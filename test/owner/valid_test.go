@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -34,9 +33,10 @@ func TestPoolGetsNoUnfinishedConnection(t *testing.T) {
 	} {
 		t.Run(what.name, func(t *testing.T) {
 			kit.PlainAndTLS(t, func(t *testing.T, secure bool) {
-				sent := make(chan struct{})
-				db, reports := kit.Scripted(t, secure, kit.Echo(func(s *mysqltest.Session, _ string) error {
-					time.Sleep(2 * time.Millisecond)
+				answered, sent := make(chan struct{}), make(chan struct{})
+				sockets := new(kit.Sockets)
+				db, reports := kit.ScriptedSockets(t, secure, sockets, kit.Echo(func(s *mysqltest.Session, _ string) error {
+					<-answered
 					defer close(sent)
 					if err := s.WriteRaw(what.extra); len(what.extra) > 0 && err != nil {
 						return err
@@ -51,8 +51,9 @@ func TestPoolGetsNoUnfinishedConnection(t *testing.T) {
 				if err := c.QueryRowContext(context.Background(), "SELECT 1").Scan(new(int)); err != nil {
 					t.Fatal(err)
 				}
+				close(answered)
 				<-sent
-				time.Sleep(2 * time.Millisecond)
+				sockets.Await(t)
 				kit.Raw(t, c, func(rc kit.RawConn) {
 					if err := rc.ResetSession(context.Background()); !isBad(err) {
 						t.Errorf("ResetSession: %v", err)

@@ -233,6 +233,7 @@ var situations = []situation{
 		// By a write that the reset has broken, the answer is lost in some runs.
 		for range 20 {
 			c := kit.Pin(p.T, p.pool("maxAllowedPacket=67108864", nil))
+			id := kit.ID(p.T, c)
 			_, err := c.ExecContext(p.ctx(), "DO LENGTH('"+strings.Repeat("x", 1_200_000)+"')")
 			var me *mysql.MySQLError
 			var pe *seqguard.ProtocolError
@@ -240,7 +241,7 @@ var situations = []situation{
 				continue
 			}
 			answer := p.last()
-			time.Sleep(100 * time.Millisecond)
+			kit.AwaitEnd(p.T, p.server, id)
 			_, err = c.ExecContext(p.ctx(), "DO 1")
 			return answer + ", " + p.of(err)
 		}
@@ -277,7 +278,7 @@ func (p *peer) header(h string) string {
 			if err == nil {
 				_, err = c.Write([]byte(h))
 			}
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // until the refusal is there: else whether it comes before the login is by chance
 			return c, err
 		}
 	}).Conn(p.ctx())

@@ -320,7 +320,7 @@ type slowReader struct {
 }
 
 func (s *slowReader) Read(p []byte) (int, error) {
-	time.Sleep(s.pause)
+	time.Sleep(s.pause) // a file that comes slowly
 	return s.r.Read(p)
 }
 

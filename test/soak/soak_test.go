@@ -158,7 +158,7 @@ func (s *soak) restart(end func()) {
 // sleep waits, with an eye on the workers.
 func (s *soak) sleep(workers []*soakWorker, d time.Duration) {
 	for until := time.Now().Add(d); time.Now().Before(until); {
-		time.Sleep(min(time.Second, time.Until(until)))
+		time.Sleep(min(time.Second, time.Until(until))) // the soak takes its time
 		s.watch(workers)
 	}
 }

@@ -36,13 +36,15 @@ func TestStaleWhileIdle(t *testing.T) {
 		for name, bytes := range stale {
 			t.Run(name, func(t *testing.T) {
 				for _, when := range []string{"behind the answer", "a while after"} {
-					sent := make(chan error, 1)
+					sent, answered := make(chan error, 1), make(chan struct{})
+					if when == "behind the answer" {
+						close(answered)
+					}
 					var once sync.Once
-					db, reports := kit.Scripted(t, secure, kit.Echo(func(s *mysqltest.Session, _ string) (err error) {
+					sockets := new(kit.Sockets)
+					db, reports := kit.ScriptedSockets(t, secure, sockets, kit.Echo(func(s *mysqltest.Session, _ string) (err error) {
 						once.Do(func() {
-							if when == "a while after" {
-								time.Sleep(5 * time.Millisecond)
-							}
+							<-answered
 							err = s.WriteRaw(bytes)
 							sent <- err
 						})
@@ -58,14 +60,21 @@ func TestStaleWhileIdle(t *testing.T) {
 					if err == nil && got != 1 {
 						t.Fatalf("%s: asked for 1, got %d", when, got)
 					}
-					if err != nil && !isDoubt(err) {
+					if err != nil && (when == "a while after" || !isDoubt(err)) {
 						t.Fatalf("%s: %v", when, err)
+					}
+					if when == "a while after" {
+						close(answered)
 					}
 					if err := <-sent; err != nil {
 						t.Fatal(err)
 					}
-					// Loopback delivers within the write; a TLS record or two take a moment of the peer's.
-					time.Sleep(2 * time.Millisecond)
+					switch {
+					case when == "a while after":
+						sockets.Await(t)
+					case err == nil: // it is there, or was read together with the answer
+						sockets.AwaitFor(20 * time.Millisecond)
+					}
 					again := tx.QueryRow("SELECT 2").Scan(&got)
 					if again == nil {
 						t.Fatalf("%s: the second command was sent, and got %d", when, got)
@@ -102,9 +111,12 @@ func isIntegrity(err error) bool {
 func TestStaleInThePool(t *testing.T) {
 	kit.PlainAndTLS(t, func(t *testing.T, secure bool) {
 		const trials = 200
-		sent := make(chan error, 1)
-		db, reports := kit.Scripted(t, secure, kit.Echo(func(s *mysqltest.Session, _ string) error {
-			time.Sleep(200 * time.Microsecond)
+		sent, answered := make(chan error, 1), make(chan struct{}, 1)
+		sockets := new(kit.Sockets)
+		db, reports := kit.ScriptedSockets(t, secure, sockets, kit.Echo(func(s *mysqltest.Session, n string) error {
+			if n[len(n)-1]%2 == 0 { // else the two may arrive together
+				<-answered
+			}
 			err := s.WriteRaw(resultSet("4711"))
 			sent <- err
 			return err
@@ -112,14 +124,22 @@ func TestStaleInThePool(t *testing.T) {
 		db.SetMaxOpenConns(1)
 		for n := range trials {
 			var got int
-			// The two may arrive together.
-			if err := db.QueryRow(fmt.Sprint("SELECT ", n)).Scan(&got); !isDoubt(err) && (err != nil || got != n) {
+			err := db.QueryRow(fmt.Sprint("SELECT ", n)).Scan(&got)
+			if (n%2 == 0 || !isDoubt(err)) && (err != nil || got != n) {
 				t.Fatalf("asked for %d, got %d, %v", n, got, err)
+			}
+			if n%2 == 0 {
+				answered <- struct{}{}
 			}
 			if err := <-sent; err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Millisecond)
+			switch {
+			case n%2 == 0:
+				sockets.Await(t)
+			case err == nil:
+				sockets.AwaitFor(20 * time.Millisecond)
+			}
 		}
 		_ = db.Close()
 		if all := reports.All(); len(all) != trials {
@@ -154,7 +174,8 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 			n := strings.TrimPrefix(string(body), "SELECT ")
 			return s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "n"}}, []any{n})
 		})
-		db, reports := kit.Scripted(t, secure, serve)
+		sockets := new(kit.Sockets)
+		db, reports := kit.ScriptedSockets(t, secure, sockets, serve)
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() { <-slow; cancel() }()
 		var got string
@@ -171,7 +192,7 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 		}
 		close(answered)
 		<-given
-		time.Sleep(2 * time.Millisecond)
+		sockets.Await(t)
 		if err := c.QueryRowContext(context.Background(), "SELECT 2").Scan(&got); err == nil {
 			t.Fatalf("asked for 2, got %q", got)
 		} else if !errors.Is(err, driver.ErrBadConn) {
@@ -193,25 +214,30 @@ func TestLateAnswerAfterCancel(t *testing.T) {
 func TestStaleOvertakes(t *testing.T) {
 	kit.PlainAndTLS(t, func(t *testing.T, secure bool) {
 		var once sync.Once
-		answered := make(chan struct{})
-		db, reports := kit.Scripted(t, secure, mysqltest.ServeForever(func(s *mysqltest.Session, _ byte, body []byte) (err error) {
+		overtaken, answered := make(chan struct{}), make(chan struct{})
+		sockets := new(kit.Sockets)
+		db, reports := kit.ScriptedSockets(t, secure, sockets, mysqltest.ServeForever(func(s *mysqltest.Session, _ byte, body []byte) (err error) {
 			n := strings.TrimPrefix(string(body), "SELECT ")
 			once.Do(func() {
 				err = s.WriteRaw(resultSet("4711"))
-				time.Sleep(20 * time.Millisecond)
-				defer close(answered)
+				<-overtaken
 			})
 			if err != nil {
 				return err
 			}
-			return s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "n"}}, []any{n})
+			err = s.WriteResultSet(mysqltest.Next, []mysqltest.Column{{Name: "n"}}, []any{n})
+			if n == "1" {
+				close(answered)
+			}
+			return err
 		}))
 		var got string
 		if err := db.QueryRow("SELECT 1").Scan(&got); err != nil || got != "4711" {
 			t.Fatalf("got %q, %v: if this can be told now, say so above", got, err)
 		}
+		close(overtaken)
 		<-answered
-		time.Sleep(5 * time.Millisecond)
+		sockets.Await(t)
 		for n := 2; n < 5; n++ {
 			if err := db.QueryRow(fmt.Sprint("SELECT ", n)).Scan(&got); err != nil || got != fmt.Sprint(n) {
 				t.Errorf("asked for %d, got %q, %v", n, got, err)
@@ -263,11 +289,12 @@ func resultSetOr(query string, ok []byte) []byte {
 // TestStaleObserved: in Observe mode the same is reported, and nothing is refused.
 func TestStaleObserved(t *testing.T) {
 	kit.PlainAndTLS(t, func(t *testing.T, secure bool) {
-		sent := make(chan error, 1)
+		sent, answered := make(chan error, 1), make(chan struct{})
 		var once sync.Once
-		db, reports := kit.Scripted(t, secure, kit.Echo(func(s *mysqltest.Session, _ string) (err error) {
+		sockets := new(kit.Sockets)
+		db, reports := kit.ScriptedSockets(t, secure, sockets, kit.Echo(func(s *mysqltest.Session, _ string) (err error) {
 			once.Do(func() {
-				time.Sleep(time.Millisecond)
+				<-answered
 				err = s.WriteRaw(resultSet("4711"))
 				sent <- err
 			})
@@ -278,10 +305,11 @@ func TestStaleObserved(t *testing.T) {
 		if err := c.QueryRowContext(context.Background(), "SELECT 1").Scan(&got); err != nil || got != "1" {
 			t.Fatalf("%q, %v", got, err)
 		}
+		close(answered)
 		if err := <-sent; err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Millisecond)
+		sockets.Await(t)
 		// As with the plain driver: somebody else's answer, and then its own error for it.
 		if err := c.QueryRowContext(context.Background(), "SELECT 2").Scan(&got); err != nil || got != "4711" {
 			t.Errorf("%q, %v", got, err)

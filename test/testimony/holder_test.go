@@ -86,21 +86,21 @@ func TestHeldTooLong(t *testing.T) {
 				if err := db.PingContext(ctx); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(1200 * time.Millisecond)
-				reports.None(t) // it lies in the pool
+				time.Sleep(1200 * time.Millisecond) // two looks of the guard, once a second each
+				reports.None(t)                     // it lies in the pool
 				giveBack := c.take(t, ctx, db)
 				r := waitFor(t, reports, "held_too_long")
 				if r.Cause.Severity != cause.Notice || !strings.Contains(r.Cause.Explanation, hold) || !strings.Contains(r.Cause.Explanation, c.says) {
 					t.Errorf("%s: %s\nwant %q and %q", r.Cause.Severity, r.Cause.Explanation, hold, c.says)
 				}
-				time.Sleep(2200 * time.Millisecond)
+				time.Sleep(2200 * time.Millisecond) // two looks more
 				if n := len(reports.All()); n != 1 {
 					t.Errorf("%d reports of one holder", n)
 				}
 				if err := giveBack(); err != nil {
 					t.Error(err)
 				}
-				time.Sleep(1200 * time.Millisecond)
+				time.Sleep(1200 * time.Millisecond) // a look
 				if n := len(reports.All()); n != 1 {
 					t.Errorf("%d reports after it was given back", n)
 				}
@@ -126,8 +126,8 @@ func TestPoolExhausted(t *testing.T) {
 				defer listSlowly(t, ctx, db).Close()
 			}
 			defer beginAndWait(t, ctx, db).Rollback()
-			time.Sleep(2500 * time.Millisecond)
-			reports.None(t) // all are held, and nobody waits
+			time.Sleep(2500 * time.Millisecond) // two looks of the watch, once a second each
+			reports.None(t)                     // all are held, and nobody waits
 			waiting, cancel := context.WithTimeout(ctx, 3*time.Second)
 			defer cancel()
 			if err := db.PingContext(waiting); err == nil {

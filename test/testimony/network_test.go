@@ -130,7 +130,7 @@ var networkFaults = []fault{
 				if err := s.ReadPacket(); err != nil {
 					return err
 				}
-				time.Sleep(200 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond) // the kernel acknowledges late what nothing is sent back for
 				return s.Conn.Close()
 			}), ""))
 			_, err := c.ExecContext(context.Background(), "DO 1")
@@ -170,8 +170,7 @@ var networkFaults = []fault{
 		never: []string{"path is dead"},
 		run: func(r *faultRun) error {
 			db := r.pool(r.script(func(s *mysqltest.Session) error {
-				err := mysqltest.Steps(mysqltest.Greeting(mysqltest.GreetingOptions{}), mysqltest.ExpectLogin()).Run(s)
-				time.Sleep(2500 * time.Millisecond)
+				err := mysqltest.Steps(mysqltest.Greeting(mysqltest.GreetingOptions{}), mysqltest.ExpectLogin(), mysqltest.ExpectClose()).Run(s)
 				return errors.Join(err, s.Conn.Close())
 			}), "")
 			ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
@@ -248,7 +247,7 @@ func (r *faultRun) oneTooMany(early bool) error {
 			if err := answered(s); err != nil {
 				return err
 			}
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(200 * time.Millisecond) // behind the answer, on a way that takes 100 ms
 			if err := extra.Run(s); err != nil {
 				return err
 			}
@@ -263,12 +262,12 @@ func (r *faultRun) oneTooMany(early bool) error {
 	}
 	send <- early
 	if early {
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond) // more than half of the way, and less than all of it
 	}
 	if _, err := c.ExecContext(ctx, "DO 2"); err != nil {
 		return err // it was so late that the answer too many was there
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // longer than the way of what is too much
 	_, err := c.ExecContext(ctx, "DO 3")
 	return err
 }

@@ -167,15 +167,10 @@ func TestPostMortemIsBounded(t *testing.T) {
 		_ = conn.Close()
 	}
 	fail()
-	began := time.Now()
-	for dials.Load() < 2 && time.Since(began) < 10*time.Second { // it is being asked: the next connection is the third
-		time.Sleep(time.Millisecond)
-	}
+	kit.Eventually(t, func() bool { return dials.Load() >= 2 }, "nobody asks") // it is being asked: the next connection is the third
 	fail()
 	// The second one is not asked about so soon after the first, and is told at once.
-	for len(c.All()) == 0 && time.Since(began) < 10*time.Second {
-		time.Sleep(5 * time.Millisecond)
-	}
+	kit.Eventually(t, func() bool { return len(c.All()) > 0 }, "nothing is told")
 	if first := c.All()[0]; first.Evidence.PostMortem.Asked {
 		t.Errorf("the report that waits held up the other one: %+v", first.Evidence.PostMortem)
 	}

@@ -70,6 +70,22 @@ var drops = []struct {
 	}},
 }
 
+// collect frees what is garbage, and what becomes garbage by that, and returns when what was to be called for it has been.
+func collect() {
+	for range 3 {
+		called := make(chan struct{})
+		runtime.AddCleanup(new([64]byte), func(c chan struct{}) { close(c) }, called)
+		for waits := true; waits; {
+			runtime.GC()
+			select {
+			case <-called:
+				waits = false
+			default:
+			}
+		}
+	}
+}
+
 // Rows that were dropped are named with the line that opened them as soon as they are
 // garbage; and it is known in which cases database/sql itself keeps them.
 func TestRowsNeverClosed(t *testing.T) {
@@ -86,10 +102,7 @@ func TestRowsNeverClosed(t *testing.T) {
 				if err := c.drop(ctx, db); err != nil {
 					t.Fatal(err)
 				}
-				for range 3 {
-					runtime.GC()
-					time.Sleep(20 * time.Millisecond)
-				}
+				collect()
 				if c.kept != "" {
 					reports.None(t)
 					if n := db.Stats().InUse; n != 1 {
@@ -101,8 +114,7 @@ func TestRowsNeverClosed(t *testing.T) {
 				if r.Cause.Severity != cause.Notice || !strings.Contains(r.Cause.Explanation, "query at testimony/rows_test.go:") || !strings.Contains(r.Summary(), "query at testimony/rows_test.go:") {
 					t.Errorf("%s: %s\n%s", r.Cause.Severity, r.Cause.Explanation, r.Summary())
 				}
-				time.Sleep(50 * time.Millisecond)
-				runtime.GC()
+				collect()
 				if n := len(reports.All()); n != 1 {
 					t.Errorf("%d reports", n)
 				}

@@ -49,11 +49,5 @@ func TestServerTelemetry(t *testing.T) {
 		}
 		return true
 	}
-	for end := time.Now().Add(30 * time.Second); !all(r.ID, "mysql.session_attr.seqguard_id", "mysql.processlist_id"); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			mu.Lock()
-			defer mu.Unlock()
-			t.Fatalf("no span of %q in %q", r.ID, got.Bytes())
-		}
-	}
+	kit.Within(t, 30*time.Second, func() bool { return all(r.ID, "mysql.session_attr.seqguard_id", "mysql.processlist_id") }, "no span of %q", r.ID)
 }

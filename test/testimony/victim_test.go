@@ -21,6 +21,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	seqguard "github.com/seqguard/mysql-seqguard"
+	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -66,17 +67,13 @@ var holds = map[string]func(){
 	"lock":   func() { cache.Lock(); time.AfterFunc(3*time.Second, cache.Unlock); readCache() },
 	"burn":   func() { burn(150 * time.Millisecond) },
 	"starve": func() { burn(45 * time.Millisecond) },
-	"signal": func() { fmt.Println("stop me"); time.Sleep(300 * time.Millisecond) },
+	"signal": func() { fmt.Println("stop me"); time.Sleep(300 * time.Millisecond) }, // somebody stops it meanwhile
 	"gc": func() { // with asyncpreemptoff: the collector waits for the loop
-		go spin(3 * time.Second)
-		time.Sleep(50 * time.Millisecond)
+		spinning(3 * time.Second)
 		runtime.GC()
 	},
-	"scheduler": func() { // with asyncpreemptoff and one P
-		go spin(3 * time.Second)
-		time.Sleep(50 * time.Millisecond)
-	},
-	"callback": nil, // in a callback of TLS
+	"scheduler": func() { spinning(3 * time.Second) }, // with asyncpreemptoff and one P
+	"callback":  nil,                                  // in a callback of TLS
 }
 
 // Functions of an application, to be named.
@@ -126,6 +123,16 @@ var perSecond = sync.OnceValue(func() float64 {
 })
 
 func spin(d time.Duration) { loop(int(d.Seconds() * perSecond())) }
+
+// spinning returns when another goroutine has begun to spin: with one P, when that is over.
+func spinning(d time.Duration) {
+	begun := make(chan struct{})
+	go func() {
+		close(begun)
+		spin(d)
+	}()
+	<-begun
+}
 
 // lateConn holds its process up in front of the first write: between the
 // greeting and the login.
@@ -211,12 +218,13 @@ func (v *verdict) judge(told <-chan *wrapconn.Report) {
 // has been set.
 type lateReader struct {
 	net.Conn
-	hold *atomic.Pointer[func()]
+	socket *net.TCPConn
+	hold   *atomic.Pointer[func()]
 }
 
 func (c *lateReader) Read(p []byte) (int, error) {
 	if hold := c.hold.Swap(nil); hold != nil {
-		time.Sleep(300 * time.Millisecond) // the answer comes
+		kit.AwaitReadable(c.socket, 10*time.Second)
 		(*hold)()
 	}
 	return c.Conn.Read(p)
@@ -234,7 +242,7 @@ func readLate(cfg *mysql.Config, hold func(), told chan<- *wrapconn.Report) erro
 		if _, err := c.Begin(ctx, wrapconn.OpConnect); err != nil {
 			return nil, err
 		}
-		return &lateReader{c.NetConn(), &armed}, nil
+		return &lateReader{c.NetConn(), inner.(*net.TCPConn), &armed}, nil
 	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -237,7 +237,7 @@ func scenarios(server *mysqltest.Instance) []scenario {
 		}},
 		{name: "idle_timeout", play: func(t *testing.T, c *sql.Conn, r *recorder) {
 			_, _ = c.ExecContext(context.Background(), "SET SESSION wait_timeout=1")
-			time.Sleep(2500 * time.Millisecond)
+			time.Sleep(2500 * time.Millisecond) // the server's wait_timeout of 1 s, and no query that would be recorded
 			r.say(t, []byte("\x09\x00\x00\x00\x03SELECT 1"))
 			_, _ = r.Read(make([]byte, 10))
 		}},

@@ -135,7 +135,7 @@ func TestTLSOpaque(t *testing.T) {
 				db, c = kit.Open(t, server.DSN(""), change, test.opts...)
 				db.SetMaxOpenConns(1)
 				id := connectionID(t, context.Background(), db)
-				time.Sleep(1100 * time.Millisecond)
+				time.Sleep(1100 * time.Millisecond) // or it looks like the end of the server
 				kit.KillSoon(t, server, id)
 				_, err := db.ExecContext(kit.Timeout(t, 10*time.Second), kit.LongStatement)
 				if kit.AnsweredKill(server, err) {

@@ -61,7 +61,7 @@ func startCapture(t *testing.T, addr string) *capture {
 // tshark says that it captures before it does, and writes a moment later.
 func (c *capture) sees(wait time.Duration) bool {
 	before := int64(-1)
-	for until := time.Now().Add(wait); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(wait); time.Now().Before(until); time.Sleep(50 * time.Millisecond) { // somebody else writes the file
 		if conn, err := net.Dial("tcp", c.addr); err == nil {
 			_ = conn.Close()
 		}
@@ -84,7 +84,7 @@ func (c *capture) stop() {
 	if c.cmd.ProcessState != nil {
 		return
 	}
-	for last, same := int64(-1), 0; same < 6; time.Sleep(100 * time.Millisecond) {
+	for last, same := int64(-1), 0; same < 6; time.Sleep(100 * time.Millisecond) { // somebody else writes the file
 		fi, err := os.Stat(c.file)
 		if err != nil {
 			break

@@ -22,10 +22,17 @@ func begin() []uintptr {
 	return b[:Record(b[:])]
 }
 
-// profile returns the stacks of all goroutines once there is one in a function.
-func profile(t *testing.T, function string) [][]uintptr {
+// in asks for a goroutine in a function.
+func in(function string) func([][]uintptr) bool {
+	return func(stacks [][]uintptr) bool {
+		return slices.ContainsFunc(stacks, func(s []uintptr) bool { return strings.Contains(strings.Join(names(s), " "), function) })
+	}
+}
+
+// profile returns the stacks of all goroutines once they are as they should be.
+func profile(t *testing.T, right func([][]uintptr) bool) [][]uintptr {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); runtime.Gosched() {
 		records := make([]runtime.StackRecord, 1000)
 		n, ok := runtime.GoroutineProfile(records)
 		if !ok {
@@ -35,11 +42,11 @@ func profile(t *testing.T, function string) [][]uintptr {
 		for i := range n {
 			stacks = append(stacks, records[i].Stack())
 		}
-		if slices.ContainsFunc(stacks, func(s []uintptr) bool { return strings.Contains(strings.Join(names(s), " "), function) }) {
+		if right(stacks) {
 			return stacks
 		}
 	}
-	t.Fatalf("nobody comes to %s", function)
+	t.Fatal("the goroutines do not come to where they should be")
 	return nil
 }
 
@@ -75,15 +82,20 @@ func TestMatch(t *testing.T) {
 			pcs := make(chan []uintptr)
 			go tt.run(pcs)
 			list := <-pcs
-			time.Sleep(20 * time.Millisecond)
-			stacks := profile(t, "waitDeep")
-			found := Match(stacks, list)
-			if len(found) != 1 {
-				t.Fatalf("%d stacks are found, want 1; searched:\n%s", len(found), strings.Join(names(list), "\n"))
-			}
-			if got := strings.Join(names(stacks[found[0]]), " "); !strings.Contains(got, tt.want) || !strings.Contains(got, "worker") {
-				t.Errorf("found: %s", got)
-			}
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("searched:\n%s", strings.Join(names(list), "\n"))
+				}
+			})
+			// It is on its way to where it waits.
+			profile(t, func(stacks [][]uintptr) bool {
+				found := Match(stacks, list)
+				if len(found) != 1 {
+					return false
+				}
+				got := strings.Join(names(stacks[found[0]]), " ")
+				return strings.Contains(got, tt.want) && strings.Contains(got, "worker")
+			})
 		})
 	}
 	t.Run("it is gone", func(t *testing.T) {
@@ -93,7 +105,7 @@ func TestMatch(t *testing.T) {
 			oncePassed(pcs)
 		}()
 		<-gone
-		if found := Match(profile(t, "TestMatch"), <-pcs); len(found) != 0 {
+		if found := Match(profile(t, in("TestMatch")), <-pcs); len(found) != 0 {
 			t.Errorf("%d stacks are found of a goroutine that is gone", len(found))
 		}
 	})
