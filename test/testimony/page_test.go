@@ -45,8 +45,13 @@ A BeforeConnect that blocks for three seconds, before there is a connection, cau
 
 ## The server, asked afterwards
 
-With ` + "`WithPostMortem`" + `, on MySQL 9 and MariaDB 10.11 (TestPostMortem): a statement that waits for a row lock (“the connection's thread is still there: Query for …”), a connection that was killed (“has its thread no
-more”), a server that was killed (“did not answer: connection refused”), one that was restarted (“less than this connection was old: it was restarted”), one that takes longer than the limit (“no answer in time”).
+With ` + "`WithPostMortem`" + `, on MySQL 9 and MariaDB 10.11 (TestPostMortem):
+
+- a statement that waits for a row lock: “the connection's thread is still there: Query for …”;
+- a connection that was killed: “the connection's thread is gone”;
+- a server that was killed: “did not answer: connection refused”;
+- one that was restarted: “less than this connection was old: it was restarted”;
+- one that takes longer than the limit: “no answer in time”.
 
 ## Tally
 
