@@ -35,7 +35,7 @@ func (r *causeRun) behindLogin(steps ...mysqltest.Step) error {
 // farewellCases are about a server that ends the connection of its own accord.
 var farewellCases = []causeCase{
 	{slug: "idle_timeout", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "no limit of the pool closes such a connection", "wait_timeout"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"4031", "idle for ", "No limit of the pool closes such a connection", "wait_timeout"},
 		run: idleTooLong},
 	{slug: "idle_timeout", name: "in a transaction", by: byServer, on: onMySQL, modes: []causeMode{plain},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
@@ -52,7 +52,7 @@ var farewellCases = []causeCase{
 			return err
 		}},
 	{slug: "closed_while_idle", name: "3.13 wait_timeout, as a balancer would do it", by: byServer, on: onMariaDB, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"after its last byte", "wait_timeout", "load balancer", "no limit of the pool closes such a connection"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"after its last byte", "wait_timeout", "load balancer", "No limit of the pool closes such a connection"},
 		run: idleTooLong},
 	{slug: "closed_while_idle", name: "idle_transaction_timeout", by: byServer, on: onMariaDB, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
@@ -92,7 +92,7 @@ var farewellCases = []causeCase{
 			return r.behindLogin(mysqltest.SendERR(0, 9001, "HY000", "no backend left"), mysqltest.Close())
 		}},
 	{slug: "closed_while_idle", name: "KILL", by: byServer, on: onBoth, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "shorter than usual idle limits|no limit of the pool closes such a connection", "KILL"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"Nothing of the command was sent", "shorter than usual idle limits|No limit of the pool closes such a connection", "KILL"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
 			var id int

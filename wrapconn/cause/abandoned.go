@@ -59,7 +59,7 @@ var abandonedRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase.Connecting() {
-				return "If it happens often, find what makes logins slow (the timing of the packets says which side was waited for), and keep more connections open, so that requests need not wait for a login: SetMaxIdleConns defaults to 2."
+				return "If it happens often, find what makes logins slow: the timing of the packets says which side was waited for. Keep more connections open, so that requests need not wait for a login: SetMaxIdleConns defaults to 2."
 			}
 			return "To end the statement, KILL the connection on the server. Give statements a limit there that is below the deadline here: max_execution_time (MySQL, of a SELECT) or max_statement_time (MariaDB). Check what was done before you run it again. If it happens often, look for slow statements and for waits on locks."
 		},

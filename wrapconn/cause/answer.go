@@ -147,7 +147,7 @@ var answerRules = []rule{
 		signs:    []sign{{waiting, timedOut, noERR, notLate}, {answering, timedOut, noERR, notLate}},
 		explain: func(e *Evidence) string {
 			if e.Phase == session.PhaseMoreResults {
-				return fmt.Sprintf("A result of %s had come whole and announced a further one (SERVER_MORE_RESULTS_EXISTS), of which nothing came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
+				return fmt.Sprintf("A result of %s had come whole and announced a further one (SERVER_MORE_RESULTS_EXISTS). Nothing of that came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
 			}
 			if answering.holds(e) {
 				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
@@ -272,7 +272,7 @@ var answerRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase == session.PhaseEvents {
-				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id (the source ends the thread of the first one), for KILL of its thread there, and for a proxy's limit on the duration of a statement."
+				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id: the source ends the thread of the first one. Look also for KILL of its thread there, and for a proxy's limit on the duration of a statement."
 			}
 			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, offline_mode, or a limit on the duration or size of a result; proxies also close like this when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
 		},

@@ -50,7 +50,7 @@ var farewellRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if held(e) {
-				return "The application held this connection itself (sql.Conn, sql.Tx), and no limit of the pool closes such a connection: give it back between uses (Close, Commit), or take it from the pool when it is needed. Or raise wait_timeout (28800 s by default; a session may have its own)."
+				return "The application held this connection itself (sql.Conn, sql.Tx). No limit of the pool closes such a connection: give it back between uses (Close, Commit), or take it from the pool when it is needed. Or raise wait_timeout (28800 s by default; a session may have its own)."
 			}
 			return e.library().idle + " the server's wait_timeout (28800 s by default; a session may have its own), so that the pool closes idle connections before the server does. Or raise wait_timeout."
 		},
@@ -245,7 +245,7 @@ var farewellRules = []rule{
 			case e.Idle > 0 && e.Idle < shortestIdleLimit:
 				return fmt.Sprintf("It was idle for only %s, which is shorter than usual idle limits. Look for KILL (an operator, pt-kill, a managed service), offline_mode, and a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
 			case held(e):
-				return "The application held this connection itself (sql.Conn, sql.Tx), and no limit of the pool closes such a connection: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
+				return "The application held this connection itself (sql.Conn, sql.Tx). No limit of the pool closes such a connection: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
 			}
 			return e.library().idle + " the shortest idle limit on the way: wait_timeout of the server (without a farewell: MariaDB, and MySQL before 8.0.24), the idle timeout of the proxy, load balancer, NAT or firewall (often 350 s or less). If it happens to single connections that were busy a moment ago, look for KILL or offline_mode; if it happens to many at once, for a restart or a crash."
 		},

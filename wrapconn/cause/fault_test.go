@@ -140,11 +140,11 @@ func TestFaultSentences(t *testing.T) {
 		{"a KILL, and then a crash", cut(Siblings{Refused: true, LivedOn: 150 * time.Millisecond}), []string{"It ended before the server went away", "KILL", "150 ms later"}, nil},
 		{"3.18 shutdown", cut(Siblings{Refused: true}), []string{"check before you run it again", "Connecting again is safe"}, []string{"let the application try again"}},
 		{"3.18 idle for a moment", with(rest(), func(e *Evidence) { e.Stream, e.Idle = StreamEOF, 100*time.Millisecond }), []string{"only 100 ms", "KILL", "offline_mode"}, []string{"SetConnMaxIdleTime"}},
-		{"3.18 held", with(rest(), func(e *Evidence) { e.Stream, e.Pinned = StreamEOF, true }), []string{"no limit of the pool closes such a connection", "offline_mode"}, []string{"SetConnMaxIdleTime"}},
+		{"3.18 held", with(rest(), func(e *Evidence) { e.Stream, e.Pinned = StreamEOF, true }), []string{"No limit of the pool closes such a connection", "offline_mode"}, []string{"SetConnMaxIdleTime"}},
 		{"3.18 held, MySQL's words", with(rest(), func(e *Evidence) {
 			e.Kind, e.Violation, e.ServerError, e.Pinned = session.KindERR, session.Unsolicited, srv(4031, ""), true
 		}),
-			[]string{"no limit of the pool closes such a connection"}, []string{"SetConnMaxIdleTime"}},
+			[]string{"No limit of the pool closes such a connection"}, []string{"SetConnMaxIdleTime"}},
 		{"3.18 Router's 1040", Evidence{Violation: session.Refused, Kind: session.KindERR, ServerError: srv(1040, "Too many connections to MySQL Router")},
 			[]string{"MySQL Router, not the server", "max_total_connections"}, []string{"All max_connections slots of the server"}},
 		{"3.18 Router's 1129", Evidence{Violation: session.Refused, Kind: session.KindERR, ServerError: srv(1129, "Too many connection errors from 127.0.0.1:4711")},

@@ -74,7 +74,7 @@ var greetingRules = []rule{
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
 				return "Look for a proxy without a backend that works, a server that waits for a PROXY protocol header (proxy_protocol_networks), " +
-					"a name lookup of the client's address that hangs (skip_name_resolve), a full backlog (back_log), and another protocol on this port, whose server waits for the client to speak. " +
+					"a name lookup of the client's address that hangs (skip_name_resolve), a full backlog (back_log), or another protocol on this port, in which the client speaks first. " +
 					"Give connecting a limit of its own: timeout in the DSN covers only the dial, so use a context with a deadline."
 			}
 			return "Look for a load balancer or proxy that has no backend or does not admit this client's address. Look into the server's error log for a stop, a crash or offline_mode at this moment: a server that goes away may have accepted connections that it never greets."

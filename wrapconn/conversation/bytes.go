@@ -6,9 +6,9 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
-// Bytes takes the next bytes of a side. What the client says must be told
-// before the server can have answered it. p is not kept, unless it must be held
-// back: then it is copied.
+// Bytes takes the next bytes of a side. Call it with the client's bytes before the
+// server can have answered them. p is not kept; if it must be held back, it is
+// copied.
 func (c *Conversation) Bytes(dir session.Direction, p []byte, now time.Duration) {
 	if len(p) == 0 {
 		return

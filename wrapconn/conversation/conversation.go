@@ -178,8 +178,8 @@ func (c *Conversation) visibility() cause.TLS {
 	return cause.TLSNone
 }
 
-// Close says that this side hangs up: what ends from now on is its own doing.
-// The secrets are erased.
+// Close says that this side hangs up: it has caused any end from now on. The
+// secrets are erased.
 func (c *Conversation) Close() {
 	c.left = true
 	if c.tls != nil {
@@ -188,5 +188,5 @@ func (c *Conversation) Close() {
 	c.x.drop()
 }
 
-// Leave is Close for the moments before: the secrets stay.
+// Leave is like Close, shortly before it: the secrets stay.
 func (c *Conversation) Leave() { c.left = true }

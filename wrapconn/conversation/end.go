@@ -157,9 +157,9 @@ func (c *Conversation) InfileBroke(since time.Duration) bool {
 }
 
 // Failed says that the operation of the client which began at since failed with
-// err, whose text is said: the error is somebody else's code, and is not asked in
-// here. If InfileBroke, the server took what it got for the whole file: that is a
-// finding, and the connection stays in order.
+// err. said is the text of err, because foreign code must not run in here. If
+// InfileBroke, the server took what it got for the whole file: that is a finding,
+// and the connection stays usable.
 func (c *Conversation) Failed(err error, said string, since, now time.Duration) {
 	c.now = now
 	defer c.rescue()
@@ -190,10 +190,9 @@ func (c *Conversation) ResultRead(rows uint64, all bool, now time.Duration) (com
 	return complete
 }
 
-// ReadBegan says when the client began the read whose bytes, or whose end, are
-// told next: the time before it was the client's own, the time in it the
-// server's. Who is told of packets as they pass, a proxy or a capture, does not
-// know and does not say.
+// ReadBegan says when the client began the read whose bytes, or whose end, come
+// next. The time before it was the client's own, the time in it the server's. A
+// proxy or a capture does not know this and does not call it.
 func (c *Conversation) ReadBegan(at time.Duration) {
 	if !c.listening {
 		c.marks.began = at

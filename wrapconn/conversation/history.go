@@ -188,8 +188,8 @@ func (e *entry) packet(start time.Time) Packet {
 	}
 }
 
-// Excerpt is the history at one moment, in the form in which it is kept: to be
-// taken in a hurry, and made readable later.
+// Excerpt is the history at one moment, in the form in which it is kept. It is
+// quick to take, and made readable later.
 type Excerpt struct {
 	entries   []packed // oldest first
 	forgotten uint64

@@ -13,9 +13,9 @@ import (
 // out. Every answer starts at sequence id 1 again, so the next command would
 // take a stale one for its own.
 
-// BeforeCommand is the look at what has been taken out already. It reports
-// whether the socket is to be looked into as well: the next bytes of the client
-// begin a command, and nothing is known to be wrong yet.
+// BeforeCommand checks the bytes that have been read already. It reports whether
+// the socket must be looked into as well: the next bytes of the client begin a
+// command, and nothing is known to be wrong yet.
 func (c *Conversation) BeforeCommand(now time.Duration) (look bool) {
 	c.now = now
 	defer c.rescue()
@@ -64,8 +64,8 @@ func (c *Conversation) WaitingShort(b []byte) (n int) {
 	return 0
 }
 
-// Waiting takes bytes that wait in the socket although nothing is outstanding.
-// They are not taken out: Bytes gets them all the same, if they are read.
+// Waiting looks at bytes that wait in the socket although nothing is outstanding.
+// They stay there: if they are read later, Bytes gets them, too.
 func (c *Conversation) Waiting(b []byte, now time.Duration) {
 	c.now = now
 	defer c.rescue()

@@ -2,19 +2,19 @@
 // it stands: which phase, which sequence id is due, which answers are
 // outstanding, and whether a packet breaks the protocol.
 //
-// A [Tracker] is pure: no I/O, no clock, no telemetry. It is fed packets (from
-// wire) in the order in which they passed and answers each with an [Event].
-// What it cannot follow it calls untracked; it never guesses and never invents
-// a violation.
+// A [Tracker] is pure: no I/O, no clock, no telemetry. It takes packets in the
+// order in which they passed and returns an [Event] for each. If it cannot follow
+// the conversation, its phase is PhaseUntracked; it does not guess, and does not
+// report a violation then.
 //
 // The grammar is the manual's
 // (https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html and
 // https://mariadb.com/kb/en/clientserver-protocol/); functions cite the page
 // that they follow.
 //
-// Reports and snapshots of wrapconn speak in the names of this package: [Phase],
-// [Kind], [Command], [Violation]. A Tracker is only for who has packets and no
-// wrapconn.Conn.
+// Reports and snapshots of wrapconn use the names of this package: [Phase],
+// [Kind], [Command], [Violation]. You need a Tracker only if you have packets and
+// no wrapconn.Conn.
 //
 // # Concurrency
 //

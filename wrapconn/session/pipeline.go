@@ -25,7 +25,7 @@ func pendingOf(p *Packet, next uint8) pending {
 }
 
 // Pipelining says whether the client may send commands while the answers to
-// earlier ones are outstanding. Without it, what is told with Client decides.
+// earlier ones are outstanding. Without it, the name given to Client decides.
 func (t *Tracker) Pipelining(may bool) { t.pipelines = may }
 
 // queued is how many commands wait for their answer to begin.

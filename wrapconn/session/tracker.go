@@ -1,6 +1,6 @@
 package session
 
-// Packet is what the tracker is told of one packet.
+// Packet is one packet, as the tracker needs it.
 type Packet struct {
 	Direction Direction
 	Seq       uint8
@@ -131,13 +131,14 @@ func (t *Tracker) Infile() int64 { return t.infile }
 // "" if there was none.
 func (t *Tracker) AuthSwitch() string { return t.authSwitch }
 
-// Overrun reports whether the client ever sent a command while an answer was
-// outstanding, and is not one that may: answers and questions may not belong
-// together since.
+// Overrun reports whether the client has sent a command while an answer was
+// outstanding, and is not one that may. Since then its answers may belong to
+// other questions.
 func (t *Tracker) Overrun() bool { return t.early > 0 }
 
-// Early returns how many commands the client sent so. What it takes for the
-// answer to a question may be that of one asked up to so many commands earlier.
+// Early returns how many such commands the client sent. What it reads as the
+// answer to a question may be the answer to one asked up to so many commands
+// earlier.
 func (t *Tracker) Early() uint64 { return t.early }
 
 // ClassicEOF reports whether the server ever ended rows with an EOF packet
@@ -296,9 +297,9 @@ func (t *Tracker) begin(p pending) {
 	}
 }
 
-// EndOfClient tells the tracker that the client's bytes are over, be it that it
-// closed the connection or only its half of it. What the server says then is
-// nobody's loss, and its end is due.
+// EndOfClient tells the tracker that no more bytes of the client will come: it
+// closed the connection, or its half of it. What the server sends after that is no
+// violation, and neither is its end.
 func (t *Tracker) EndOfClient() { t.clientGone = true }
 
 // EndOfStream tells the tracker that the peer's bytes are over. inside is
