@@ -37,7 +37,7 @@ var proxyHeaderCases = []causeCase{
 			return r.connect(r.direct("", proxyHeader("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n")))
 		}},
 	{slug: "proxy_header_refused", name: "a header that MySQL does not know", by: byServer, on: onMySQL, modes: everyMode,
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "before the login had been sent", "knows no PROXY protocol", "send-proxy"},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "before the login had been sent", "does not know the PROXY protocol", "send-proxy"},
 		run: func(r *causeRun) error {
 			return r.connect(r.direct("", proxyHeader("PROXY TCP4 10.1.2.3 10.1.2.4 4711 3306\r\n")))
 		}},
