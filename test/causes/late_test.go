@@ -84,3 +84,11 @@ func (c *lateConn) Read(p []byte) (int, error) {
 	}
 	return c.Conn.Read(p)
 }
+
+// SetReadDeadline leaves the login without a limit: it may take longer on a busy machine.
+func (c *lateConn) SetReadDeadline(t time.Time) error {
+	if !c.late.Load() {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(t)
+}
