@@ -69,7 +69,7 @@ func (d *compDirection) Frame(h wire.FrameHeader) {
 		begins := d.c.client.frames.missing() == 0 && !d.c.tracker.Continued(session.FromClient)
 		phase := d.c.tracker.Phase()
 		switch {
-		case phase == session.PhaseReady:
+		case phase == session.PhaseReady, phase == session.PhaseClone: // of which the end is not known before the packet is
 			v.next, v.fresh, v.ahead = 0, false, false
 		case !begins: // a long command, or a file
 			if v.ahead {
@@ -81,7 +81,7 @@ func (d *compDirection) Frame(h wire.FrameHeader) {
 		default:
 			v.ahead = false
 		}
-	} else if v.fresh {
+	} else if v.fresh || d.c.tracker.Phase() == session.PhaseClone { // all frames of a clone have 0, as its packets have
 		v.next, v.fresh = h.Seq, false
 	}
 	// Behind lost bytes nothing is known to be due.

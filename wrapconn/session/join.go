@@ -10,8 +10,10 @@ func (t *Tracker) Join() {
 	if t.phase.Connecting() && !t.changingUser() {
 		t.unsure = true
 	}
+	// Which answers are due is not known of a client that pipelines, and what
+	// passes in a clone looks like commands.
+	t.foreign = t.foreign || t.pipelines || t.phase == PhaseClone
 	t.phase = PhaseUntracked
-	t.foreign = t.foreign || t.pipelines // which answers are due is not known
 	t.queue, t.served, t.ahead, t.resume = nil, 0, false, 0
 	t.last = FromServer // so that the next packet may be a command
 	t.continued = [2]bool{}
