@@ -45,6 +45,9 @@ type Config struct {
 	// must not use the Conversation.
 	OnPacket func(Packet)
 	EachRow  bool
+	// OnKill, if there is one, is told of each connection that the client asks
+	// the server to end. It must not use the Conversation.
+	OnKill func(Kill)
 	// Hold is how many bytes of TLS to hold back while their secrets are not
 	// known, in both directions together. They are looked at when the secrets
 	// come, each packet with its own time. With 0 the secrets of what the client

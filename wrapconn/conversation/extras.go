@@ -18,6 +18,7 @@ type extras struct {
 
 	onPacket func(Packet)
 	eachRow  bool
+	onKill   func(Kill)
 
 	// Secrets that come late.
 	limit  int // bytes to hold back at most
@@ -47,11 +48,11 @@ type extras struct {
 // newExtras returns nil if nothing of it is asked for.
 func newExtras(c *Conversation, cfg *Config) *extras {
 	ours := cfg.Client.Local || cfg.Client == cause.Client{} && cfg.Vantage == cause.VantageClient
-	if ours && cfg.OnPacket == nil && !cfg.EachRow && cfg.Hold == 0 && cfg.KeyLog == nil {
+	if ours && cfg.OnPacket == nil && cfg.OnKill == nil && !cfg.EachRow && cfg.Hold == 0 && cfg.KeyLog == nil {
 		return nil
 	}
 	x := &extras{
-		client: cfg.Client, vantage: cfg.Vantage, onPacket: cfg.OnPacket, eachRow: cfg.EachRow,
+		client: cfg.Client, vantage: cfg.Vantage, onPacket: cfg.OnPacket, eachRow: cfg.EachRow, onKill: cfg.OnKill,
 		limit: cfg.Hold, keyLog: cfg.KeyLog,
 	}
 	x.tap.init(c, !ours)

@@ -40,6 +40,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 		})
 		c.x.changed(ev, before, c.tracker.Command(), prefix)
+		c.x.kills(c.start.Add(f.now), &ev, h, prefix)
 	}
 	c.said.packet(before, &ev, h.Seq, prefix, c.tracker.Greeting())
 	c.marks.packet(f.now, f.dir, &ev)

@@ -171,6 +171,7 @@ func (c *conn) begin(at int64, middle bool) {
 	}
 	cfg := conversation.Config{
 		Start: time.Unix(0, c.start), Network: "tcp", Client: cause.Client{Address: address}, Vantage: c.vantage,
+		OnKill:  func(k conversation.Kill) { x.kills.Add(c.ends()[1], k) },
 		EachRow: x.opts.Rows, KeyLog: func(r [32]byte) []byte { return x.keys.Lines(r) },
 	}
 	if x.format || x.opts.Live {
@@ -256,6 +257,9 @@ func (c *conn) take() {
 	for _, f := range c.talk.Take() {
 		e := &f.Evidence
 		server := c.ends()[1]
+		if c.x.kills.Own(server, &f) {
+			continue
+		}
 		if e.Stream != cause.StreamOpen || e.ServerError != nil {
 			e.RelatedFailures = c.x.failures(server, f.Time.UnixNano())
 		}

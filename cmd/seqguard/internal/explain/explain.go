@@ -13,6 +13,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/capture"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/reassemble"
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 )
@@ -60,6 +61,7 @@ type explainer struct {
 	totals Totals
 	tally  tally
 	page   *page
+	kills  report.Kills
 	failed map[string][]int64 // when connections of a server failed, the last second
 	format bool               // pcapng: secrets may come with the frames
 	err    error              // of the output

@@ -88,6 +88,7 @@ func (s *conn) begin(source string) {
 	c := conversation.Config{
 		Start: s.start, Network: s.p.kind, History: cfg.History,
 		Client: cause.Client{Address: s.address}, Vantage: cause.VantageProxy,
+		OnKill: func(k conversation.Kill) { s.p.kills.Add(s.p.server, k) },
 	}
 	if cfg.Keys != nil && cfg.Terminate == nil {
 		c.Hold = held(s.p.open())
@@ -156,14 +157,33 @@ func (s *conn) unlock() {
 	parent := s.parent.value()
 	s.mu.Unlock()
 	for _, f := range found {
-		if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
-			e.RelatedFailures = related.add(s.p.server, f.Time)
+		if s.p.cfg.Keys == nil || !report.EventsEnded(&f) {
+			s.tell(f, parent)
+			continue
 		}
-		s.p.report(&report.Violation{
-			Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
-			TraceID: parent.trace, ParentID: parent.span, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
+		// What killed it may be held back for its secrets and not be known yet.
+		s.p.all.Add(1)
+		time.AfterFunc(killWait, func() {
+			defer s.p.all.Done()
+			s.tell(f, parent)
 		})
 	}
+}
+
+const killWait = time.Second
+
+// tell reports what was found, unless it is what the client itself has asked for.
+func (s *conn) tell(f conversation.Finding, parent traceIDs) {
+	if s.p.kills.Own(s.p.server, &f) {
+		return
+	}
+	if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
+		e.RelatedFailures = related.add(s.p.server, f.Time)
+	}
+	s.p.report(&report.Violation{
+		Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
+		TraceID: parent.trace, ParentID: parent.span, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
+	})
 }
 
 // ended implements watcher.

@@ -33,6 +33,8 @@ type Proxy struct {
 	telling *delivery.Queue[told]
 	started time.Time
 
+	kills report.Kills
+
 	Counters Counters
 	seen     atomic.Uint64 // commands, of connections that are over
 }
