@@ -11,8 +11,9 @@ get_programs() {
   mariadb118) program=mariadbd suite=trixie version='Ver 11\.8\..*MariaDB' ;;&
   mariadb118tools) program=mariadb-binlog suite=trixie version='11\.8\.' packages=(mariadb-client) keep=mariadb-binlog ;;
   mariadb*) packages=(mariadb-server-core mariadb-client-core mariadb-server) keep='mariadb|mariadb-admin' ;;
-  mysql9tools) program=mysqldump suite=sid version='Ver 9\.' packages=(mysql-client-core mysql-server) keep='mysqldump|mysqlbinlog' ;;
+  mysql9tools) program=mysqldump suite=sid version='Ver 9\.' packages=(mysql-client-core mysql-client mysql-server) keep='mysqldump|mysqlbinlog|mysqlslap' ;;
   router) program=mysqlrouter suite=sid version='Ver 9\.' packages=(mysql-router) keep=mysqlrouter ;;
+  exporter) program=prometheus-mysqld-exporter suite=bookworm version='version 0\.' packages=(prometheus-mysqld-exporter) keep=prometheus-mysqld-exporter ;;
   prometheus) program=prometheus suite=bookworm version='version 2\.' packages=(prometheus) keep='prometheus|promtool' ;;
   esac
   local installed
@@ -37,6 +38,7 @@ get_programs() {
   mysql9tools)
     starter "$dir" mysqldump usr/bin/mysqldump --no-defaults
     starter "$dir" mysqlbinlog usr/bin/mysqlbinlog --no-defaults
+    starter "$dir" mysqlslap usr/bin/mysqlslap --no-defaults
     ;;
   mariadb118tools) starter "$dir" mariadb-binlog usr/bin/mariadb-binlog --no-defaults ;;
   mariadb*)
@@ -48,6 +50,7 @@ get_programs() {
     starter "$dir" mysqladmin usr/bin/mariadb-admin --no-defaults
     if [ -d "$dir/root" ]; then ln -sfn "../root/$share" "$dir/bin/share"; else ln -sfn "/$share" "$dir/bin/share"; fi
     ;;
+  exporter) starter "$dir" mysqld_exporter usr/bin/prometheus-mysqld-exporter ;;
   prometheus)
     starter "$dir" prometheus usr/bin/prometheus
     starter "$dir" promtool usr/bin/promtool

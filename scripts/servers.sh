@@ -6,7 +6,8 @@
 # servers.sh cli NAME [ARGUMENT...]  the mysql client that came with the server
 #
 # Names: mysql9, mariadb1011, mariadb118; and, to fetch only: router (see router.sh), prometheus (with promtool; for contrib/),
-# mysql9tools and mariadb118tools (dumps and readers of the binary log; for clients.sh). (Jaeger: jaeger.sh.)
+# mysql9tools, mariadb118tools and exporter (dumps, readers of the binary log, mysqlslap, Prometheus' mysqld_exporter; for clients.sh).
+# (Jaeger: jaeger.sh.)
 #
 # Accounts of every server, all with all rights: root (no password, from this machine), gotest/secret (MySQL:
 # caching_sha2_password, MariaDB: mysql_native_password), tlsonly/secret (must use TLS), mtls/secret (must show a client
@@ -24,11 +25,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 . "$here/programs.sh"
 . "$here/datadir.sh"
-all=(mysql9 mariadb1011 mariadb118 router prometheus mysql9tools mariadb118tools)
+all=(mysql9 mariadb1011 mariadb118 router prometheus mysql9tools mariadb118tools exporter)
 
 fetch() {
   local name=$1 dir=$cache/$1
-  if [ -f "$dir/version" ]; then
+  # A cache that was filled before mysqlslap was asked for lacks it.
+  if [ -f "$dir/version" ] && { [ "$name" != mysql9tools ] || [ -f "$dir/bin/mysqlslap" ]; }; then
     say "$name: there already ($(cat "$dir/version"))"
     return
   fi
@@ -44,11 +46,12 @@ fetch() {
   case $name in
   router) program=mysqlrouter ;;
   prometheus) program=prometheus ;;
+  exporter) program=mysqld_exporter ;;
   mysql9tools) program=mysqldump ;;
   mariadb118tools) program=mariadb-binlog ;;
   *) make_template "$name" "$dir" ;;
   esac
-  "$dir/bin/$program" --version | sed -E -n '1{s/^.*([Vv]er|version) +([^ ]+).*/\2/p;t;s/^.* from ([^ ,]+).*/\1/p}' >"$dir/version.new"
+  "$dir/bin/$program" --version 2>&1 | sed -E -n '1{s/^.*([Vv]er|version) +([^ ]+).*/\2/p;t;s/^.* from ([^ ,]+).*/\1/p}' >"$dir/version.new"
   mv "$dir/version.new" "$dir/version"
   say "$name: $(cat "$dir/version") in $dir"
 }

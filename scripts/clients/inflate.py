@@ -50,7 +50,7 @@ while at + 16 <= len(data):
     if tcp[13] & 2:
         s.next = seq + 1
         continue
-    if not body:
+    if not body or s.next is None:  # of an earlier connection, whose beginning is in the capture before
         continue
     s.take(seq, body)
     if not c["number"]:

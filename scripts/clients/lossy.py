@@ -1,7 +1,7 @@
 """lossy.py WHOLE LOSSY LOST [PIPELINES]: what explain says of a capture that lost segments, against what it says of the whole one.
 
 All that it lists was there, in this order. Up to a connection's first loss it lists everything; behind the last one it goes on at a
-command, unless the client PIPELINES: then nobody knows which answer is due. Files: explain -packets -rows -json, twice, and what mangle.py printed. Prints how many of the whole one's packets it lists."""
+command, unless the client PIPELINES: then nobody knows which answer is due. (A clone looks like commands, and is not followed either.) Files: explain -packets -rows -json, twice, and what mangle.py printed. Prints how many of the whole one's packets it lists."""
 import collections, datetime, json, sys
 
 

@@ -23,6 +23,10 @@ for ($i = 0; $i < 2; $i++) {
     $c->close();
 }
 if (!getenv('TLS') && !getenv('COMPRESS')) {
+    for ($i = 0; $i < 3; $i++) { // a persistent one, used again by COM_CHANGE_USER
+        $c = mysqli_connect("p:$host", 'gotest', 'secret', 'gotest', (int)$port);
+        $c->query('SELECT 1')->free(); $c->close();
+    }
     $p = new PDO("mysql:host=$host;port=$port;dbname=gotest", 'gotest', 'secret', [PDO::ATTR_EMULATE_PREPARES => false]);
     $s = $p->prepare('SELECT ?'); $s->execute([7]); assert($s->fetchColumn() == 7);
 }

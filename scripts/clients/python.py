@@ -1,7 +1,8 @@
 """python.py CLIENT HOST PORT: lawful use of a MySQL connection by pymysql, mysqldb, aiomysql or sqlalchemy.
 
-TLS=1: over TLS without a check of the certificate; COMPRESS=1: compressed (mysqldb). SSLKEYLOGFILE is honoured."""
-import asyncio, os, ssl, sys
+TLS=1: over TLS without a check of the certificate; COMPRESS=1: compressed (mysqldb). SSLKEYLOGFILE is honoured. LARGE=1: pymysql also
+sends and reads 17 MiB, which are two packets."""
+import asyncio, os, ssl, sys, tempfile, threading, time
 
 client, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 account = dict(host=host, port=port, user="gotest", password="secret")
@@ -35,6 +36,52 @@ def use(c, error):
     cur.close()
 
 
+def more_of_pymysql(connect):
+    """Several statements in one, rows that are read one by one and left, LOAD DATA LOCAL, KILL QUERY, and what takes two packets."""
+    from pymysql import cursors
+    from pymysql.constants import CLIENT
+
+    c = connect(client_flag=CLIENT.MULTI_STATEMENTS, local_infile=True, max_allowed_packet=64 << 20)
+    with c.cursor() as cur:
+        cur.execute("SELECT 1; DO 0; SELECT 2")
+        while cur.nextset():
+            pass
+        cur.execute("CREATE TEMPORARY TABLE from_file (id INT, v TEXT)")
+        with tempfile.NamedTemporaryFile("w") as f:
+            f.writelines(f"{i}\trow {i}\n" for i in range(5000))
+            f.flush()
+            assert cur.execute(f"LOAD DATA LOCAL INFILE '{f.name}' INTO TABLE from_file") == 5000
+    with c.cursor(cursors.SSCursor) as cur:
+        cur.execute("SELECT * FROM from_file")
+        assert len(cur.fetchmany(10)) == 10  # the rest is read when the cursor is closed
+    if os.environ.get("LARGE"):
+        with c.cursor() as cur:
+            cur.execute("SELECT LENGTH(%s), REPEAT('z', 17 << 20)", ("x" * (17 << 20),))
+            length, value = cur.fetchone()
+            assert length == len(value) == 17 << 20
+    killer, slow = connect(), c.thread_id()
+
+    def kill():
+        with killer.cursor() as cur:
+            while not cur.execute("SELECT 1 FROM information_schema.processlist WHERE id = %s AND info LIKE '%%SLEEP%%'", (slow,)):
+                time.sleep(0.05)
+            cur.execute("KILL QUERY %d" % slow)
+
+    t = threading.Thread(target=kill)
+    t.start()
+    with c.cursor() as cur:
+        try:
+            cur.execute("SELECT SLEEP(60)")
+            assert cur.fetchone()[0] == 1  # MySQL's way to say it
+        except lib.Error as e:
+            assert e.args[0] == 1317
+    t.join()
+    with c.cursor() as cur:
+        cur.execute("SELECT 1")
+    killer.close()
+    c.close()
+
+
 if client in ("pymysql", "mysqldb"):
     if client == "pymysql":
         import pymysql as lib
@@ -50,6 +97,8 @@ if client in ("pymysql", "mysqldb"):
         c = lib.connect(**account, **more)
         use(c, lib.Error)
         c.close()
+    if client == "pymysql":
+        more_of_pymysql(lambda **options: lib.connect(**account, **more, **options))
     lib.connect(**account, **more)  # left to the garbage collector
 elif client == "aiomysql":
     import aiomysql
