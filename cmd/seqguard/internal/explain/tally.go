@@ -121,7 +121,7 @@ func (k clientKey) String() string {
 func (t *tally) write(w io.Writer, total *Totals, evicted uint64) {
 	fmt.Fprintf(w, "\n%s", total.sentence())
 	if evicted > 0 {
-		fmt.Fprintf(w, "%s put aside while they went on, to stay within memory.\n", plural(int(evicted), "connection"))
+		fmt.Fprintf(w, "%s dropped while they went on, to stay within memory.\n", plural(int(evicted), "connection"))
 	}
 	if len(t.causes) > 0 {
 		fmt.Fprintf(w, "\n%7s  %-14s  %-34s  %8s  %s\n", "times", "severity", "cause", "clients", "first")

@@ -54,7 +54,7 @@ func vantageNote(v cause.Vantage, f *reassemble.Flow) string {
 	case cause.VantageServerHost:
 		return "captured at the server's end (" + trip + "): a client that pauses and a network that loses or delays its packets look the same from here"
 	case cause.VantageBetween:
-		return "captured somewhere between the two, or it is not known where (" + trip + "): a pause may be an end's or the network's beyond this point"
+		return "captured somewhere between the two, or it is not known where (" + trip + "): a pause may be of one end, or of the network beyond this point"
 	}
 	return ""
 }

@@ -247,10 +247,10 @@ const toldAtMost = 1024
 
 func (p *Proxy) deliver(t told, lost uint64) {
 	if t.dropped > 0 {
-		p.cfg.Log("%d more reports of %s were not told: there were too many", t.dropped, t.v.Cause.Slug)
+		p.cfg.Log("%d more reports of %s were left out: there were too many", t.dropped, t.v.Cause.Slug)
 	}
 	if lost > 0 {
-		p.cfg.Log("%d more reports were not told: they came faster than they could be written", lost)
+		p.cfg.Log("%d more reports were left out: they came faster than they could be written", lost)
 	}
 	if p.cfg.OnReport != nil {
 		p.cfg.OnReport(t.v)
