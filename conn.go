@@ -26,9 +26,11 @@ type conn struct {
 	it *interceptor
 
 	// What the driver's connection can do; nil if it cannot.
-	preparer driver.ConnPrepareContext
-	execer   driver.ExecerContext
-	queryer  driver.QueryerContext
+	preparer  driver.ConnPrepareContext
+	execer    driver.ExecerContext
+	queryer   driver.QueryerContext
+	resetter  driver.SessionResetter
+	validator driver.Validator
 
 	closed atomic.Bool
 	pool   *connector // that made it
@@ -55,6 +57,8 @@ func newConn(mw driver.Conn, it *interceptor, pool *connector) *conn {
 	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
 	c.execer, _ = it.inner.(driver.ExecerContext)
 	c.queryer, _ = it.inner.(driver.QueryerContext)
+	c.resetter, _ = it.inner.(driver.SessionResetter)
+	c.validator, _ = it.inner.(driver.Validator)
 	return c
 }
 
@@ -118,11 +122,16 @@ func (c *conn) CheckNamedValue(v *driver.NamedValue) error { return c.mw.CheckNa
 
 // ExecContext implements driver.ExecerContext. The result is the driver's own:
 // a mysql.Result.
-func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (_ driver.Result, err error) {
 	if c.execer == nil {
 		return nil, driver.ErrSkip
 	}
-	return c.it.ConnExecContext(ctx, c.execer, query, args)
+	o, err := c.it.begin(ctx, wrapconn.OpExec)
+	if err != nil {
+		return nil, err
+	}
+	defer o.end(&err)
+	return c.execer.ExecContext(ctx, query, args)
 }
 
 // Exec implements driver.Execer.
@@ -131,12 +140,16 @@ func (c *conn) Exec(query string, args []driver.Value) (driver.Result, error) {
 }
 
 // QueryContext implements driver.QueryerContext.
-func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
 	if c.queryer == nil {
 		return nil, driver.ErrSkip
 	}
-	_, r, err := c.it.ConnQueryContext(ctx, c.queryer, query, args)
-	return r, err
+	o, err := c.it.begin(ctx, wrapconn.OpQuery)
+	if err != nil {
+		return nil, err
+	}
+	defer o.endRows(&r, &err)
+	return c.queryer.QueryContext(ctx, query, args)
 }
 
 // Query implements driver.Queryer.
@@ -156,13 +169,12 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 	if broken != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
-	r, ok := c.it.inner.(driver.SessionResetter)
-	if !ok {
+	if c.resetter == nil {
 		return nil
 	}
 	// The driver would look into the socket now, and find what was found.
 	c.it.wire.Vouch()
-	err = r.ResetSession(ctx)
+	err = c.resetter.ResetSession(ctx)
 	c.it.wire.Unvouch()
 	return err
 }
@@ -176,8 +188,7 @@ func (c *conn) IsValid() bool {
 	if !c.it.wire.Reusable() && !c.reusable() {
 		return false
 	}
-	v, ok := c.it.inner.(driver.Validator)
-	return !ok || v.IsValid()
+	return c.validator == nil || c.validator.IsValid()
 }
 
 // reusable is IsValid for the rare case that there may be something.
@@ -195,7 +206,11 @@ func (c *conn) reusable() bool {
 
 // returned ends the time for which somebody had the connection.
 func (c *conn) returned() {
-	if taken := c.it.wire.Returned(); c.pool.metrics != nil && !taken.IsZero() {
+	if c.pool.metrics == nil {
+		c.it.wire.PutBack()
+		return
+	}
+	if taken := c.it.wire.Returned(); !taken.IsZero() {
 		c.pool.metrics.used(max(time.Since(taken), 1))
 	}
 }

@@ -127,7 +127,12 @@ func (r *rows) Close() (err error) {
 	if err != nil {
 		return err
 	}
+	returned := false
 	defer func() {
+		if returned && err == nil && r.it.wire.Sound() { // there is nothing to find out
+			r.leave(taken, true)
+			return
+		}
 		p := recover()
 		if err != nil && taken {
 			r.it.wire.Abandoned()
@@ -135,7 +140,9 @@ func (r *rows) Close() (err error) {
 		r.leave(taken, true)
 		r.finish(p, &err)
 	}()
-	return r.driverRows.Close()
+	err = r.driverRows.Close()
+	returned = true
+	return err
 }
 
 // finish makes the error of an operation that has left.

@@ -47,6 +47,7 @@ type Conn struct {
 	mu       sync.Mutex
 	talk     conversation.Conversation
 	place    *place              // where it is counted
+	fine     bool                // who holds mu has come to the end: see unlock
 	settled  bool                // there, since its login is over
 	counted  conversation.Counts // of talk, as far as they are in the totals of the process
 	lost     bool                // the guard has failed: nothing is found any more
@@ -134,7 +135,12 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	began := c.now()
 	n, err := c.receive(p)
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), endingOf(err), began)
+	var end *ending
+	if err != nil {
+		e := endingOf(err)
+		end = &e
+	}
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), began, end)
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse
@@ -151,7 +157,8 @@ func (c *Conn) readFirst(p []byte) (int, error) {
 	if n > 0 {
 		c.greetingCame()
 	}
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), endingOf(err), began)
+	end := endingOf(err)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), began, &end)
 	c.deliver(met)
 	if refuse != nil {
 		return 0, refuse

@@ -73,10 +73,18 @@ func (c *Conn) Returned() (taken time.Time) {
 	if at := c.taken.Swap(0); at > 0 {
 		taken = c.start.Add(time.Duration(at))
 	}
+	c.PutBack()
+	return taken
+}
+
+// PutBack is Returned for callers that do not ask how long it was out.
+func (c *Conn) PutBack() {
+	if c.taken.Load() != 0 {
+		c.taken.Store(0)
+	}
 	if c.toldHeld.Load() {
 		c.toldHeld.Store(false)
 	}
-	return taken
 }
 
 // Holders returns the connections that are out of their pools, longest first:

@@ -19,7 +19,9 @@ import (
 // unlock is to be deferred by whoever has locked mu. A panic of the guard ends
 // here: it must not become the user's.
 func (c *Conn) unlock() {
-	if p := recover(); p != nil {
+	if c.fine { // recover is not free
+		c.fine = false
+	} else if p := recover(); p != nil {
 		counters.panics.Add(1)
 		c.blind()
 	}
@@ -110,7 +112,7 @@ func (c *Conn) partOf() part {
 
 // sawRead looks at what a Read returned, which is full if there was no room for
 // more. refuse, if there is one, is to be returned in place of the bytes.
-func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (met []*Report, refuse error) {
+func (c *Conn) sawRead(p []byte, full bool, began time.Duration, end *ending) (met []*Report, refuse error) {
 	c.mu.Lock()
 	defer c.unlock()
 	stage("read")
@@ -129,8 +131,8 @@ func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (me
 	if c.hub != nil {
 		c.meetHub()
 	}
-	if end.err != nil {
-		c.ended(end, now)
+	if end != nil && end.err != nil {
+		c.ended(*end, now)
 	}
 	c.noteDue()
 	if c.talk.Found() {
@@ -140,6 +142,7 @@ func (c *Conn) sawRead(p []byte, full bool, end ending, began time.Duration) (me
 		// The peer's first bytes must not reach the client.
 		refuse = &ProtocolError{Report: c.fatal}
 	}
+	c.fine = true
 	return met, refuse
 }
 
@@ -179,6 +182,7 @@ func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 		c.meetHub()
 	}
 	if !c.talk.Found() {
+		c.fine = true
 		return what, met, nil
 	}
 	for _, r := range c.report(now) {

@@ -84,10 +84,13 @@ func (c *Conn) checkAt(now time.Duration) (met []*Report, refuse error) {
 	c.peeker.quiet = false
 	c.check(now)
 	c.vouch.checked(c.peeker.quiet)
-	met = c.report(now)
+	if c.talk.Found() {
+		met = c.report(now)
+	}
 	if c.fatal != nil {
 		refuse = &ProtocolError{Report: c.fatal}
 	}
+	c.fine = true
 	return met, refuse
 }
 

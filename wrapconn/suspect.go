@@ -2,6 +2,10 @@ package wrapconn
 
 import "github.com/seqguard/mysql-seqguard/wrapconn/cause"
 
+// Sound reports whether nothing was reported about the connection: Err, Take and
+// Suspect return nil then. It costs next to nothing.
+func (c *Conn) Sound() bool { return !c.broken.Load() }
+
 // Suspect returns, once, the report of a violation that makes it doubtful whose
 // answer the operation under way got: another answer, which nobody had asked for,
 // came before or after it. All answers begin alike, so it cannot be known which of

@@ -54,7 +54,7 @@ func (c *Conn) readUnowed(p []byte) (int, error) {
 	n, err := c.receive(p)
 	timer.Stop()
 	end := endingOf(err)
-	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), end, since)
+	met, refuse := c.sawRead(p[:min(max(n, 0), len(p))], n == len(p), since, &end)
 	if n <= 0 && err != nil && len(met) == 0 {
 		met = c.endedUnowed(since, end)
 	}

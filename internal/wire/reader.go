@@ -161,6 +161,18 @@ func (r *Reader) Feed(b []byte) int {
 				return total
 			}
 		}
+		// The usual case, without a copy: header and prefix are all in b.
+		if r.have == 0 && len(b) > HeaderLen && !r.noLook && !r.long && b[HeaderLen] != firstERR {
+			head := binary.LittleEndian.Uint32(b)
+			h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
+			want := min(int(h.Length), PrefixLen)
+			if past := HeaderLen + want; past <= len(b) {
+				r.skip = h.Length - uint32(want)
+				r.h.Packet(h, b[HeaderLen:past])
+				b = b[past:]
+				continue
+			}
+		}
 		b = r.feedOne(b)
 	}
 }
@@ -168,14 +180,10 @@ func (r *Reader) Feed(b []byte) int {
 // feedOne takes bytes up to the end of the wanted part of one packet and hands
 // it over if that is complete.
 func (r *Reader) feedOne(b []byte) []byte {
-	// The usual case, without a copy: header and prefix are all in b.
 	if r.have == 0 && len(b) > HeaderLen {
 		head := binary.LittleEndian.Uint32(b)
 		h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
-		want := min(int(h.Length), PrefixLen)
-		if r.noLook || r.long || b[HeaderLen] == firstERR {
-			want = r.prefixOf(h, b[HeaderLen:])
-		}
+		want := r.prefixOf(h, b[HeaderLen:])
 		if past := HeaderLen + want; past <= len(b) {
 			r.skip = h.Length - uint32(want)
 			r.h.Packet(h, b[HeaderLen:past])

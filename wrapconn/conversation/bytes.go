@@ -24,6 +24,7 @@ func (c *Conversation) Bytes(dir session.Direction, p []byte, now time.Duration)
 	if c.x != nil {
 		c.afterTake(dir, len(p))
 	}
+	c.fine = true
 }
 
 func (c *Conversation) of(dir session.Direction) *half {
@@ -66,6 +67,10 @@ func (c *Conversation) feed(dir session.Direction, p []byte) {
 		return // TLS that is not seen through still has its alerts
 	}
 	for len(p) > 0 {
+		if c.x == nil && c.tls == nil && c.comp == nil { // the usual case
+			p = p[f.r.Feed(p):]
+			continue
+		}
 		if c.x != nil && c.x.searching {
 			if p = c.search(dir, p); len(p) == 0 {
 				return
@@ -94,6 +99,10 @@ func (c *Conversation) feed(dir session.Direction, p []byte) {
 // rescue is to be deferred. Whatever goes wrong in this package is its own fault
 // and must not become its user's: the conversation is then opaque.
 func (c *Conversation) rescue() {
+	if c.fine { // recover is not free
+		c.fine = false
+		return
+	}
 	if r := recover(); r != nil {
 		c.counts.Panics++
 		c.hidden, c.reason = true, "internal error of the guard"

@@ -91,6 +91,7 @@ type Conversation struct {
 	left    bool   // this side hung up: what ends now is its doing
 	hidden  bool   // the packets are not seen
 	reason  string // why
+	fine    bool   // the call has come to its end: see rescue
 	ended   bool   // a finding was made that the connection does not survive
 	made    int    // findings
 	found   []Finding

@@ -34,16 +34,32 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 	lost := c.tracker.Lost()
 	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
 	c.history.packet(f.now, f.dir, h, &ev)
+	if f.dir == session.FromServer && before.Answering() && !ev.Done && ev.Violation == session.None && c.x == nil && c.comp == nil {
+		c.said.number = h.Seq // most packets are in the middle of an answer, and nothing else is to be noted of them
+		if lost != c.tracker.Lost() {
+			c.counts.Untracked++
+		}
+	} else {
+		f.note(h, prefix, &ev, before, lost)
+	}
+	if after := c.tracker.Phase(); after != before || after == session.PhaseRows {
+		c.phaseChanged(before, after)
+	}
+}
+
+// note keeps what may be asked of a packet that was met in the phase before.
+func (f *frames) note(h wire.Header, prefix []byte, ev *session.Event, before session.Phase, lost uint64) {
+	c := f.c
 	if c.x != nil {
 		c.x.passed(c.start, &entry{
 			at: f.now, bytes: h.Length, count: 1, code: ev.ErrorCode, first: h.Seq,
 			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 		})
-		c.x.changed(ev, before, c.tracker.Command(), prefix)
-		c.x.kills(c.start.Add(f.now), &ev, h, prefix)
+		c.x.changed(*ev, before, c.tracker.Command(), prefix)
+		c.x.kills(c.start.Add(f.now), ev, h, prefix)
 	}
-	c.said.packet(before, &ev, h.Seq, prefix, c.tracker.Greeting())
-	c.marks.packet(f.now, f.dir, &ev)
+	c.said.packet(before, ev, h.Seq, prefix, c.tracker.Greeting())
+	c.marks.packet(f.now, f.dir, ev)
 	if lost != c.tracker.Lost() {
 		c.counts.Untracked++
 	}
@@ -54,7 +70,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 			c.comp.fresh = true
 		}
 		if c.comp.wrong && f.dir == session.FromServer {
-			c.outerSequence(ev, before)
+			c.outerSequence(*ev, before)
 		}
 	}
 	if c.listening && ev.Kind == session.KindERR {
@@ -63,10 +79,7 @@ func (f *frames) Packet(h wire.Header, prefix []byte) {
 		}
 	}
 	if ev.Violation != session.None || before.Connecting() && ev.Kind == session.KindERR && aboutReading(ev.ErrorCode) {
-		c.violation(f.dir, before, ev, h, prefix)
-	}
-	if after := c.tracker.Phase(); after != before || after == session.PhaseRows {
-		c.phaseChanged(before, after)
+		c.violation(f.dir, before, *ev, h, prefix)
 	}
 }
 
@@ -77,13 +90,12 @@ func (f *frames) Run(r wire.Run) {
 	}
 	f.c.tracker.Rows(r.Count, r.Last)
 	f.c.said.number = r.Last
-	e := entry{
-		at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First,
-		direction: f.dir, kind: session.KindRow,
-	}
-	f.c.history.add(&e)
+	f.c.history.rows(f.now, f.dir, &r)
 	if f.c.x != nil {
-		f.c.x.passed(f.c.start, &e)
+		f.c.x.passed(f.c.start, &entry{
+			at: f.now, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First,
+			direction: f.dir, kind: session.KindRow,
+		})
 	}
 }
 

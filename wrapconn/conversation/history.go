@@ -130,6 +130,23 @@ func (h *history) packet(at time.Duration, dir session.Direction, head wire.Head
 	p.detail, p.extra = ev.ErrorCode|uint16(ev.Command), 0 // one of them, at most
 }
 
+// rows is add for a run of rows. Behind anything but a row it is a new entry.
+func (h *history) rows(at time.Duration, dir session.Direction, r *wire.Run) {
+	m := mark(session.KindRow, session.None, dir)
+	if h.next > 0 && h.ring[h.next-1].mark != m && r.Count <= maxRun {
+		units := uint64(at) >> timeUnit
+		p := h.place()
+		p.at, p.high, p.bytes = uint32(units), uint16(units>>32), uint32(min(r.Bytes, 1<<32-1))
+		p.mark, p.first = m, r.First
+		p.run(uint32(r.Count))
+		return
+	}
+	h.add(&entry{
+		at: at, bytes: uint32(min(r.Bytes, 1<<32-1)), count: uint32(r.Count), first: r.First,
+		direction: dir, kind: session.KindRow,
+	})
+}
+
 // place returns the place of the next entry.
 func (h *history) place() *packed {
 	if h.next == len(h.ring) {

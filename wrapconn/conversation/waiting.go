@@ -31,6 +31,7 @@ func (c *Conversation) BeforeCommand(now time.Duration) (look bool) {
 		c.GoneWaiting(cause.StreamEOF, io.EOF, now)
 		return false
 	}
+	c.fine = true
 	return true
 }
 

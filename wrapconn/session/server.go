@@ -6,6 +6,11 @@ import (
 
 // fromServer takes a packet of the server that is not a continuation.
 func (t *Tracker) fromServer(p *Packet, ev *Event) {
+	if t.phase >= PhaseCommand && t.phase <= PhasePrepare && len(p.Prefix) > 0 && p.Prefix[0] != headERR { // the usual case
+		t.started = true
+		t.answer(p, ev)
+		return
+	}
 	switch t.phase {
 	case PhaseGreeting:
 		t.greet(p, ev)

@@ -209,6 +209,7 @@ func (t *Tracker) take(p *Packet, ev *Event) {
 	t.last = p.Direction
 
 	switch {
+	case t.phase < PhaseClosed && !continuation: // the usual case
 	case t.phase == PhaseOpaque || t.phase == PhaseClosed:
 		return
 	case t.phase == PhaseUntracked:
