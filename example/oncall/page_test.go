@@ -195,7 +195,7 @@ func (s *seen) write(t *testing.T, b *bytes.Buffer, n int, spans []jaegertest.Sp
 		return
 	}
 	span := &spans[i]
-	fmt.Fprintf(b, "\n<a id=\"%d\"></a>\n\n## %d. %s\n\n%s %s.\n\nError:\n\n```\n%s\n```\n", n, n, s.title, s.how, s.server, clean(s.line()))
+	fmt.Fprintf(b, "\n<a id=\"%d\"></a>\n\n## %d. %s\n\n%s Server: %s.\n\nError:\n\n```\n%s\n```\n", n, n, s.title, s.how, product(s.server), clean(s.line()))
 	if s.line() != s.report.Summary() && !strings.HasPrefix(s.line(), "seqguard: ") {
 		fmt.Fprintf(b, "\nThe error is the driver's own. The report says:\n\n```\n%s\n```\n", clean(s.report.Summary()))
 	}
@@ -282,4 +282,12 @@ func steady(s string) (out []string) {
 		out = append(out, l)
 	}
 	return out
+}
+
+// product puts the name before a version that does not have it.
+func product(version string) string {
+	if strings.Contains(version, "MariaDB") {
+		return version
+	}
+	return "MySQL " + version
 }
