@@ -60,7 +60,7 @@ var (
 
 	insideTLS   = "The fault is put in by a relay or below the driver's TLS, and neither can write into it. The scripted server can."
 	belowTLS    = "The faulty client is made of the driver and a layer below it, where TLS and compression have been applied already."
-	innerNumber = "Within the compressed protocol the packets' numbers mean nothing (servers disagree on them), so a wrong one is no sign, and an ERR is the answer to its command."
+	innerNumber = "Within the compressed protocol the packets' numbers mean nothing, because servers disagree on them. So a wrong number is no sign, and an ERR is the answer to its command."
 )
 
 const heldGap = "Nothing fails, so there is no error. Tests of test/testimony produce it on both servers."
@@ -69,10 +69,10 @@ var gaps = []gap{
 	{"pool_exhausted", causeColumns, everyMode, heldGap},
 	{"rows_never_closed", causeColumns, everyMode, heldGap},
 	{"held_too_long", causeColumns, everyMode, heldGap},
-	{"abandoned", causeColumns, everyMode, "The error is the plain driver's, with no word of this. Tests of test/delivery produce it on both servers."},
+	{"abandoned", causeColumns, everyMode, "The error is the plain driver's and does not name it. Tests of test/delivery produce it on both servers."},
 	{"read_nothing_due", causeColumns, everyMode, "Client and server must understand an answer differently: test/contained has go-sql-driver and MariaDB's cached metadata."},
-	{"client_left", causeColumns, everyMode, "Nobody reports his own end. A test of wrapconn/conversation has another's."},
-	{"not_mysql", realColumns, everyMode, "What these servers say on their port is the MySQL protocol."},
+	{"client_left", causeColumns, everyMode, "The driver does not report its own end of a connection. A test of wrapconn/conversation has another client's."},
+	{"not_mysql", realColumns, everyMode, "These servers speak the MySQL protocol on their port."},
 	{"login_delayed_on_the_way", []causeColumn{colMariaDB}, []causeMode{plain, compressed}, "Without TLS MariaDB resets the connection when connect_timeout is over and says nothing: `login_unanswered`, with this as an alternative."},
 	{"login_unreadable", []causeColumn{colMariaDB}, []causeMode{plain, compressed}, "Without TLS MariaDB closes without an ERR: `login_unanswered`."},
 	{"tls_failed", causeColumns, []causeMode{plain, compressed}, "There is no TLS."},
@@ -80,12 +80,12 @@ var gaps = []gap{
 	{"peer_misnumbers_handshake", realColumns, []causeMode{secure}, insideTLS},
 	{"proxy_refusal_misnumbered", realColumns, []causeMode{secure}, insideTLS},
 	{"idle_timeout", []causeColumn{colMariaDB}, everyMode, "MariaDB resets the connection without a word, as balancers do: `closed_while_idle`, with this as an alternative, unless it was idle for the 8 h of wait_timeout's default."},
-	{"connection_killed", realColumns, everyMode, "Both close a killed connection without an ERR, idle or not: `closed_while_idle`, `closed_before_answer`. Releases before these, and proxies, say why."},
+	{"connection_killed", realColumns, everyMode, "Both close a killed connection without an ERR, idle or not: `closed_while_idle`, `closed_before_answer`. Older releases, and proxies, say why."},
 	{"server_farewell", realColumns, everyMode, "The farewells that these servers have are the rows above. Others are a proxy's."},
 	{"used_after_fork", causeColumns, everyMode, "A Go program cannot fork without exec, and a socket that is passed on arrives without its connection. A test of wrapconn gives the connection another process."},
 	{"stale_answer", causeColumns, []causeMode{secure}, belowTLS},
 	{"stale_answer", []causeColumn{colScript}, []causeMode{compressed}, belowTLS},
-	{"continued_after_error", realColumns, everyMode, "Neither does so. go-mysql-server 0.20 was seen to."},
+	{"continued_after_error", realColumns, everyMode, "Neither does this. go-mysql-server 0.20 does."},
 	{"continued_after_error", []causeColumn{colScript}, []causeMode{compressed}, innerNumber},
 	{"unsolicited_packet", realColumns, []causeMode{secure}, insideTLS},
 	{"mismatched_answer", realColumns, []causeMode{secure}, insideTLS},
@@ -97,7 +97,7 @@ var gaps = []gap{
 	{"upload_interrupted", []causeColumn{colScript}, []causeMode{compressed}, innerNumber},
 	{"compression_corrupt", causeColumns, []causeMode{plain, secure}, "There is no compression."},
 	{"peer_misnumbers_results", realColumns, []causeMode{secure}, insideTLS},
-	{"peer_misnumbers_results", realColumns, []causeMode{compressed}, "The relay renumbers packets, not frames. The scripted server misnumbers a frame."},
+	{"peer_misnumbers_results", realColumns, []causeMode{compressed}, "The relay renumbers only packets. The scripted server misnumbers a frame."},
 	{"not_prepared", realColumns, []causeMode{secure}, insideTLS},
 	{"malformed_packet", realColumns, []causeMode{secure}, insideTLS},
 	{"undetermined", realColumns, everyMode, "If a real server were known to do it, it would have a name."},
@@ -174,7 +174,7 @@ func TestCausesMatrix(t *testing.T) {
 const matrixHead = `# Where the causes were produced
 
 Each cell is a test that produces the cause on purpose and checks its name, its severity, whether the statement was executed,
-whether a retry is safe, and that the error has the facts. Made by TestCausesMatrix from the cases that TestCauses runs.
+whether a retry is safe, and that the error has the facts. TestCausesMatrix makes this page from the cases that TestCauses runs.
 
 - *server*: a real server did it of its own accord.
 - *relay*: something between the client and a real server did it.
