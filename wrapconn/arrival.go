@@ -22,15 +22,16 @@ type arrival struct {
 	since time.Duration // early: when, on the connection's clock; before it began if negative
 }
 
-func arrivalOf(a *testimony.Arrival, now time.Duration) arrival {
+func (c *Conn) arrivalOf(a *testimony.Arrival) arrival {
 	out := arrival{known: a.Known, early: a.Data}
 	switch {
+	case !a.Data: // in most cases, and no clock is read
 	case a.Ended:
 		// The last that came is the end. When the greeting came is not known, but
 		// that the server waited, and that nobody was here.
-		out.since = now - a.Made
-	case a.Data:
-		out.since = now - a.Since
+		out.since = c.now() - a.Made
+	default:
+		out.since = c.now() - a.Since
 	}
 	return out
 }
@@ -65,8 +66,7 @@ func (c *Conn) greetingCame() {
 // can be told of a dial that returns late, too.
 func Dialing() time.Time {
 	defer contain()
-	process.Start(anybodyWaits)
-	return time.Now()
+	return process.Start(anybodyWaits)
 }
 
 // dialTook is for how long the connection was dialed; 0 if that is not known, or not
@@ -86,7 +86,7 @@ func (c *Conn) dialTook() time.Duration {
 // or what a dial function has put around the socket waits: until then the server has
 // nothing.
 func (c *Conn) writeLogin(p []byte) (int, error) {
-	began := c.now()
+	began := c.wrote
 	n, err := c.inner.Write(p)
 	if c.now()-began >= noticeable {
 		c.loginWritten(len(p) - n)

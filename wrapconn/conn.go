@@ -65,6 +65,7 @@ type Conn struct {
 	rowsLost atomic.Bool   // the rows of the lease are garbage
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
 	arrival  arrival       // of the greeting
+	wrote    time.Duration // when the last Write of the login began; guarded by writing
 	checked  time.Duration // when Check was called last; 0 after the next write
 	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
 	one      [1]byte       // for the peek: an array on the stack would escape

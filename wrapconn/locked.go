@@ -100,11 +100,12 @@ const (
 )
 
 // partOf says what is about to be written, with mu held.
-func (c *Conn) partOf() part {
+func (c *Conn) partOf(now time.Duration) part {
 	switch {
 	case c.talk.BetweenCommands():
 		return wholeCommand
 	case c.talk.Phase().Connecting():
+		c.wrote = now
 		return partOfLogin
 	}
 	return partOfCommand
@@ -170,7 +171,7 @@ func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 	}
 	c.pooled = 0
 	stage("before the command")
-	what = c.partOf()
+	what = c.partOf(now)
 	// A COM_QUIT has no answer that could be mistaken, and the plain driver
 	// closes a dead connection without an error.
 	if c.opts.Mode == Enforce && !c.leaving.Load() && c.fatal != nil {

@@ -58,7 +58,7 @@ func (c *Conn) greet() {
 	defer contain()
 	stage("new")
 	a := testimony.Arrived(c.raw)
-	c.leastRTT, c.arrival = a.LeastRTT, arrivalOf(&a, c.now())
+	c.leastRTT, c.arrival = a.LeastRTT, c.arrivalOf(&a)
 	if c.opts.HeldTooLong > 0 {
 		holdersWatched.Store(true)
 	}

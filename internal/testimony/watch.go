@@ -46,10 +46,11 @@ type lateness struct {
 // clock once a second for as long as waits says that there is anything open,
 // unless it does so already; the counters are read with it while somebody waits.
 // Start reads them itself if they were not read within the last second: what
-// holds the process up may do so from the next instruction on.
-func (w *Watch) Start(waits func() (open, waits bool)) {
+// holds the process up may do so from the next instruction on. It returns the time
+// at which it had been done.
+func (w *Watch) Start(waits func() (open, waits bool)) (now time.Time) {
 	w.mu.Lock()
-	now := w.now()
+	now = w.now()
 	w.waits = waits
 	last := w.last()
 	read := now.Sub(w.asked) >= Beat && (last == nil || now.Sub(last.at) >= Beat)
@@ -66,7 +67,9 @@ func (w *Watch) Start(waits func() (open, waits bool)) {
 	w.mu.Unlock()
 	if read {
 		w.keep(take())
+		now = time.Now()
 	}
+	return now
 }
 
 // now is the time, with mu held. A process has one clock, except in tests: each
