@@ -44,10 +44,11 @@ func TestNoSecretLeaves(t *testing.T) {
 		t.Fatalf("another flight recorder is running: %v", err)
 	}
 	defer recorder.Stop()
-	where := false // where a goroutine was is looked for every ten seconds at most
+	tested, where := false, false // where a goroutine was is looked for every ten seconds at most
 	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Shared(t, "mysql9")
+			tested = true
 			log := &keyLog{}
 			var out lockedBuffer // the logger writes to it in the background
 			spans, logs := tracetest.NewInMemoryExporter(), &logDump{}
@@ -120,7 +121,7 @@ func TestNoSecretLeaves(t *testing.T) {
 			}
 		})
 	}
-	if !where {
+	if tested && !where {
 		t.Error("no seqguard.stall.goroutine_in: the test is wrong")
 	}
 }
