@@ -139,7 +139,8 @@ func story(t *testing.T, spans []jaegertest.Span, request string) []byte {
 var loginBytes = regexp.MustCompile(`\d+ bytes`)
 
 // dependent are there or not, or differ, as the bytes happen to come and as the machine is busy.
-var dependent = []string{"seqguard.timing.longest_read_gap_ms", "seqguard.tcp.", "seqguard.stall."}
+var dependent = []string{"seqguard.timing.longest_read_gap_ms", "seqguard.timing.dial_ms", "seqguard.timing.greeting_unread_ms", "seqguard.timing.login_write_ms",
+	"seqguard.tcp.", "seqguard.stall."}
 
 // held is the sentence about what held this process up, and advice about that: a busy machine is the kernel's word against the demo's.
 var held = regexp.MustCompile(` (Its container was throttled|It was ready to run|The garbage collector had|It did not run for|The process ran|The process could run).*`)
@@ -189,6 +190,7 @@ var (
 	lineNo   = regexp.MustCompile(`\.go:\d+`)
 	closure  = regexp.MustCompile(`\.func\d+(\.\d+)*`)
 	duration = regexp.MustCompile(`(less than )?\d[\d.]* (ms|s)\b`)
+	dialed   = regexp.MustCompile(` The dial had taken <time>\.`)                             // said if it was long
 	another  = regexp.MustCompile(`, and kept the server waiting for <time> at another step`) // said if it was longer, and above 1 ms
 )
 
@@ -225,13 +227,13 @@ func steady(key string, v any) string {
 	}
 	if key == "seqguard.advice" {
 		s, _, _ = strings.Cut(s, ". ") // the rest, or all of it, fits what held a process up
-		if strings.Contains(s, "CPU") || strings.Contains(s, "between two steps") || strings.Contains(s, "stopped it") {
+		if strings.Contains(s, "CPU") || strings.Contains(s, "between two steps") || strings.Contains(s, "stopped it") || strings.Contains(s, "waits in the program itself") {
 			s = "<what to do about what held this process up>"
 		}
 	}
 	if key == "seqguard.explanation" {
 		s = held.ReplaceAllString(s, "")
-		s = another.ReplaceAllString(duration.ReplaceAllString(s, "<time>"), "")
+		s = dialed.ReplaceAllString(another.ReplaceAllString(duration.ReplaceAllString(s, "<time>"), ""), "")
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package cause
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -95,5 +96,23 @@ func TestDoAcrossGoroutines(t *testing.T) {
 	e.Goroutines = SameGoroutine
 	if d := Diagnose(&e); !strings.HasPrefix(d.Do, "Close the rows") || strings.Contains(d.Explanation, "goroutine") {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A pause of the program's own is told by its line, if that is known and fits.
+func TestDoNamesThePlace(t *testing.T) {
+	const ownCode = "It was not short of CPU: look at your own code."
+	for stack, want := range map[string]string{
+		"": ownCode,
+		"shop.(*Cache).fill (shop/cache.go:42), in sync.(*Mutex).Lock":               "Look at shop/cache.go:42: the program was there.",
+		"main.main (shop/main.go:7)":                                                 "Look at shop/main.go:7: the program was there.",
+		"shop.(*Cache).fill":                                                         ownCode,
+		"shop.fill (a_folder_with_a_long_name/and_a_file_with_a_long_name.go:10042)": ownCode,
+	} {
+		e := Evidence{Phase: session.PhaseRows, Pending: 1, AnswerStarted: true, Stream: StreamReset, LongestReadGap: 61 * time.Second, SinceCommand: 62 * time.Second,
+			Stall: Stall{Known: true, Window: 62 * time.Second, WaitKnown: true, Beats: 60, Stack: stack}}
+		if d := Diagnose(&e); d.Do != want || utf8.RuneCountInString(d.Do) > maxDo {
+			t.Errorf("%s: %q, want %q", stack, d.Do, want)
+		}
 	}
 }

@@ -124,6 +124,9 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 		return
 	}
 	d.Do = proved.do()
+	if site := e.Stall.site(); proved == StallOwn && site != "" {
+		d.Do = "Look at " + site + ": the program was there."
+	}
 	perhapsOwn := proved == StallNoCPU && e.Stall.perhapsOwn(pause) != ""
 	if perhapsOwn {
 		d.Do = "It lacked CPU, or waits in its own code: look at both."

@@ -2,7 +2,9 @@ package cause
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Stall is what the kernel and the runtime counted of this process while it kept a
@@ -162,6 +164,20 @@ func (s *Stall) limit() string {
 		return ""
 	}
 	return fmt.Sprintf(" (CPU limit %.3g)", s.CPULimit)
+}
+
+// mostSite is how long a place in the program may be for an error line.
+const mostSite = 28
+
+// site is file and line of Stack, empty if they are not known or too long for an
+// error line.
+func (s *Stall) site() string {
+	_, at, _ := strings.Cut(s.Stack, " (")
+	at, _, ok := strings.Cut(at, ")")
+	if !ok || utf8.RuneCountInString(at) > mostSite {
+		return ""
+	}
+	return at
 }
 
 // do is Advice in the few words that fit into an error line.
