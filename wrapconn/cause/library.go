@@ -30,7 +30,7 @@ var goLibrary = library{
 	idle: "Set SetConnMaxIdleTime below",
 	most: "Cap each pool with SetMaxOpenConns",
 	stall: "CPU throttling of the container (cpu.stat nr_throttled; GOMAXPROCS above the CPU limit), a blocked or overloaded host, a frozen VM, " +
-		"too many connections being made at once (SetMaxOpenConns, SetMaxIdleConns), or a BeforeConnect or TLS callback that waits for something else",
+		"too many connections being made at once (SetMaxOpenConns, SetMaxIdleConns), or a TLS callback that waits for something else",
 }
 
 // libraries are clients that name themselves. What is said of them is what their

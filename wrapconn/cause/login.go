@@ -88,7 +88,7 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
-				return "Find what held " + e.it() + " up: a VerifyConnection, VerifyPeerCertificate or BeforeConnect callback that waits for something else, or " + e.library().stall + "."
+				return "Find what held " + e.it() + " up: a VerifyConnection or VerifyPeerCertificate callback that waits for something else, or " + e.library().stall + "."
 			}
 			return "Find what held " + e.it() + " up between two steps of one login: " + e.library().stall + ". Raising the server's connect_timeout (10 s by default) only hides it."
 		},
