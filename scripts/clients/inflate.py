@@ -50,8 +50,12 @@ while at + 16 <= len(data):
     if tcp[13] & 2:
         s.next = seq + 1
         continue
-    if not body or s.next is None:  # of an earlier connection, whose beginning is in the capture before
+    if not body:
         continue
+    if s.next is None:
+        if c["client"].next is None:  # of an earlier connection, whose beginning is in the capture before
+            continue
+        s.next = seq  # a busy machine: the server's SYN is not in the capture
     s.take(seq, body)
     if not c["number"]:
         c["number"] = 1 + max(o["number"] for o in connections.values())

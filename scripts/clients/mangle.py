@@ -35,6 +35,7 @@ for s in segments:
     if s.syn:
         first[s.key, s.side] = s.seq + 1
     if s.length:
+        first.setdefault((s.key, s.side), s.seq)  # a busy machine: the SYN is not in the capture
         number.setdefault(s.key, len(number) + 1)
         total[s.key] = total.get(s.key, 0) + 1
 bodies, lost = [r[1] for r in records], []

@@ -318,3 +318,53 @@ func TestBounds(t *testing.T) {
 		t.Errorf("held %d, waiting %d", tab.held, len(tab.waiting))
 	}
 }
+
+// Several answers in a row are lost: each gap is told between the question before
+// it and the one behind it, not all of them before the next question.
+func TestGapsBetweenQuestions(t *testing.T) {
+	for _, rounds := range []int{3, 400} { // the end of the capture tells the gaps, and the number of segments
+		k := newTalk(7)
+		var segments []capture.Segment
+		var times []int64
+		for i := range rounds {
+			k.send(Client, capture.ACK, []byte{byte(i), 'q'})
+			n := len(k.segments)
+			segments, times = append(segments, k.segments...), append(times, k.times...)
+			k.send(Server, capture.ACK, []byte{byte(i), 'a', 'a'}) // lost, but for the last one
+			k.segments, k.times = k.segments[n:], k.times[n:]
+			if i < rounds-1 {
+				k.segments, k.times = nil, nil
+			}
+		}
+		segments, times = append(segments, k.segments...), append(times, k.times...)
+		var order []byte
+		l := &log{t: t}
+		tab := NewTable(Limits{})
+		tab.Open = func(*Flow, int64) Handler { return &ordered{l, &order} }
+		for i := range segments {
+			tab.Segment(&segments[i], times[i])
+		}
+		tab.Close()
+		want := bytes.Repeat([]byte("q?"), rounds)
+		want[len(want)-1] = 'a'
+		if !bytes.Equal(order, want) {
+			t.Errorf("%d rounds: %.40q…, want %.40q…", rounds, order, want)
+		}
+	}
+}
+
+// ordered is a log of what came in which order.
+type ordered struct {
+	*log
+	order *[]byte
+}
+
+func (o *ordered) Bytes(from Side, p []byte, at int64) {
+	*o.order = append(*o.order, "qa"[from])
+	o.log.Bytes(from, p, at)
+}
+
+func (o *ordered) Gap(from Side, n int64, at int64) {
+	*o.order = append(*o.order, '?')
+	o.log.Gap(from, n, at)
+}

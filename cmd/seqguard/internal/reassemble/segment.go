@@ -265,7 +265,7 @@ func (f *Flow) gap(at int64) (from Side, n int64, ok bool) {
 			continue
 		}
 		if had && (waits >= graceSegments || at-since >= grace) || !had && at-since >= patience {
-			if n := h.hole(had); n > 0 {
+			if n := f.hole(Side(i), had); n > 0 {
 				return Side(i), n, true
 			}
 		}
@@ -285,6 +285,24 @@ func (f *Flow) crossed(at int64) bool {
 		}
 	}
 	return f.waits > 0
+}
+
+// hole is how many bytes are missing up to what is held, or to what was
+// acknowledged, or to where the other end spoke: of several answers that are lost,
+// each has its place between two questions.
+func (f *Flow) hole(from Side, acked bool) int64 {
+	h, o := &f.half[from], &f.half[from.Other()]
+	n := h.hole(acked)
+	for i := range o.held {
+		s := &o.held[i]
+		if after(s.seq, o.next) {
+			break
+		}
+		if s.hasAck && after(s.ack, h.next) {
+			n = min(n, int64(s.ack-h.next))
+		}
+	}
+	return n
 }
 
 // hole is how many bytes are missing up to what is held, or to what was
@@ -322,8 +340,7 @@ func (t *Table) flush(f *Flow, at int64) {
 		}
 		progress := false
 		for i := range f.half {
-			h := &f.half[i]
-			if n := h.hole(f.missing(Side(i))); n > 0 {
+			if n := f.hole(Side(i), f.missing(Side(i))); n > 0 {
 				t.lost(f, Side(i), n, at)
 				progress = true
 				break
