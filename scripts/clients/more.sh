@@ -41,12 +41,12 @@ heavy() {
     [ -x "$work/connector" ] || g++ -std=c++14 -w -o "$work/connector" "$c/connector.cpp" -lmysqlcppconn
     for n in plain terminate compress; do client Connector/C++ $n "$work/connector" 127.0.0.1 "$proxy_port"; done
   fi
-  if [[ go-mysql =~ ${ONLY:-.} ]] && have go-mysql go_mysql; then
+  if [[ ${ONLY:-go-mysql} == *go-mysql* ]] && have go-mysql go_mysql; then
     [ "$1" = mysql9 ] || flavor=mariadb
     for n in plain tls compress; do client 'go-mysql client' $n "$work/gomysql/gomysql" client 127.0.0.1 "$proxy_port"; done
     for n in plain tls; do client 'go-mysql syncer' $n "$c/semisync.sh" "$1" "$cache/$1/bin/mysql" "$server_dir/s.sock" "$work/gomysql/gomysql" syncer 127.0.0.1 "$proxy_port" $flavor; done
   fi
-  if [ "$1" = mysql9 ] && [[ CLONE =~ ${ONLY:-.} ]]; then clone; fi
+  if [ "$1" = mysql9 ] && [[ ${ONLY:-CLONE} == *CLONE* ]]; then clone; fi
 }
 
 # go_mysql builds the program.
