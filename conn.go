@@ -25,12 +25,10 @@ type conn struct {
 	mw routed
 	it *interceptor
 
-	// What the driver's connection can do; nil if it cannot.
-	preparer  driver.ConnPrepareContext
-	execer    driver.ExecerContext
-	queryer   driver.QueryerContext
-	resetter  driver.SessionResetter
-	validator driver.Validator
+	// What the driver's connection can do, as far as it is asked for all the time; nil if it cannot.
+	execer  driver.ExecerContext
+	queryer driver.QueryerContext
+	pooler  pooler
 
 	closed atomic.Bool
 	pool   *connector // that made it
@@ -54,12 +52,16 @@ var (
 
 func newConn(mw driver.Conn, it *interceptor, pool *connector) *conn {
 	c := &conn{mw: mw.(routed), it: it, pool: pool}
-	c.preparer, _ = it.inner.(driver.ConnPrepareContext)
 	c.execer, _ = it.inner.(driver.ExecerContext)
 	c.queryer, _ = it.inner.(driver.QueryerContext)
-	c.resetter, _ = it.inner.(driver.SessionResetter)
-	c.validator, _ = it.inner.(driver.Validator)
+	c.pooler, _ = it.inner.(pooler)
 	return c
+}
+
+// pooler is a connection that wants to be asked about its place in the pool.
+type pooler interface {
+	driver.SessionResetter
+	driver.Validator
 }
 
 // Raw returns the connection of the driver below: go-sql-driver's, unless
@@ -78,8 +80,8 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 
 // PrepareContext implements driver.ConnPrepareContext.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	p := c.preparer
-	if p == nil {
+	p, ok := c.it.inner.(driver.ConnPrepareContext)
+	if !ok {
 		p = plainPreparer{c.it.inner}
 	}
 	_, s, err := c.it.ConnPrepareContext(ctx, p, query)
@@ -169,12 +171,13 @@ func (c *conn) ResetSession(ctx context.Context) (err error) {
 	if broken != nil && c.it.mode == Enforce {
 		return driver.ErrBadConn
 	}
-	if c.resetter == nil {
-		return nil
-	}
 	// The driver would look into the socket now, and find what was found.
 	c.it.wire.Vouch()
-	err = c.resetter.ResetSession(ctx)
+	if c.pooler != nil {
+		err = c.pooler.ResetSession(ctx)
+	} else if r, ok := c.it.inner.(driver.SessionResetter); ok { // of a middleware
+		err = r.ResetSession(ctx)
+	}
 	c.it.wire.Unvouch()
 	return err
 }
@@ -188,7 +191,11 @@ func (c *conn) IsValid() bool {
 	if !c.it.wire.Reusable() && !c.reusable() {
 		return false
 	}
-	return c.validator == nil || c.validator.IsValid()
+	if c.pooler != nil {
+		return c.pooler.IsValid()
+	}
+	v, ok := c.it.inner.(driver.Validator)
+	return !ok || v.IsValid()
 }
 
 // reusable is IsValid for the rare case that there may be something.

@@ -24,7 +24,10 @@ type Conn struct {
 	opts  Options
 	start time.Time // when the connection was made; carries the monotonic clock
 
-	owner   owner
+	owner owner
+
+	// The small ones lie together: with gaps between them a connection would take
+	// another quarter of a kilobyte.
 	reading atomic.Bool
 	hasRead bool // guarded by reading
 	writing atomic.Bool
@@ -32,46 +35,46 @@ type Conn struct {
 	leaving atomic.Bool // an OpClose has begun: what is written is a COM_QUIT
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
-	due      atomic.Uint32 // what Reads and the pool ask without mu: see noteDue
-	unowed   atomic.Int64  // since when a Read is under way to which nothing is due; 0: none
 	broken   atomic.Bool   // there is a report: cheap to ask
 	cut      atomic.Bool   // a command was written in part, then the write failed
-	vouch    vouch         // of the last Check
-	deadline atomic.Int64  // for reads, as UnixNano; 0: none
 	more     atomic.Bool   // the lease is for a further result, which nobody has asked for yet
 	tx       atomic.Bool   // a transaction was begun and not ended, by the word of the connection's user
-	pid      int           // the process that made the connection: a fork that uses it is a cause
+	toldHeld atomic.Bool   // that it is held for long
+	rowsLost atomic.Bool   // the rows of the lease are garbage
+	due      atomic.Uint32 // what Reads and the pool ask without mu: see noteDue
+	vouch    vouch         // of the last Check
+	pid      int32         // the process that made the connection: a fork that uses it is a cause
+	unowed   atomic.Int64  // since when a Read is under way to which nothing is due; 0: none
+	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
+	deadline atomic.Int64  // for reads, as UnixNano; 0: none
+	leastRTT time.Duration // when the connection was made; 0 if it is not known
+	wrote    time.Duration // when the last Write of the login began; guarded by writing
+	place    *place        // where it is counted
 
 	// mu guards what follows. It is taken once for each Read, twice for a Write,
 	// and never held during I/O or a callback: see locked.go.
-	mu       sync.Mutex
-	talk     conversation.Conversation
-	place    *place              // where it is counted
-	fine     bool                // who holds mu has come to the end: see unlock
-	settled  bool                // there, since its login is over
-	counted  conversation.Counts // of talk, as far as they are in the totals of the process
-	lost     bool                // the guard has failed: nothing is found any more
-	fatal    *Report             // the first violation that ends the connection
-	open     *scene              // what was outstanding when this side closed the connection
-	left     bool                // that has been told
-	pending  *Report             // the last violation that no error has told yet
-	arrived  bool                // the end of the login has been noted
-	ahead    ahead               // see ahead.go
-	hub      *TLSHub             // while the login is under way, if TLS is shared
-	random   *clientRandom       // under which the hub has it
-	peeker   peeker
-	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
-	toldHeld atomic.Bool   // that it is held for long
-	rowsLost atomic.Bool   // the rows of the lease are garbage
-	leastRTT time.Duration // when the connection was made; 0 if it is not known
-	arrival  arrival       // of the greeting
-	wrote    time.Duration // when the last Write of the login began; guarded by writing
-	checked  time.Duration // when Check was called last; 0 after the next write
-	pooled   time.Duration // when it came from the pool, or was connected; 0 after the next write
-	one      [1]byte       // for the peek: an array on the stack would escape
-	atClose  atomic.Pointer[cause.Transport]
-	sighted  atomic.Pointer[sighting]
-	ends     ends
+	mu      sync.Mutex
+	fine    bool                // who holds mu has come to the end: see unlock
+	settled bool                // its login is over: it is counted so
+	lost    bool                // the guard has failed: nothing is found any more
+	left    bool                // that open has been told
+	arrived bool                // the end of the login has been noted
+	one     [1]byte             // for the peek: an array on the stack would escape
+	counted conversation.Counts // of talk, as far as they are in the totals of the process
+	checked time.Duration       // when Check was called last; 0 after the next write
+	pooled  time.Duration       // when it came from the pool, or was connected; 0 after the next write
+	talk    conversation.Conversation
+	peeker  peeker
+	ahead   ahead         // see ahead.go
+	fatal   *Report       // the first violation that ends the connection
+	pending *Report       // the last violation that no error has told yet
+	open    *scene        // what was outstanding when this side closed the connection
+	hub     *TLSHub       // while the login is under way, if TLS is shared
+	random  *clientRandom // under which the hub has it
+	arrival arrival       // of the greeting
+	ends    ends
+	atClose atomic.Pointer[cause.Transport]
+	sighted atomic.Pointer[sighting]
 }
 
 // New guards inner, which must be freshly connected: nothing read, nothing
@@ -86,7 +89,7 @@ func guardSocket(inner net.Conn, raw syscall.RawConn, opts Options) *Conn {
 	// The connection's clock begins above 0, which means "not yet": where a clock
 	// stands still for a while (it does on Windows, and in a bubble of
 	// testing/synctest), a command may leave in the moment of the dial.
-	c := &Conn{inner: inner, opts: opts, start: time.Now().Add(-1), pid: os.Getpid()}
+	c := &Conn{inner: inner, opts: opts, start: time.Now().Add(-1), pid: int32(os.Getpid())}
 	c.disowned.Store(!opts.Operations)
 	c.talk.Init(conversation.Config{
 		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,

@@ -64,7 +64,7 @@ func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
 func (c *Conn) evidence(e *cause.Evidence) {
 	// The client may have read ahead of its user.
 	e.MoreResults = e.MoreResults || c.more.Load()
-	e.Forked = c.pid != os.Getpid()
+	e.Forked = c.pid != int32(os.Getpid())
 	e.Client.Local, e.Server = true, c.opts.Server
 	e.TxBegun = c.tx.Load()
 	if e.Phase.Connecting() {

@@ -31,7 +31,9 @@ type TLS struct {
 	late      bool        // the client's records wait for secrets, too
 	secrets   *tlsSecrets // nil when they are not needed any more
 
-	scratch tlsScratch
+	// scratch is what decrypting takes; nil between two calls: an idle connection
+	// has none.
+	scratch *tlsScratch
 }
 
 // NewTLS returns a TLS that waits for a ClientHello and a ServerHello. Nothing of
@@ -69,10 +71,35 @@ func (t *TLS) ClientRandom() (random [32]byte, known bool) {
 func (t *TLS) SetSink(from TLSSide, s Sink) { t.half(from).setSink(s) }
 
 // FeedClient takes the next bytes that the client sent.
-func (t *TLS) FeedClient(b []byte) { t.client.feed(b) }
+func (t *TLS) FeedClient(b []byte) { t.feed(&t.client, b) }
 
 // FeedServer takes the next bytes that the server sent.
-func (t *TLS) FeedServer(b []byte) { t.server.feed(b) }
+func (t *TLS) FeedServer(b []byte) { t.feed(&t.server, b) }
+
+func (t *TLS) feed(h *tlsHalf, b []byte) {
+	took := t.borrow()
+	h.feed(b)
+	if took {
+		t.giveBack()
+	}
+}
+
+// borrow takes a scratch, unless the call comes from within another one, which
+// has it. If something panics, it is lost with the TLS.
+func (t *TLS) borrow() (took bool) {
+	if t.scratch != nil {
+		return false
+	}
+	t.scratch = tlsScratches.Get().(*tlsScratch)
+	return true
+}
+
+func (t *TLS) giveBack() {
+	s := t.scratch
+	t.scratch = nil
+	clear(s.stream[:])
+	tlsScratches.Put(s)
+}
 
 // Info returns what is known.
 func (t *TLS) Info() TLSInfo { return t.info }
@@ -108,8 +135,9 @@ func (t *TLS) fail(reason string) {
 
 func (t *TLS) wipe() {
 	t.forget()
-	clear(t.scratch.counters[:])
-	clear(t.scratch.stream[:])
+	if t.scratch != nil {
+		*t.scratch = tlsScratch{}
+	}
 	t.client.wipe()
 	t.server.wipe()
 }

@@ -18,7 +18,10 @@ type tlsPartial struct {
 // within a message. RFC 8446 section 5.1.
 func (h *tlsHalf) messages(p []byte) {
 	for len(p) > 0 && !h.t.opaque() {
-		m := &h.msg
+		if h.msg == nil {
+			h.msg = new(tlsPartial)
+		}
+		m := h.msg
 		if m.have < len(m.header) {
 			n := copy(m.header[m.have:], p)
 			m.have += n
@@ -40,7 +43,7 @@ func (h *tlsHalf) messages(p []byte) {
 		}
 		length := int(m.header[1])<<16 | int(m.header[2])<<8 | int(m.header[3])
 		body := m.keep
-		*m = tlsPartial{}
+		h.msg = nil
 		phase, seq := h.phase, h.epoch.seq
 		h.message(typ, body, length)
 		if changed := h.phase != phase || h.epoch.seq != seq; changed && len(p) > 0 {
@@ -146,7 +149,7 @@ func (h *tlsHalf) unexpectedLate(typ TLSMessage, length int) {
 
 // changeCipherSpec begins encryption in TLS 1.2.
 func (h *tlsHalf) changeCipherSpec() {
-	if h.msg.have > 0 {
+	if h.msg != nil {
 		h.t.fail(fmt.Sprintf("change_cipher_spec from the %v within a message", h.side))
 		return
 	}

@@ -77,6 +77,7 @@ func (s *tlsSecrets) master(resumed bool) []byte {
 // lines. Lines of other connections and whatever else is not understood are
 // left out. Records that waited for a secret go to the sinks from here.
 func (t *TLS) WriteKeyLog(lines []byte) {
+	took := t.borrow()
 	for line := range bytes.SplitSeq(lines, []byte("\n")) {
 		t.keyLogLine(bytes.TrimSuffix(line, []byte("\r")))
 	}
@@ -87,6 +88,9 @@ func (t *TLS) WriteKeyLog(lines []byte) {
 	}
 	t.server.retry()
 	t.client.retry() // see Late
+	if took {
+		t.giveBack()
+	}
 }
 
 func (t *TLS) keyLogLine(line []byte) {

@@ -91,7 +91,7 @@ func (h *tlsHalf) install() bool {
 // begin begins an epoch.
 func (h *tlsHalf) begin() {
 	h.epoch.wipe()
-	h.epoch.suite, h.epoch.keys.scratch = h.t.suite, &h.t.scratch
+	h.epoch.suite = h.t.suite
 }
 
 // tlsTrafficLabel tells which secret protects the records of a side.
@@ -173,7 +173,7 @@ func tlsPRF(h func() hash.Hash, secret, seed []byte, n int) []byte {
 }
 
 func (e *tlsEpoch) setKeys(key, iv []byte) {
-	e.keys = tlsKeystream{scratch: e.keys.scratch}
+	e.keys = tlsKeystream{}
 	if e.suite.aes {
 		block, err := aes.NewCipher(key)
 		if err != nil {

@@ -54,7 +54,7 @@ func (h *tlsHalf) record13(outer tlsRecordType, body []byte) {
 		// The content type is in the last block: of a small record, decrypt the
 		// others along with it.
 		p := h.t.scratch.small[:len(c)]
-		h.epoch.keys.xor(p, c, 0)
+		h.epoch.keys.xor(h.t.scratch, p, c, 0)
 		n := len(p)
 		for n > 0 && p[n-1] == 0 {
 			n--
@@ -94,7 +94,7 @@ func (h *tlsHalf) contentType(c []byte, at int) (tlsRecordType, int) {
 	for end := len(c); end > 0; {
 		start := max((at+end-1)&^15-at, 0)
 		p := h.t.scratch.small[:end-start]
-		h.epoch.keys.xor(p, c[start:end], at+start)
+		h.epoch.keys.xor(h.t.scratch, p, c[start:end], at+start)
 		for i := len(p) - 1; i >= 0; i-- {
 			if typ := tlsRecordType(p[i]); typ != 0 {
 				clear(p)
@@ -141,7 +141,7 @@ func (h *tlsHalf) control(typ tlsRecordType, p []byte) {
 }
 
 // completeDropped ends a record of which only the tail was kept.
-func (h *tlsHalf) completeDropped() {
+func (h *tlsHalf) completeDropped(tail *[tlsTailLen]byte) {
 	h.have = 0
 	h.records++
 	if h.t.opaque() {
@@ -152,7 +152,7 @@ func (h *tlsHalf) completeDropped() {
 		h.epoch.nextRecord(nil)
 		at := h.length - tlsTailLen
 		var typ tlsRecordType
-		typ, n = h.contentType(h.tail[:tlsTailLen-tlsTagLen], at)
+		typ, n = h.contentType(tail[:tlsTailLen-tlsTagLen], at)
 		if typ != tlsApplicationData {
 			h.t.fail(fmt.Sprintf("a record of %d bytes from the %v was not kept and has padding, or is not data", h.length, h.side))
 			return

@@ -63,7 +63,7 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	}
 	c.client.t, c.server.t = &c, &c
 	s := &c.server
-	c.client.epoch.keys.scratch, s.epoch.keys.scratch = &c.scratch, &c.scratch
+	c.scratch = new(tlsScratch)
 	p.skip, _ = s.sink.Wants()
 	s.sink, s.next = &p, nil
 	s.held = append([]byte(nil), s.held...)
@@ -71,6 +71,15 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	if s.buf != nil {
 		buf := *s.buf
 		s.buf = &buf
+	}
+	if s.tail != nil {
+		tail := *s.tail
+		s.tail = &tail
+	}
+	if s.msg != nil {
+		msg := *s.msg
+		msg.keep = append([]byte(nil), msg.keep...)
+		s.msg = &msg
 	}
 	before := s.records
 	s.feed(b)

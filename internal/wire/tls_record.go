@@ -35,6 +35,9 @@ const (
 // They are not kept per connection: an idle one has neither.
 var tlsRecords = sync.Pool{New: func() any { return new(tlsRecord) }}
 
+// tlsTails holds what is kept of a record that is not kept.
+var tlsTails = sync.Pool{New: func() any { return new([tlsTailLen]byte) }}
+
 // tlsRecord has room for the tag that cipher.AEAD appends.
 type tlsRecord [tlsMaxBody + tlsTagLen]byte
 
@@ -58,31 +61,33 @@ const (
 
 // tlsHalf is what one side sends.
 type tlsHalf struct {
-	t    *TLS
-	side TLSSide
+	t *TLS
 
 	sink, next Sink
-	inSink     bool
-	switches   uint32 // how often the sink changed
 
+	held []byte // records that came before their secrets
+
+	// The small ones lie together: every connection has two of these.
+	side    TLSSide
+	inSink  bool
 	framing tlsFraming
 	phase   tlsPhase
-	waiting bool   // for secrets; bytes go to held
-	held    []byte // records that came before their secrets
+	waiting bool  // for secrets; bytes go to held
+	drop    bool  // the incomplete body is not kept, only tail
+	padded  bool  // this side pads records, TLS 1.3
+	dense   uint8 // records that need no look before they are decrypted whole
 
-	header [tlsHeaderLen]byte
-	have   int              // bytes of header
-	length int              // of the body
-	got    int              // bytes of the body
-	buf    *tlsRecord       // the incomplete body
-	drop   bool             // the incomplete body is not kept, only tail
-	tail   [tlsTailLen]byte // its last bytes
-	padded bool             // this side pads records, TLS 1.3
-	dense  uint8            // records that need no look before they are decrypted whole
+	switches uint32 // how often the sink changed
+	header   [tlsHeaderLen]byte
+	have     int               // bytes of header
+	length   int               // of the body
+	got      int               // bytes of the body
+	buf      *tlsRecord        // the incomplete body
+	tail     *[tlsTailLen]byte // its last bytes; nil unless drop
 
 	epoch   tlsEpoch
-	msg     tlsPartial
-	records uint64 // complete ones, seen through or not
+	msg     *tlsPartial // nil between two messages
+	records uint64      // complete ones, seen through or not
 }
 
 func (h *tlsHalf) visible() bool { return h.phase == tlsDone && h.epoch.ready }
@@ -227,7 +232,10 @@ func (h *tlsHalf) feedBody(b []byte) []byte {
 		return b[n:]
 	}
 	if h.drop {
-		h.completeDropped()
+		tail := h.tail
+		h.tail = nil
+		h.completeDropped(tail)
+		tlsTails.Put(tail)
 		return b[n:]
 	}
 	buf := h.buf
@@ -254,6 +262,9 @@ func (h *tlsHalf) mayDrop() bool {
 }
 
 func (h *tlsHalf) keepTail(p []byte) {
+	if h.tail == nil {
+		h.tail = tlsTails.Get().(*[tlsTailLen]byte)
+	}
 	if len(p) >= tlsTailLen {
 		copy(h.tail[:], p[len(p)-tlsTailLen:])
 		return
@@ -272,7 +283,7 @@ func (h *tlsHalf) complete(body []byte) {
 // wipe erases the keys and gives back the memory. Framing goes on.
 func (h *tlsHalf) wipe() {
 	h.epoch.wipe()
-	h.msg = tlsPartial{}
+	h.msg = nil
 	if h.buf != nil {
 		tlsRecords.Put(h.buf)
 		h.buf, h.drop = nil, true

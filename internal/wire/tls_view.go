@@ -56,7 +56,7 @@ func (h *tlsHalf) view(c []byte) {
 // blocks feeds the sink c[from:to], at most tlsBlockMax bytes.
 func (h *tlsHalf) blocks(c []byte, from, to int) {
 	p := h.t.scratch.small[:to-from]
-	h.epoch.keys.xor(p, c[from:to], from)
+	h.epoch.keys.xor(h.t.scratch, p, c[from:to], from)
 	h.give(p)
 	clear(p) // it may be the head of a credential
 }
@@ -64,7 +64,7 @@ func (h *tlsHalf) blocks(c []byte, from, to int) {
 // whole decrypts c, all of it, and calls f with the plaintext.
 func (h *tlsHalf) whole(c []byte, f func(p []byte)) {
 	buf := tlsRecords.Get().(*tlsRecord)
-	p := h.epoch.keys.bulk(buf[:], c)
+	p := h.epoch.keys.bulk(h.t.scratch, buf[:], c)
 	f(p)
 	clear(p)
 	tlsRecords.Put(buf)

@@ -62,10 +62,8 @@ type Config struct {
 // Conversation is what was said on one connection. Call Init before anything
 // else; it must not be copied after.
 type Conversation struct {
-	start     time.Time
-	network   string
-	opaqueTLS bool
-	firstOnly bool
+	start   time.Time
+	network string
 
 	tracker session.Tracker
 	server  half
@@ -78,24 +76,26 @@ type Conversation struct {
 
 	now time.Duration // of the call, or when held back: of the bytes
 
+	// The small ones lie together: every connection has them.
+	opaqueTLS bool
+	firstOnly bool
 	// listening for the last words of a server that hung up on a write, which
 	// was written in the phase cut; words are they.
 	listening bool
 	cut       session.Phase
+	late      bool // bytes of the server lie unread
+	goodbye   bool // the server ended TLS politely, while nothing was outstanding
+	left      bool // this side hung up: what ends now is its doing
+	hidden    bool // the packets are not seen, for a reason
+	fine      bool // the call has come to its end: see rescue
+	ended     bool // a finding was made that the connection does not survive
+	said      lastWords
 	words     *session.ServerError
-
-	said    lastWords
-	late    bool   // bytes of the server lie unread
-	alert   string // the server's TLS alert
-	goodbye bool   // the server ended TLS politely, while nothing was outstanding
-	left    bool   // this side hung up: what ends now is its doing
-	hidden  bool   // the packets are not seen
-	reason  string // why
-	fine    bool   // the call has come to its end: see rescue
-	ended   bool   // a finding was made that the connection does not survive
-	made    int    // findings
-	found   []Finding
-	counts  Counts
+	alert     string // the server's TLS alert
+	reason    string
+	made      int // findings
+	found     []Finding
+	counts    Counts
 }
 
 // Counts are the counters of one conversation.
