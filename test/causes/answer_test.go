@@ -18,12 +18,17 @@ const bigResult = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM
 // slowReader reads a row, is busy for a while, and goes on.
 func (r *causeRun) slowReader(db *sql.DB, query string, busy time.Duration) error {
 	c := kit.Pin(r.T, db)
+	id := 0
 	if r.server != nil {
 		r.must(c, "SET SESSION net_write_timeout = 1")
+		id = kit.ID(r.T, c)
 	}
 	rows, err := c.QueryContext(r.ctx(), query)
 	if err == nil && rows.Next() {
 		time.Sleep(busy) // the fault
+		if r.server != nil {
+			kit.AwaitEnd(r.T, r.server, id) // a busy one needs longer to fill the buffers
+		}
 	}
 	return toEnd(rows, err)
 }

@@ -135,7 +135,8 @@ func TestReport24QueryCache(t *testing.T) {
 }
 
 // Number 36, go-mysql-org/go-mysql 1056 and 1178: a peer announces query attributes, which go-sql-driver does not send. A relay sets the bit
-// on servers that have it and on such that do not. (That go-mysql's own server offers CLIENT_DEPRECATE_EOF is run by scripts/imitations.sh.)
+// on servers that have it and on such that do not. The release of go-mysql whose server offers CLIENT_DEPRECATE_EOF is later than that of
+// scripts/imitations.sh; both framings of it are in test/grammar.
 func TestReport36QueryAttributesAnnounced(t *testing.T) {
 	const attributes = 1 << (27 - 24)
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {

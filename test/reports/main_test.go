@@ -3,7 +3,7 @@
 //
 // Each is produced on MySQL and MariaDB where they can do it, else from a script. What a report saw of another peer is played from its description:
 // TiDB (34), Vitess (32, 33), StarRocks (39) and Dolt (12, 38) are programs too large to be built beside tests, or are not to be had as one.
-// scripts/imitations.sh runs go-mysql-server, which is Dolt's engine, and go-mysql (36) apart from these tests.
+// scripts/imitations.sh runs lawful use of go-mysql-server, which is Dolt's engine, and of go-mysql, apart from these tests.
 package reports_test
 
 import (
