@@ -68,6 +68,7 @@ bad() {
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start_capture() {
+  : >"$work/tcpdump" # that of the capture before says that it listens
   tcpdump -i lo --immediate-mode -B 32768 -U -w "$work/capture.pcap" "tcp port $port" 2>"$work/tcpdump" &
   capture_pid=$!
   wait_for 10 $capture_pid grep -q 'listening on' "$work/tcpdump" || die "no capture: $(cat "$work/tcpdump")"
