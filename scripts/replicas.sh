@@ -5,6 +5,7 @@
 # source through the proxy and acknowledges each transaction; the load goes to the source directly: small transactions, and every few
 # seconds one of more than 16 MiB, which is two packets. There must be no report and no conversation that could not be followed, and the
 # replica must have every row. Then the thread that sends it the events is killed: that must be reported, and the replica comes back.
+# COMPRESS=1: the replicas ask for the compressed protocol.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
@@ -42,11 +43,11 @@ start() {
     source=(--plugin-load-add=semisync_source.so --rpl-semi-sync-source-enabled=ON --gtid-mode=ON --enforce-gtid-consistency=ON)
     replica=(--plugin-load-add=semisync_replica.so --rpl-semi-sync-replica-enabled=ON --gtid-mode=ON --enforce-gtid-consistency=ON --log-replica-updates=OFF)
     follow="CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=$((port + 1)), SOURCE_USER='gotest', SOURCE_PASSWORD='secret',
-      SOURCE_AUTO_POSITION=1, SOURCE_SSL=0, GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1, SOURCE_HEARTBEAT_PERIOD=2; START REPLICA"
+      SOURCE_AUTO_POSITION=1, SOURCE_SSL=0, ${COMPRESS:+SOURCE_COMPRESSION_ALGORITHMS='zlib',} GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1, SOURCE_HEARTBEAT_PERIOD=2; START REPLICA"
     ;;
   mariadb*)
     source=(--rpl-semi-sync-master-enabled=ON)
-    replica=(--rpl-semi-sync-slave-enabled=ON --slave-max-allowed-packet=64M)
+    replica=(--rpl-semi-sync-slave-enabled=ON --slave-max-allowed-packet=64M ${COMPRESS:+--slave-compressed-protocol=ON})
     follow="CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=$((port + 1)), MASTER_USER='gotest', MASTER_PASSWORD='secret',
       MASTER_USE_GTID=slave_pos, MASTER_SSL=0, MASTER_SSL_VERIFY_SERVER_CERT=0, MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=2; START SLAVE"
     ;;

@@ -56,3 +56,24 @@ func TestCloneWithAGap(t *testing.T) {
 		}
 	}
 }
+
+// A replica that acknowledges, compressed: MySQL 9.7's frames begin at 0 behind
+// an acknowledgement, while some may still be numbered on.
+func TestAcknowledgementsCompressed(t *testing.T) {
+	event, ack := []byte("\x00\xef\x01an event"), []byte("\xef12345678binlog.000001")
+	w := newWatch(another())
+	w.say(compressedLogin()...)
+	for i, s := range []struct {
+		outer byte
+		segment
+	}{
+		{0, fromClient(0, []byte("\x1e\x00\x00"))}, {1, fromServer(1, event)}, {2, fromServer(2, event)}, {0, fromClient(0, ack)},
+		{3, fromServer(3, event)}, {0, fromServer(1, event)}, {0, fromClient(0, ack)}, {0, fromServer(1, event)}, {1, fromServer(2, event)},
+	} {
+		w.say(frame(s.outer, s.segment, i%2 == 0))
+		fine(t, w.Conversation)
+	}
+	if p := w.Phase(); p != session.PhaseEvents {
+		t.Errorf("in phase %s", p)
+	}
+}

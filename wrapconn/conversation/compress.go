@@ -13,6 +13,7 @@ type compLayer struct {
 	next     uint8 // outer id due next, from whichever side speaks
 	ahead    bool  // the client's frames are those of a command that is sent ahead
 	fresh    bool  // the server's next frame begins the answer to a command that was sent ahead
+	acks     bool  // a replica acknowledges: the server's frames begin anew behind each acknowledgement
 	wrong    bool  // the last frame of the server had another one
 	got      uint8
 	reported bool
@@ -70,18 +71,18 @@ func (d *compDirection) Frame(h wire.FrameHeader) {
 		phase := d.c.tracker.Phase()
 		switch {
 		case phase == session.PhaseReady, phase == session.PhaseClone: // of which the end is not known before the packet is
-			v.next, v.fresh, v.ahead = 0, false, false
+			v.next, v.fresh, v.ahead, v.acks = 0, false, false, false
 		case !begins: // a long command, or a file
 			if v.ahead {
 				return
 			}
 		case phase.Answering() && phase != session.PhaseLocalInfile:
-			v.ahead = true
+			v.ahead, v.acks = true, v.acks || phase == session.PhaseEvents
 			return
 		default:
 			v.ahead = false
 		}
-	} else if v.fresh || d.c.tracker.Phase() == session.PhaseClone { // all frames of a clone have 0, as its packets have
+	} else if v.fresh || v.acks || d.c.tracker.Phase() == session.PhaseClone { // all frames of a clone have 0, as its packets have
 		v.next, v.fresh = h.Seq, false
 	}
 	// Behind lost bytes nothing is known to be due.
