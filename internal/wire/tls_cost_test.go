@@ -166,3 +166,21 @@ func BenchmarkTLSNew(b *testing.B) {
 		s.play(w.t, nil)
 	}
 }
+
+// TestTicketsLeaveNothing: behind a handshake and its tickets, an idle connection has the keys and no more. What makes bulk fast comes
+// with the first bulk, and a scratch is there only during a call.
+func TestTicketsLeaveNothing(t *testing.T) {
+	s, w := tlsSettled(11, tlsSuiteOf(tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256))
+	for range 2 {
+		s.send(TLSServer, s.sealedHandshake(TLSServer)(handshakeMessage(tlsMsgNewSessionTicket, s.noise(250))))
+	}
+	w.t.FeedServer(s.bytesFrom(TLSServer))
+	server := &w.t.server
+	if w.t.opaque() || len(w.late) != 2 {
+		t.Fatalf("%v, told %v", w.t.Info(), w.late)
+	}
+	if server.epoch.keys.gcm != nil || server.msg != nil || server.tail != nil || server.buf != nil || w.t.scratch != nil {
+		t.Errorf("left behind: gcm %v, message %v, tail %v, record %v, scratch %v",
+			server.epoch.keys.gcm != nil, server.msg, server.tail, server.buf != nil, w.t.scratch != nil)
+	}
+}

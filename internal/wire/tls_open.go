@@ -79,7 +79,7 @@ func (h *tlsHalf) record13(outer tlsRecordType, body []byte) {
 	case typ == tlsApplicationData && h.phase == tlsDone:
 		h.view(c[:n])
 	default:
-		h.whole(c[:n], func(p []byte) { h.control(typ, p) })
+		h.once(c[:n], func(p []byte) { h.control(typ, p) })
 	}
 }
 
@@ -121,7 +121,7 @@ func (h *tlsHalf) record12(typ tlsRecordType, body []byte) {
 		h.view(c)
 		return
 	}
-	h.whole(c, func(p []byte) { h.control(typ, p) })
+	h.once(c, func(p []byte) { h.control(typ, p) })
 }
 
 // control looks at the plaintext of a record that is not application data.
