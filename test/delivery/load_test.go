@@ -42,15 +42,30 @@ func TestFailuresUnderLoad(t *testing.T) {
 	}
 	for _, name := range []string{"mysql9", "mariadb118"} {
 		// What was cut ends on the server only when it wants to answer.
-		server := mysqltest.Start(t, name, "--max-connections=600")
+		server := mysqltest.Start(t, name, "--max-connections=1200")
 		for _, params := range []string{"", "tls=skip-verify"} {
 			t.Run(name+" "+params, func(t *testing.T) {
-				// Half of the plain driver's failures before, half after: what else the machine has to do changes.
-				half, whole := newLoad(server.DSN(params), failures/2, length/2), newLoad(server.DSN(params), failures, length)
-				plainly := func(cfg *mysql.Config) (driver.Connector, error) { return mysql.NewConnector(cfg) }
-				plain := half.through(t, plainly)
-				guarded := whole.guarded(t)
-				plain.add(half.through(t, plainly))
+				// Both at once, each in a pool of its own: what else the machine has to do changes from second to second.
+				var plain, guarded outcome
+				var failing sync.WaitGroup
+				failing.Add(2)
+				t.Run("both", func(t *testing.T) {
+					t.Run("plain", func(t *testing.T) {
+						t.Parallel()
+						l := newLoad(server.DSN(params), failures, length, &failing)
+						defer l.over()
+						plain = l.through(t, func(cfg *mysql.Config) (driver.Connector, error) { return mysql.NewConnector(cfg) })
+					})
+					t.Run("guarded", func(t *testing.T) {
+						t.Parallel()
+						l := newLoad(server.DSN(params), failures, length, &failing)
+						defer l.over()
+						guarded = l.guarded(t)
+					})
+				})
+				if plain.n == 0 || guarded.n == 0 {
+					t.Fatal("one of the two has not run")
+				}
 				plain.sum()
 				guarded.sum()
 				t.Logf("plain   %v", plain)
@@ -78,13 +93,15 @@ type load struct {
 	dsn      string
 	failures int
 	length   time.Duration
+	over     func()          // its failures are
+	failing  *sync.WaitGroup // until those of both are: one alone on the machine would be faster
 
 	mu    sync.Mutex
 	conns map[string]*cutConn // by their own port, as the server's list has it
 }
 
-func newLoad(dsn string, failures int, length time.Duration) *load {
-	return &load{dsn: dsn, failures: failures, length: length, conns: map[string]*cutConn{}}
+func newLoad(dsn string, failures int, length time.Duration, failing *sync.WaitGroup) *load {
+	return &load{dsn: dsn, failures: failures, length: length, over: sync.OnceFunc(failing.Done), failing: failing, conns: map[string]*cutConn{}}
 }
 
 // outcome is what came of the healthy operations.
@@ -95,11 +112,6 @@ type outcome struct {
 	all                 []time.Duration // how long each took
 
 	median, p99 time.Duration
-}
-
-func (o *outcome) add(p outcome) {
-	o.n, o.late, o.unexpected, o.failed = o.n+p.n, o.late+p.late, o.unexpected+p.unexpected, o.failed+p.failed
-	o.took, o.all = o.took+p.took, append(o.all, p.all...)
 }
 
 func (o *outcome) sum() {
@@ -212,6 +224,8 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 		})
 	}
 	failing.Wait()
+	l.over()
+	l.failing.Wait()
 	close(done)
 	healthy.Wait()
 	if n := int(failed.Load()); n < l.failures*9/10 {
