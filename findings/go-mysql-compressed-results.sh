@@ -7,7 +7,7 @@
 # Fails if it is otherwise.
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
-# shellcheck source=../scripts/lib.sh
+# shellcheck source-path=SCRIPTDIR/../scripts source=lib.sh
 . "$scripts/lib.sh"
 version=${1:-v1.13.0}
 dir=$(mktemp -d -t finding.XXXXXX)

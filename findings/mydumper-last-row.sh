@@ -8,7 +8,7 @@
 # otherwise.
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
-# shellcheck source=../scripts/lib.sh
+# shellcheck source-path=SCRIPTDIR/../scripts source=lib.sh
 . "$scripts/lib.sh"
 command -v mydumper >/dev/null || die 'mydumper is not installed'
 dir=$(mktemp -d -t finding.XXXXXX)
