@@ -1,5 +1,5 @@
 """inflate.py PORT CAPTURE: the packets in a capture (Ethernet, IPv4) of compressed connections, one line each: connection, side, length,
-number. It is a second opinion: tshark 4.0 takes what is deflated in a frame for a packet."""
+number. Of a side whose last packet is not whole, ? and ?. It is a second opinion: tshark 4.0 takes what is deflated in a frame for a packet."""
 import struct, sys, zlib
 
 port, data = int(sys.argv[1]), open(sys.argv[2], "rb").read()
@@ -71,3 +71,7 @@ while at + 16 <= len(data):
             for side in ("server", "client") if all(c["flags"]) else ():
                 c[side].framed, c[side].raw = True, c[side].plain
                 c[side].plain = b""
+for c in connections.values():
+    for s in (c["server"], c["client"]):
+        if s.raw or s.plain:
+            print(c["number"], s.name, "?", "?")
