@@ -33,7 +33,7 @@ light() {
 
 # heavy NAME: with -all only.
 heavy() {
-  local c=$here/clients n flavor=mysql
+  local c=$here/clients n
   if have RMySQL Rscript -e 'library(RMySQL)'; then
     for n in plain compress; do client RMySQL $n Rscript "$c/rmysql.R" 127.0.0.1 "$proxy_port"; done
   fi
@@ -42,9 +42,8 @@ heavy() {
     for n in plain terminate compress; do client Connector/C++ $n "$work/connector" 127.0.0.1 "$proxy_port"; done
   fi
   if [[ ${ONLY:-go-mysql} == *go-mysql* ]] && have go-mysql go_mysql; then
-    [ "$1" = mysql9 ] || flavor=mariadb
     for n in plain tls compress; do client 'go-mysql client' $n "$work/gomysql/gomysql" client 127.0.0.1 "$proxy_port"; done
-    for n in plain tls; do client 'go-mysql syncer' $n "$c/semisync.sh" "$1" "$cache/$1/bin/mysql" "$server_dir/s.sock" "$work/gomysql/gomysql" syncer 127.0.0.1 "$proxy_port" $flavor; done
+    for n in plain tls; do [ "$1" != mysql9 ] || client 'go-mysql syncer' $n "$work/gomysql/gomysql" syncer 127.0.0.1 "$proxy_port" mysql; done
   fi
   if [ "$1" = mysql9 ] && [[ ${ONLY:-CLONE} == *CLONE* ]]; then clone; fi
 }
