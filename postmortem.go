@@ -21,9 +21,26 @@ import (
 func (q *inquirer) postMortem(ctx context.Context, r *wrapconn.Report) (p cause.PostMortem) {
 	ctx, cancel := context.WithTimeout(ctx, q.opt.postMortem.Limit)
 	defer cancel()
-	p.Asked = true
-	err := q.examine(ctx, r, &p)
-	p.After = max(0, time.Since(r.Time))
+	answers := make(chan examined, 1)
+	go func() {
+		var a examined
+		defer func() {
+			if v := recover(); v != nil { // the application's dial function
+				wrapconn.Recovered(v)
+				a.err = errPanic
+			}
+			answers <- a
+		}()
+		a.err = q.examine(ctx, r, &a.PostMortem)
+	}()
+	var err error
+	select {
+	case a := <-answers:
+		p, err = a.PostMortem, a.err
+	case <-ctx.Done(): // the dial function need not heed it
+		err = ctx.Err()
+	}
+	p.Asked, p.After = true, max(0, time.Since(r.Time))
 	if err != nil {
 		// What was told before counts for nothing: a half of it might be read as the
 		// whole.
@@ -31,6 +48,13 @@ func (q *inquirer) postMortem(ctx context.Context, r *wrapconn.Report) (p cause.
 	}
 	return p
 }
+
+type examined struct {
+	cause.PostMortem
+	err error
+}
+
+var errPanic = errors.New("connecting panicked")
 
 // plain is the configuration of the connection: unguarded, without what the
 // application wants besides of its sessions.
