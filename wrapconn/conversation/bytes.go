@@ -71,6 +71,9 @@ func (c *Conversation) feed(dir session.Direction, p []byte) {
 			p = p[f.r.Feed(p):]
 			continue
 		}
+		if c.x != nil && c.x.unaligned && dir == session.FromClient && !c.within() {
+			c.lose() // the answer to the last command was not found
+		}
 		if c.x != nil && c.x.searching {
 			if p = c.search(dir, p); len(p) == 0 {
 				return

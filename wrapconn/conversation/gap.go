@@ -61,8 +61,11 @@ func (c *Conversation) skip(dir session.Direction, n int64) bool {
 	if c.comp != nil {
 		s = c.comp.of(dir)
 	}
-	if c.x.searching || c.x.unaligned && dir == session.FromServer {
+	if c.x.searching {
 		return true // everything is passed over
+	}
+	if c.x.unaligned && dir == session.FromServer {
+		return false // the answer may be in it
 	}
 	if skip, _ := s.Wants(); int64(skip) < n {
 		return false
@@ -113,7 +116,7 @@ func (c *Conversation) search(dir session.Direction, p []byte) []byte {
 		return nil
 	}
 	c.x.searching = false
-	c.x.unaligned = !c.tracker.Rejoins() // the server may be within an answer to an earlier command
+	c.x.unaligned = true // the server may be within an answer to an earlier command: a client may always leave
 	c.server.frames.init(c, session.FromServer)
 	c.client.frames.init(c, session.FromClient)
 	if compressed {
@@ -144,10 +147,24 @@ func isCommand(p []byte) bool {
 	return len(p) == 0
 }
 
+// within reports whether the client's last bytes ended in the middle of a packet
+// or of a frame.
+func (c *Conversation) within() bool {
+	return c.client.frames.missing() > 0 || c.comp != nil && c.comp.client.Missing() > 0
+}
+
 // align looks for the beginning of an answer in the server's bytes, as search
 // does for a command. It returns the bytes from there on.
 func (c *Conversation) align(p []byte) []byte {
-	if c.comp == nil && !isAnswer(p) || c.comp != nil && !isCompressedAnswer(p) {
+	due := byte(1)
+	switch {
+	case !c.tracker.Rejoins(): // the answer to any of the commands
+	case c.comp != nil:
+		due = c.comp.next
+	default:
+		due = c.tracker.Expected()
+	}
+	if c.comp == nil && !isAnswer(p, due) || c.comp != nil && !isCompressedAnswer(p, due) {
 		return nil
 	}
 	c.x.unaligned = false
@@ -155,10 +172,11 @@ func (c *Conversation) align(p []byte) []byte {
 }
 
 // isAnswer reports whether p is an answer, or several, or their beginning: the
-// first packet has the id 1, and each of the others the next one, or 1 again.
-// The first packet is never longer than a segment, any other may be cut.
-func isAnswer(p []byte) bool {
-	whole, due := len(p), byte(1)
+// first packet has the id due, and each of the others the next one, or 1 if it
+// begins another answer. The first packet is never longer than a segment, any
+// other may be cut.
+func isAnswer(p []byte, due byte) bool {
+	whole := len(p)
 	for first := true; len(p) > wire.HeaderLen; first = false {
 		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
 		switch {
@@ -177,8 +195,8 @@ const frameHeaderLen = wire.HeaderLen + 3
 
 // isCompressedAnswer is isAnswer for frames. Only the first one's beginning is
 // known to be that of a packet.
-func isCompressedAnswer(p []byte) bool {
-	whole, due := len(p), byte(1)
+func isCompressedAnswer(p []byte, due byte) bool {
+	whole := len(p)
 	for first := true; len(p) > frameHeaderLen+1; first = false {
 		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
 		stored := p[4] == 0 && p[5] == 0 && p[6] == 0
@@ -186,7 +204,7 @@ func isCompressedAnswer(p []byte) bool {
 		switch {
 		case n == 0 || p[3] != due && (first || p[3] != 1):
 			return false
-		case stored && first && !isAnswer(body[:min(n, len(body))]), !stored && !isDeflated(body):
+		case stored && first && !begins(body[:min(n, len(body))]), !stored && !isDeflated(body):
 			return false
 		case len(body) < n:
 			return whole >= leastSegment
@@ -196,6 +214,10 @@ func isCompressedAnswer(p []byte) bool {
 	}
 	return len(p) == 0 || whole >= leastSegment
 }
+
+// begins is isAnswer for what is inside a frame, where servers number packets as
+// they like.
+func begins(p []byte) bool { return len(p) > wire.HeaderLen && isAnswer(p, p[3]) }
 
 // isDeflated reports whether p begins like a stream of zlib (RFC 1950 section 2.2).
 func isDeflated(p []byte) bool {

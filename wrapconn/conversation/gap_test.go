@@ -94,6 +94,47 @@ func TestGapWhereCommandsAreSentAhead(t *testing.T) {
 	}
 }
 
+// The same of a client that waits for its answers, but leaves in the middle of
+// the last one: also a lost answer is no reason to take the next command for one
+// that came too early.
+func TestGapsAnywhere(t *testing.T) {
+	for name, login := range map[string][]segment{"plain": plainLogin(), "stored": compressedLogin(), "deflated": compressedLogin()} {
+		exchanges, quit := join(selectOne(), bigAnswer(), selectOne(), bigAnswer(), bigAnswer()), []segment{fromClient(0, []byte{1})}
+		if name != "plain" { // the answer is then in one frame, and has not begun
+			exchanges, quit = framed(name == "deflated", exchanges), nil
+		}
+		for _, size := range []int{64, 600, 1448} {
+			var all []segment
+			for _, s := range exchanges {
+				all = append(all, cutInto(s, size)...)
+			}
+			all = join(all[:len(all)-2], quit, all[len(all)-2:])
+			whole := newWatch(another())
+			whole.say(join(login, all)...)
+			fine(t, whole.Conversation)
+			for i := range all {
+				for j := i; j < len(all); j += 1 + len(all)/12 {
+					w := newWatch(another())
+					w.say(login...)
+					for k, s := range all {
+						if k != i && k != j && k != j+1 {
+							w.say(s)
+							continue
+						}
+						w.Gap(s.dir, int64(len(s.bytes)), w.now)
+					}
+					fine(t, w.Conversation)
+					for _, dir := range []session.Direction{session.FromServer, session.FromClient} {
+						if p, ok := within(w.packets, whole.packets, dir); !ok {
+							t.Fatalf("%s, segments of %d, %d and %d lost: %s %s, %d bytes was not there", name, size, i, j, p.Direction, p.IDs(), p.Bytes)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // within reports whether the packets of one side are some of all, in this order,
 // and else the first that is not.
 func within(some, all []Packet, dir session.Direction) (Packet, bool) {
