@@ -64,10 +64,21 @@ go test -c -o "$work/suite" "${ld[@]}" "${flags[@]}" . || die 'the suite does no
 
 export MYSQL_TEST_USER=${MYSQL_TEST_USER:-gotest} MYSQL_TEST_PASS=${MYSQL_TEST_PASS-secret} MYSQL_TEST_DBNAME=${MYSQL_TEST_DBNAME:-gotest}
 export MYSQL_TEST_PROT=${PROT:-tcp} MYSQL_TEST_ADDR=$addr MYSQL_TEST_CONCURRENT=1
-status=0
-"$work/suite" -test.v -test.count=1 -test.timeout=300s -test.parallel=10 -test.run "${RUN:-.}" -test.skip "$skip" >"$out" 2>&1 || status=$?
-
+suite() {
+  status=0
+  "$work/suite" -test.v -test.count=1 -test.timeout=300s -test.parallel=10 -test.run "${RUN:-.}" -test.skip "$skip" >"$out" 2>&1 || status=$?
+}
 count() { grep -c "^--- $1: " "$out" || true; }
+suite
+# TestConcurrent opens as many connections as the server takes. If it has not finished with an earlier one it refuses the last, which
+# the test takes only in the plain driver's words, and which is a report.
+for _ in 1 2; do
+  [ "$(grep '^--- FAIL: ' "$out" | cut -d' ' -f3)" = TestConcurrent ] || break
+  grep -q 'error on conn .*Error 1040: Too many connections' "$out" || break
+  say 'again: the server had not finished with earlier connections when TestConcurrent came'
+  suite
+done
+
 pass=$(count PASS) fail=$(count FAIL) skipped=$(count SKIP)
 problems=()
 [ "$status" = 0 ] || problems+=("the suite ended with status $status")
