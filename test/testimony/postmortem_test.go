@@ -42,6 +42,7 @@ func wantText(t *testing.T, r *seqguard.Report, says ...string) {
 func TestPostMortem(t *testing.T) {
 	for _, name := range real {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := mysqltest.Start(t, name, "--connect-timeout=7", "--wait-timeout=1234", "--net-read-timeout=41", "--max-allowed-packet=32M")
 			t.Run("the statement waits for a lock", func(t *testing.T) {
 				// Not SLEEP, which MySQL ends with the connection.

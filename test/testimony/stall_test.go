@@ -93,6 +93,7 @@ func TestStalledLogin(t *testing.T) {
 					continue
 				}
 				t.Run(s.hold+"/"+name+"/"+mode, func(t *testing.T) {
+					s.beside(t)
 					for range *runs {
 						params := ""
 						if mode == "TLS" && s.hold != "callback" {
@@ -125,6 +126,7 @@ func TestLateDial(t *testing.T) {
 					continue // there is no TLS yet
 				}
 				t.Run(s.hold+"/"+name+"/"+mode, func(t *testing.T) {
+					s.beside(t)
 					for range *runs {
 						params := ""
 						if mode == "TLS" {
@@ -178,6 +180,7 @@ func TestSlowReader(t *testing.T) {
 		}
 		t.Run(s.hold, func(t *testing.T) {
 			server := mysqltest.Shared(t, "mysql9")
+			s.beside(t)
 			for range *runs {
 				s.check(t, orders{DSN: server.DSN(""), Where: "rows", Hold: s.hold}, "slow_reader")
 			}
@@ -197,11 +200,20 @@ func TestReadTooLate(t *testing.T) {
 			s.says = s.says[:1] // it waits above the guard, where nobody looks for it
 			t.Run(s.hold+"/"+name, func(t *testing.T) {
 				server := mysqltest.Shared(t, name)
+				s.beside(t)
 				for range *runs {
 					s.check(t, orders{DSN: server.DSN("readTimeout=1s"), Where: "answer", Hold: s.hold}, "read_too_late")
 				}
 			})
 		}
+	}
+}
+
+// beside lets a stall that takes no CPU be produced beside others.
+func (s *stall) beside(t *testing.T) {
+	switch s.hold {
+	case "signal", "sleep", "lock", "callback":
+		t.Parallel()
 	}
 }
 
