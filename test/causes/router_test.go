@@ -40,12 +40,14 @@ var routerCases = []routerCase{
 		return r.exec(r.pool(addr, "maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(20_000_000)+"')")
 	}},
 	{"KILL while idle", []cause.Slug{"closed_while_idle"}, []cause.Slug{"closed_while_idle"}, "connection_killed", func(r *causeRun, addr string) error {
-		c := kit.Pin(r.T, r.pool(addr, "", nil))
+		var sockets kit.Sockets
+		c := kit.Pin(r.T, r.pool(addr, "", sockets.Watch))
 		var id int
 		if err := c.QueryRowContext(r.ctx(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
 			r.Fatal(err)
 		}
 		kit.Kill(r.T, r.server, id)
+		sockets.Await(r.T) // the server has ended its connection, and the router this one
 		_, err := c.ExecContext(r.ctx(), "DO 1")
 		return err
 	}},
