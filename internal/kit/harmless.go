@@ -10,9 +10,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Harmless runs use through the plain driver and fails the test if that panics or hangs. Nothing in this repository may be an
-// input that brings software of others down: a promise about such input is tested with another one.
-func Harmless(t *testing.T, dsn string, use func(context.Context, *sql.DB) error) {
+// PlainPool opens a pool of the plain driver that writes no log.
+func PlainPool(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -23,7 +22,14 @@ func Harmless(t *testing.T, dsn string, use func(context.Context, *sql.DB) error
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(connector)
+	return sql.OpenDB(connector)
+}
+
+// Harmless runs use through the plain driver and fails the test if that panics or hangs. Nothing in this repository may be an
+// input that brings software of others down: a promise about such input is tested with another one.
+func Harmless(t *testing.T, dsn string, use func(context.Context, *sql.DB) error) {
+	t.Helper()
+	db := PlainPool(t, dsn)
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	outcome := make(chan error, 1)

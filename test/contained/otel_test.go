@@ -286,16 +286,7 @@ func TestFault2_Telemetry(t *testing.T) {
 	defer otel.SetErrorHandler(former)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	server := mysqltest.ServeEvery(t, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ServeForever(obedient))
-	cfg, err := mysql.ParseDSN(server.DSN(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Logger = &mysql.NopLogger{}
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain := sql.OpenDB(connector)
+	plain := kit.PlainPool(t, server.DSN(""))
 	defer plain.Close()
 	want := operate(t, plain)
 	for part, p := range telemetryParts {
