@@ -72,17 +72,23 @@ type Reader struct {
 	have int    // bytes in buf: the header and then the prefix of a split packet
 	need int    // bytes of buf wanted; HeaderLen until the header is complete
 
-	run     bool  // rows pass: see SetRun
-	binary  bool  // of the binary protocol
+	mode    mode  // 0 of most packets
+	binary  bool  // the rows of a run are of the binary protocol
 	runNext uint8 // the id that the next row must have to count as a run
-
-	stop   bool // Stop was called
-	noLook bool // NoPrefix
-	long   bool // LongPrefix
 
 	buf  [HeaderLen + PrefixLen]byte
 	more []byte // in place of buf, for a packet of which more is wanted
 }
+
+// mode is what is to be minded beside header and prefix.
+type mode uint8
+
+const (
+	running mode = 1 << iota // rows pass: see SetRun
+	stopped                  // Stop was called
+	noLook                   // NoPrefix
+	long                     // LongPrefix
+)
 
 // Init makes r ready for the first byte of a stream.
 func (r *Reader) Init(h Handler) {
@@ -95,14 +101,29 @@ func (r *Reader) Init(h Handler) {
 // handed over one by one. To be called from within Handler.Packet. Whatever
 // cannot be counted, a row that came in two pieces for one, goes to
 // Handler.Packet, and the counting goes on only when that calls SetRun again.
-func (r *Reader) SetRun(on bool, next uint8) { r.run, r.runNext = on, next }
+func (r *Reader) SetRun(on bool, next uint8) {
+	r.runNext = next
+	if on {
+		r.mode |= running
+	} else {
+		r.mode &^= running
+	}
+}
 
 // SetBinary says whether rows are of the binary protocol. One of them that does
 // not begin with 0x00 is no row, and is not counted in a run.
 func (r *Reader) SetBinary(binary bool) { r.binary = binary }
 
 // SetPrefix chooses how much of the payload of coming packets is looked at.
-func (r *Reader) SetPrefix(p Prefix) { r.noLook, r.long = p == NoPrefix, p == LongPrefix }
+func (r *Reader) SetPrefix(p Prefix) {
+	r.mode &^= noLook | long
+	switch p {
+	case NoPrefix:
+		r.mode |= noLook
+	case LongPrefix:
+		r.mode |= long
+	}
+}
 
 // Prefix says how much of a payload is looked at.
 type Prefix uint8
@@ -116,7 +137,7 @@ const (
 // Stop makes Feed return after the packet that is being handled: what follows
 // is not a packet of this stream (TLS or compression starts). To be called from
 // within Handler.Packet; the rest of that packet is still taken.
-func (r *Reader) Stop() { r.stop = true }
+func (r *Reader) Stop() { r.mode |= stopped }
 
 // Missing returns how many bytes of the current packet have not passed yet: 0
 // between two packets. While a header is incomplete it counts the header only.
@@ -141,40 +162,51 @@ func (r *Reader) Skip(n int) { r.skip -= uint32(n) }
 // Feed implements Sink.
 func (r *Reader) Feed(b []byte) int {
 	if r.skip == 0 {
-		r.stop = false // honoured by the previous call, unless its packet is still passing
+		r.mode &^= stopped // honoured by the previous call, unless its packet is still passing
 	}
 	total := len(b)
 	for {
+		b = r.feedUsual(b)
 		if r.skip > 0 {
 			n := min(int(r.skip), len(b))
 			r.skip -= uint32(n)
 			b = b[n:]
 		}
-		if r.stop && r.skip == 0 {
+		if r.mode&stopped != 0 && r.skip == 0 {
 			return total - len(b)
 		}
 		if len(b) == 0 {
 			return total
 		}
-		if r.run && r.have == 0 {
+		if r.mode&running != 0 && r.have == 0 {
 			if b = r.feedRun(b); len(b) == 0 {
 				return total
 			}
 		}
-		// The usual case, without a copy: header and prefix are all in b.
-		if r.have == 0 && len(b) > HeaderLen && !r.noLook && !r.long && b[HeaderLen] != firstERR {
-			head := binary.LittleEndian.Uint32(b)
-			h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
-			want := min(int(h.Length), PrefixLen)
-			if past := HeaderLen + want; past <= len(b) {
-				r.skip = h.Length - uint32(want)
-				r.h.Packet(h, b[HeaderLen:past])
-				b = b[past:]
-				continue
-			}
-		}
 		b = r.feedOne(b)
 	}
+}
+
+// feedUsual takes packets off the front of b for as long as header and prefix are
+// all in b, and nothing else is to be minded.
+func (r *Reader) feedUsual(b []byte) []byte {
+	if r.have > 0 {
+		return b
+	}
+	i := 0
+	for r.mode == 0 && r.skip == 0 && i < len(b)-HeaderLen && b[i+HeaderLen] != firstERR {
+		head := binary.LittleEndian.Uint32(b[i:])
+		h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
+		want := min(int(h.Length), PrefixLen)
+		past := i + HeaderLen + want
+		if past > len(b) {
+			break
+		}
+		r.skip = h.Length - uint32(want)
+		r.h.Packet(h, b[i+HeaderLen:past])
+		i = past
+	}
+	return b[i:]
 }
 
 // feedOne takes bytes up to the end of the wanted part of one packet and hands
@@ -263,17 +295,17 @@ var longPrefixes = sync.Pool{New: func() any { return new(longPrefix) }}
 func (r *Reader) prefixOf(h Header, payload []byte) int {
 	limit := PrefixLen
 	switch {
-	case r.noLook:
+	case r.mode&noLook != 0:
 		return 0
-	case len(payload) == 0 && !(r.long && h.Length <= LongPrefixLen):
+	case len(payload) == 0 && !(r.mode&long != 0 && h.Length <= LongPrefixLen):
 		limit = 1
-	case r.long && h.Length > LongPrefixLen && h.Length <= MaxGreeting && h.Seq == 0 && payload[0] == protocolVersion:
+	case r.mode&long != 0 && h.Length > LongPrefixLen && h.Length <= MaxGreeting && h.Seq == 0 && payload[0] == protocolVersion:
 		limit = MaxGreeting
-	case r.long && h.Length > LongPrefixLen && payload[0] != firstERR:
+	case r.mode&long != 0 && h.Length > LongPrefixLen && payload[0] != firstERR:
 		// Too long for what is expected: it is no packet at all, and the rest may
 		// never come. A TLS alert has seven bytes.
 		limit = 3
-	case r.long || payload[0] == firstERR:
+	case r.mode&long != 0 || payload[0] == firstERR:
 		limit = LongPrefixLen
 	}
 	return min(int(h.Length), limit)

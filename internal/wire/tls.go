@@ -21,15 +21,16 @@ import (
 // makes in the middle of a handshake. Bytes from the server are fed before the
 // Read that brought them returns, and bytes from the client before they can be
 // answered: each side's records are understood by what came before.
+//
+// Every connection through TLS has one for as long as it lives, so it is kept
+// small: what only the handshake needs is behind a pointer.
 type TLS struct {
 	ev             TLSEvents
 	info           TLSInfo
 	client, server tlsHalf
 
-	suite     *tlsSuite // set by the ServerHello if it is one that we know
-	helloSeen bool
-	late      bool        // the client's records wait for secrets, too
-	secrets   *tlsSecrets // nil when they are not needed any more
+	suite   *tlsSuite   // set by the ServerHello if it is one that we know
+	secrets *tlsSecrets // nil when they are not needed any more
 
 	// scratch is what decrypting takes; nil between two calls: an idle connection
 	// has none.
@@ -39,16 +40,27 @@ type TLS struct {
 // NewTLS returns a TLS that waits for a ClientHello and a ServerHello. Nothing of
 // what it is given may be nil.
 func NewTLS(client, server Sink, ev TLSEvents) *TLS {
-	t := &TLS{ev: ev, secrets: new(tlsSecrets)}
+	t := new(TLS)
+	t.Init(client, server, ev)
+	return t
+}
+
+// Init is NewTLS for a TLS that is part of something else. It must not be copied
+// after.
+func (t *TLS) Init(client, server Sink, ev TLSEvents) {
+	*t = TLS{ev: ev, secrets: new(tlsSecrets)}
 	t.client = tlsHalf{t: t, side: TLSClient, sink: client}
 	t.server = tlsHalf{t: t, side: TLSServer, sink: server}
-	return t
 }
 
 // Late says that secrets may come after the bytes they are for, from both sides:
 // records wait for them then, up to a bound. Without it, those of the client
 // must be there when it uses them, as they are from crypto/tls.
-func (t *TLS) Late() { t.late = true }
+func (t *TLS) Late() {
+	if t.secrets != nil {
+		t.secrets.late = true
+	}
+}
 
 // Waiting reports whether records wait for secrets. What is fed meanwhile waits
 // behind them; what the other side says after that is better not fed before the
@@ -168,5 +180,8 @@ func (t *TLS) forget() {
 		t.secrets = nil
 	}
 }
+
+// helloSeen reports whether the ServerHello has been seen, in the handshake.
+func (t *TLS) helloSeen() bool { return t.secrets != nil && t.secrets.answered }
 
 func (t *TLS) is13() bool { return t.info.Version == tls.VersionTLS13 }

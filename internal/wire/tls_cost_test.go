@@ -103,7 +103,8 @@ func BenchmarkTLSLook(b *testing.B) {
 			r := newTLSRepeat(suite, fullRecords(plain))
 			body := r.b[tlsHeaderLen:]
 			c := body[:len(plain)]
-			r.h.epoch.nextRecord(nil)
+			r.w.borrow()
+			r.h.epoch.nextRecord(&r.w.scratch.nonce, nil)
 			b.Run(fmt.Sprintf("looks/%d", size), func(b *testing.B) {
 				for b.Loop() {
 					for off := 0; off < len(c); {

@@ -71,7 +71,7 @@ func FuzzTLSBytes(f *testing.F) {
 		for _, cut := range [][]byte{nil, sizes} {
 			w := newTLSWatch()
 			s.play(w.t, cut)
-			if n := len(w.t.server.held) + len(w.t.client.held); n > tlsMaxHeld {
+			if n := len(w.t.server.held()) + len(w.t.client.held()); n > tlsMaxHeld {
 				t.Fatalf("%d bytes held", n)
 			}
 			if first == nil {

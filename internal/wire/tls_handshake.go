@@ -127,7 +127,7 @@ func (h *tlsHalf) messageLate(typ TLSMessage, length int) {
 		h.t.fail("renegotiation")
 		return
 	case typ == tlsMsgKeyUpdate && length == 1:
-		h.epoch.update()
+		h.epoch.update(h.t.suite)
 	case typ == tlsMsgNewSessionTicket && h.side == TLSServer, typ == tlsMsgCertificateRequest && h.side == TLSServer:
 	case typ == tlsMsgCertificate, typ == tlsMsgCertificateVerify, typ == tlsMsgFinished:
 		// Authentication after the handshake, RFC 8446 section 4.6.2; it does

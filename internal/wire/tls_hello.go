@@ -49,14 +49,14 @@ func (t *TLS) serverHello(body []byte) {
 			p.bad = p.bad || ext.bad || val.bad
 		}
 	}
-	if p.bad || t.helloSeen {
+	if p.bad || t.helloSeen() {
 		t.fail("a ServerHello that is malformed or not due")
 		return
 	}
 	if [tlsRandomLen]byte(random) == tlsRetryRandom {
 		return
 	}
-	t.helloSeen = true
+	t.secrets.answered = true
 	t.secrets.serverRandom = [tlsRandomLen]byte(random)
 	t.info.Version, t.info.Suite = uint16(version), uint16(suite)
 	if version != tls.VersionTLS12 && version != tls.VersionTLS13 {

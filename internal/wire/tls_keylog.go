@@ -39,6 +39,8 @@ func (l tlsLabel) String() string {
 // derived.
 type tlsSecrets struct {
 	hello        bool // clientRandom is known
+	answered     bool // so are serverRandom, version and suite
+	late         bool // the client's records wait for secrets, too
 	clientRandom [tlsRandomLen]byte
 	serverRandom [tlsRandomLen]byte
 

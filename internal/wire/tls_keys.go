@@ -52,12 +52,10 @@ func (s *tlsSuite) hashLen() int { return s.hash().Size() }
 
 // tlsEpoch is the records of one side under the same keys.
 type tlsEpoch struct {
-	ready  bool
-	suite  *tlsSuite
-	seq    uint64                // of the next record
-	secret [tlsMaxSecretLen]byte // of TLS 1.3, for a KeyUpdate
-	iv     [tlsNonceLen]byte
-	keys   tlsKeystream
+	seq   uint64 // of the next record
+	iv    [tlsNonceLen]byte
+	ready bool
+	keys  tlsKeystream
 }
 
 // install derives the keys of the phase that this half is in. It fails if the
@@ -73,25 +71,18 @@ func (h *tlsHalf) install() bool {
 		if len(secret) != t.suite.hashLen() {
 			return false
 		}
-		h.begin()
-		copy(h.epoch.secret[:], secret)
-		h.epoch.derive13()
+		h.epoch.wipe()
+		h.epoch.begin13(t.suite, secret)
 	} else {
 		master := t.secrets.master(h.side == TLSServer && t.client.phase == tlsPlain)
 		if master == nil {
 			return false
 		}
-		h.begin()
-		h.epoch.derive12(h.side, master, t.secrets.clientRandom[:], t.secrets.serverRandom[:])
+		h.epoch.wipe()
+		h.epoch.derive12(t.suite, h.side, master, t.secrets.clientRandom[:], t.secrets.serverRandom[:])
 	}
 	t.settle()
 	return true
-}
-
-// begin begins an epoch.
-func (h *tlsHalf) begin() {
-	h.epoch.wipe()
-	h.epoch.suite = h.t.suite
 }
 
 // tlsTrafficLabel tells which secret protects the records of a side.
@@ -107,32 +98,32 @@ func tlsTrafficLabel(side TLSSide, phase tlsPhase) tlsLabel {
 	return tlsServerTrafficSecret
 }
 
-// derive13 makes the keys of a traffic secret. RFC 8446 section 7.3.
-func (e *tlsEpoch) derive13() {
-	key := e.expand("key", e.suite.keyLen)
-	iv := e.expand("iv", tlsNonceLen)
-	e.setKeys(key, iv)
+// begin13 makes the keys of a traffic secret. RFC 8446 section 7.3.
+func (e *tlsEpoch) begin13(suite *tlsSuite, secret []byte) {
+	copy(e.keys.secret(suite.hashLen()), secret)
+	key := e.expand(suite, "key", suite.keyLen)
+	iv := e.expand(suite, "iv", tlsNonceLen)
+	e.setKeys(suite, key, iv)
 	clear(key)
 	clear(iv)
 }
 
 // update makes the keys that follow a KeyUpdate. RFC 8446 section 7.2.
-func (e *tlsEpoch) update() {
-	next := e.expand("traffic upd", e.suite.hashLen())
-	copy(e.secret[:], next)
+func (e *tlsEpoch) update(suite *tlsSuite) {
+	next := e.expand(suite, "traffic upd", suite.hashLen())
+	e.begin13(suite, next)
 	clear(next)
-	e.derive13()
 }
 
 // expand is HKDF-Expand-Label with an empty context. RFC 8446 section 7.1.
-func (e *tlsEpoch) expand(label string, n int) []byte {
+func (e *tlsEpoch) expand(suite *tlsSuite, label string, n int) []byte {
 	info := make([]byte, 0, 32)
 	info = binary.BigEndian.AppendUint16(info, uint16(n))
 	info = append(info, byte(len("tls13 ")+len(label)))
 	info = append(info, "tls13 "...)
 	info = append(info, label...)
 	info = append(info, 0)
-	out, err := hkdf.Expand(e.suite.hash, e.secret[:e.suite.hashLen()], string(info), n)
+	out, err := hkdf.Expand(suite.hash, e.keys.secret(suite.hashLen()), string(info), n)
 	if err != nil {
 		panic(err) // only if n were beyond 255 hashes
 	}
@@ -141,17 +132,17 @@ func (e *tlsEpoch) expand(label string, n int) []byte {
 
 // derive12 makes the keys of a master secret. RFC 5246 section 6.3; an AEAD has
 // no MAC keys.
-func (e *tlsEpoch) derive12(side TLSSide, master, clientRandom, serverRandom []byte) {
+func (e *tlsEpoch) derive12(suite *tlsSuite, side TLSSide, master, clientRandom, serverRandom []byte) {
 	ivLen := tlsNonceLen
-	if e.suite.explicitNonce {
+	if suite.explicitNonce {
 		ivLen = 4
 	}
 	seed := append([]byte("key expansion"), serverRandom...)
 	seed = append(seed, clientRandom...)
-	block := tlsPRF(e.suite.hash, master, seed, 2*(e.suite.keyLen+ivLen))
-	key := block[int(side)*e.suite.keyLen:][:e.suite.keyLen]
-	iv := block[2*e.suite.keyLen+int(side)*ivLen:][:ivLen]
-	e.setKeys(key, iv)
+	block := tlsPRF(suite.hash, master, seed, 2*(suite.keyLen+ivLen))
+	key := block[int(side)*suite.keyLen:][:suite.keyLen]
+	iv := block[2*suite.keyLen+int(side)*ivLen:][:ivLen]
+	e.setKeys(suite, key, iv)
 	clear(block)
 }
 
@@ -172,16 +163,16 @@ func tlsPRF(h func() hash.Hash, secret, seed []byte, n int) []byte {
 	return out
 }
 
-func (e *tlsEpoch) setKeys(key, iv []byte) {
-	e.keys = tlsKeystream{}
-	if e.suite.aes {
+func (e *tlsEpoch) setKeys(suite *tlsSuite, key, iv []byte) {
+	e.keys.block, e.keys.gcm = nil, nil
+	if suite.aes {
 		block, err := aes.NewCipher(key)
 		if err != nil {
 			panic(err) // 16 or 32 bytes
 		}
 		e.keys.block = block
 	} else {
-		copy(e.keys.key[:], key)
+		copy(e.keys.key(), key)
 	}
 	e.iv = [tlsNonceLen]byte{}
 	copy(e.iv[:], iv)
@@ -189,21 +180,21 @@ func (e *tlsEpoch) setKeys(key, iv []byte) {
 }
 
 // explicitLen is the length of the nonce in front of a record.
-func (e *tlsEpoch) explicitLen() int {
-	if e.ready && e.suite.explicitNonce {
+func (h *tlsHalf) explicitLen() int {
+	if h.epoch.ready && h.t.suite.explicitNonce {
 		return 8
 	}
 	return 0
 }
 
-// nextRecord sets the nonce of the record that follows: its explicit part, or
-// the sequence number, RFC 8446 section 5.3 and RFC 7905 section 2.
-func (e *tlsEpoch) nextRecord(explicit []byte) {
-	e.keys.nonce = e.iv
-	if e.suite.explicitNonce {
-		copy(e.keys.nonce[4:], explicit)
+// nextRecord makes the nonce of the record that follows: with its explicit part, if
+// it has one, or the sequence number, RFC 8446 section 5.3 and RFC 7905 section 2.
+func (e *tlsEpoch) nextRecord(nonce *[tlsNonceLen]byte, explicit []byte) {
+	*nonce = e.iv
+	if len(explicit) > 0 {
+		copy(nonce[4:], explicit)
 	} else {
-		n := e.keys.nonce[4:]
+		n := nonce[4:]
 		binary.BigEndian.PutUint64(n, binary.BigEndian.Uint64(n)^e.seq)
 	}
 	e.seq++

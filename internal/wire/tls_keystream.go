@@ -22,14 +22,24 @@ const (
 )
 
 // tlsKeystream is the stream cipher inside an AEAD, for one record at a time:
-// the one that nonce is set to.
+// the one that the nonce of the scratch is set to.
 type tlsKeystream struct {
 	block cipher.Block // AES; nil for ChaCha20
 	gcm   cipher.AEAD  // of the same key, for bulk; made when it is first needed
-	key   [tlsMaxKeyLen]byte
 
-	nonce [tlsNonceLen]byte
+	// secrets begin with the traffic secret of TLS 1.3 and end with the key of
+	// ChaCha20. No suite needs more room for both: of AES the key is in block, and
+	// with ChaCha20 the secret has 32 bytes.
+	secrets [tlsMaxSecrets]byte
 }
+
+const tlsMaxSecrets = 64
+
+// secret is the traffic secret, of n bytes.
+func (k *tlsKeystream) secret(n int) []byte { return k.secrets[:n] }
+
+// key is that of ChaCha20.
+func (k *tlsKeystream) key() []byte { return k.secrets[tlsMaxSecrets-tlsMaxKeyLen:] }
 
 // tlsBatch is how many bytes of keystream are made at a time.
 const tlsBatch = 64
@@ -37,6 +47,7 @@ const tlsBatch = 64
 // tlsScratch is for what is decrypted in one call. It is not on the stack,
 // because what is passed to a cipher.Block escapes.
 type tlsScratch struct {
+	nonce            [tlsNonceLen]byte // of the record that is looked at
 	counters, stream [tlsBatch]byte
 	// small is for what is decrypted block by block; cleared after use.
 	small [tlsBlockMax]byte
@@ -54,7 +65,7 @@ func (k *tlsKeystream) gap() int {
 // xor decrypts src, which lies at offset off of the record, into dst.
 func (k *tlsKeystream) xor(s *tlsScratch, dst, src []byte, off int) {
 	if k.block == nil {
-		k.chacha(dst, src, off)
+		k.chacha(s, dst, src, off)
 		return
 	}
 	// GCM encrypts with AES in counter mode. With a nonce of 96 bits the counter
@@ -67,7 +78,7 @@ func (k *tlsKeystream) xor(s *tlsScratch, dst, src []byte, off int) {
 		// wait for the 4 that were just written costs more than the cipher.
 		for i := range blocks {
 			c := (*[16]byte)(s.counters[16*i:])
-			copy(c[:], k.nonce[:])
+			copy(c[:], s.nonce[:])
 			binary.BigEndian.PutUint32(c[12:], n)
 			n++
 		}
@@ -81,8 +92,8 @@ func (k *tlsKeystream) xor(s *tlsScratch, dst, src []byte, off int) {
 
 // chacha is xor for ChaCha20. The Cipher stays on the stack. Block 0 is for the
 // tag, RFC 8439 section 2.8.
-func (k *tlsKeystream) chacha(dst, src []byte, off int) {
-	c, err := chacha20.NewUnauthenticatedCipher(k.key[:], k.nonce[:])
+func (k *tlsKeystream) chacha(s *tlsScratch, dst, src []byte, off int) {
+	c, err := chacha20.NewUnauthenticatedCipher(k.key(), s.nonce[:])
 	if err != nil {
 		panic(err) // key and nonce have the right length
 	}
@@ -104,7 +115,7 @@ func (k *tlsKeystream) bulk(s *tlsScratch, buf, src []byte) []byte {
 		k.gcm, _ = cipher.NewGCM(k.block) // refused by GODEBUG=fips140=only
 	}
 	if k.gcm != nil {
-		return k.gcm.Seal(buf[:0], k.nonce[:], src, nil)[:len(src)]
+		return k.gcm.Seal(buf[:0], s.nonce[:], src, nil)[:len(src)]
 	}
 	k.xor(s, buf[:len(src)], src, 0)
 	return buf[:len(src)]

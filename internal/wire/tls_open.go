@@ -28,7 +28,7 @@ func (h *tlsHalf) recordPlain(typ tlsRecordType, body []byte) {
 	case tlsChangeCipherSpec:
 		// Of TLS 1.3 it is for middleboxes only, RFC 8446 appendix D.4; it may
 		// come from the client after a HelloRetryRequest.
-		if h.t.helloSeen && !h.t.is13() {
+		if h.t.helloSeen() && !h.t.is13() {
 			h.changeCipherSpec()
 		}
 	case tlsApplicationData:
@@ -48,7 +48,7 @@ func (h *tlsHalf) record13(outer tlsRecordType, body []byte) {
 		h.t.fail(fmt.Sprintf("an %v record of %d bytes from the %v where an encrypted one was due", outer, len(body), h.side))
 		return
 	}
-	h.epoch.nextRecord(nil)
+	h.epoch.nextRecord(&h.t.scratch.nonce, nil)
 	c := body[:len(body)-tlsTagLen]
 	if len(c) <= tlsBlockMax {
 		// The content type is in the last block: of a small record, decrypt the
@@ -110,12 +110,12 @@ func (h *tlsHalf) contentType(c []byte, at int) (tlsRecordType, int) {
 // record12 looks at a record after the ChangeCipherSpec of TLS 1.2. RFC 5246
 // section 6.2.3.3.
 func (h *tlsHalf) record12(typ tlsRecordType, body []byte) {
-	explicit := h.epoch.explicitLen()
+	explicit := h.explicitLen()
 	if len(body) < explicit+tlsTagLen || !h.epoch.ready {
 		h.t.fail(fmt.Sprintf("an %v record of %d bytes from the %v where an encrypted one was due", typ, len(body), h.side))
 		return
 	}
-	h.epoch.nextRecord(body[:explicit])
+	h.epoch.nextRecord(&h.t.scratch.nonce, body[:explicit])
 	c := body[explicit : len(body)-tlsTagLen]
 	if typ == tlsApplicationData && h.phase == tlsDone {
 		h.view(c)
@@ -147,10 +147,10 @@ func (h *tlsHalf) completeDropped(tail *[tlsTailLen]byte) {
 	if h.t.opaque() {
 		return
 	}
-	n := h.length - tlsTagLen - h.epoch.explicitLen()
+	n := int(h.length) - tlsTagLen - h.explicitLen()
 	if h.t.is13() {
-		h.epoch.nextRecord(nil)
-		at := h.length - tlsTailLen
+		h.epoch.nextRecord(&h.t.scratch.nonce, nil)
+		at := int(h.length) - tlsTailLen
 		var typ tlsRecordType
 		typ, n = h.contentType(tail[:tlsTailLen-tlsTagLen], at)
 		if typ != tlsApplicationData {

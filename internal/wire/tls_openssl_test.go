@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -39,32 +42,50 @@ func TestTLSOpenSSL(t *testing.T) {
 		name := tls.CipherSuiteName(suite)
 		for _, padding := range []string{"0", "512"} {
 			t.Run(name+"/padding "+padding, func(t *testing.T) {
-				addr := freeAddress(t)
-				cmd := exec.Command(openssl, "s_server", "-accept", addr, "-cert", file, "-key", file,
+				cmd := exec.Command(openssl, "s_server", "-accept", "127.0.0.1:0", "-cert", file, "-key", file,
 					"-ciphersuites", name, "-record_padding", padding, "-tls1_3", "-naccept", "1")
-				talkOpenSSL(t, cmd, addr, suite)
+				talkOpenSSL(t, cmd, suite)
 			})
 		}
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+// serverOutput is what s_server prints: where it listens, notes (such as "Read BLOCK", after a read that brought no data), and the
+// data that it gets.
+type serverOutput struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	listens chan string // the address, once
 }
 
-func talkOpenSSL(t *testing.T, cmd *exec.Cmd, addr string, suite uint16) {
+var accepts = regexp.MustCompile(`(?m)^ACCEPT (127\.0\.0\.1:\d+)\r?\n`)
+
+func (o *serverOutput) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known := accepts.Match(o.text.Bytes())
+	o.text.Write(p)
+	if m := accepts.FindSubmatch(o.text.Bytes()); m != nil && !known {
+		o.listens <- string(m[1])
+	}
+	return len(p), nil
+}
+
+// peekConn is a connection on which can be waited for bytes without taking them.
+type peekConn struct {
+	net.Conn
+	ahead *bufio.Reader
+}
+
+func (c peekConn) Read(p []byte) (int, error) { return c.ahead.Read(p) }
+
+func talkOpenSSL(t *testing.T, cmd *exec.Cmd, suite uint16) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := &serverOutput{listens: make(chan string, 1)}
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -72,23 +93,24 @@ func talkOpenSSL(t *testing.T, cmd *exec.Cmd, addr string, suite uint16) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s", out.Bytes())
+			t.Logf("%s", out.text.Bytes())
 		}
 	}()
 
-	var raw net.Conn
-	for range 200 {
-		if raw, err = net.Dial("tcp", addr); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond) // another process begins to listen
+	var addr string
+	select {
+	case addr = <-out.listens:
+	case <-time.After(20 * time.Second):
+		t.Fatal("s_server does not say where it listens")
 	}
+	raw, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(20 * time.Second))
-	tap := &tlsTap{Conn: raw, w: newTLSWatch(), reads: sizes{50, 3, 255, 20, 1, 54, 9}}
+	server := peekConn{raw, bufio.NewReader(raw)}
+	tap := &tlsTap{Conn: server, w: newTLSWatch(), reads: sizes{50, 3, 255, 20, 1, 54, 9}}
 	c := tls.Client(tap, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: tlsLogger{tap}})
 
 	// s_server sends what comes on its standard input, but for lines that begin
@@ -118,7 +140,10 @@ func talkOpenSSL(t *testing.T, cmd *exec.Cmd, addr string, suite uint16) {
 		if _, err := io.WriteString(stdin, "K\n"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // or s_server takes the K for data
+		// What s_server reads together with the K is dropped. It has read it when its KeyUpdate comes.
+		if _, err := server.ahead.Peek(1); err != nil {
+			t.Fatal(err)
+		}
 		say(rowsStream(100, 10))
 		ask(packetOf(0, 3000, 3))
 		ask(packetOf(0, 12, 3))

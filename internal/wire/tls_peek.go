@@ -65,9 +65,11 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 	s := &c.server
 	c.scratch = new(tlsScratch)
 	p.skip, _ = s.sink.Wants()
-	s.sink, s.next = &p, nil
-	s.held = append([]byte(nil), s.held...)
-	c.client.buf = nil
+	s.sink = &p
+	held := s.held()
+	s.later, c.client.later = nil, nil // they are the original's
+	s.setLater(nil, append([]byte(nil), held...))
+	c.client.buf, c.client.waiting = nil, false
 	if s.buf != nil {
 		buf := *s.buf
 		s.buf = &buf
@@ -86,7 +88,7 @@ func (t *TLS) PeekServer(b []byte) TLSPeek {
 
 	r := TLSPeek{Plain: p.plain, Alert: p.alert, Closed: p.closed}
 	if s.framing == tlsFramed && s.have == tlsHeaderLen {
-		r.Missing = s.length - s.got
+		r.Missing = int(s.length - s.got)
 	}
 	switch records := s.records - before; {
 	case s.framing == tlsRaw:

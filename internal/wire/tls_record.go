@@ -61,11 +61,9 @@ const (
 
 // tlsHalf is what one side sends.
 type tlsHalf struct {
-	t *TLS
-
-	sink, next Sink
-
-	held []byte // records that came before their secrets
+	t     *TLS
+	sink  Sink
+	later *tlsLater // nil if nothing of it is there
 
 	// The small ones lie together: every connection has two of these.
 	side    TLSSide
@@ -77,17 +75,52 @@ type tlsHalf struct {
 	padded  bool  // this side pads records, TLS 1.3
 	dense   uint8 // records that need no look before they are decrypted whole
 
-	switches uint32 // how often the sink changed
+	records  uint32 // complete ones, seen through or not
+	switches uint16 // how often the sink changed
+	length   uint16 // of the body
+	got      uint16 // bytes of the body
+	have     uint8  // bytes of header
 	header   [tlsHeaderLen]byte
-	have     int               // bytes of header
-	length   int               // of the body
-	got      int               // bytes of the body
-	buf      *tlsRecord        // the incomplete body
-	tail     *[tlsTailLen]byte // its last bytes; nil unless drop
 
-	epoch   tlsEpoch
-	msg     *tlsPartial // nil between two messages
-	records uint64      // complete ones, seen through or not
+	buf  *tlsRecord        // the incomplete body
+	tail *[tlsTailLen]byte // its last bytes; nil unless drop
+	msg  *tlsPartial       // nil between two messages
+
+	epoch tlsEpoch
+}
+
+// tlsLater is what a half has for later, which is rare.
+type tlsLater struct {
+	next Sink   // takes the place of the sink; nil: none
+	held []byte // records that came before their secrets
+}
+
+// setLater sets it, or lets go of it.
+func (h *tlsHalf) setLater(next Sink, held []byte) {
+	switch {
+	case next == nil && held == nil:
+		h.later = nil
+	case h.later == nil:
+		h.later = &tlsLater{next, held}
+	default:
+		h.later.next, h.later.held = next, held
+	}
+}
+
+// next is the sink that is to take the place of the present one, nil if none is.
+func (h *tlsHalf) next() Sink {
+	if h.later == nil {
+		return nil
+	}
+	return h.later.next
+}
+
+// held are the records that came before their secrets.
+func (h *tlsHalf) held() []byte {
+	if h.later == nil {
+		return nil
+	}
+	return h.later.held
 }
 
 func (h *tlsHalf) visible() bool { return h.phase == tlsDone && h.epoch.ready }
@@ -132,7 +165,7 @@ func (h *tlsHalf) feedHeader(b []byte) []byte {
 			return nil
 		}
 	}
-	h.length = int(h.header[3])<<8 | int(h.header[4])
+	h.length = uint16(h.header[3])<<8 | uint16(h.header[4])
 	if h.length > tlsMaxBody {
 		h.framing = tlsLost
 		h.t.fail(fmt.Sprintf("a record of %d bytes from the %v", h.length, h.side))
@@ -165,7 +198,8 @@ func (h *tlsHalf) notTLS(rest []byte) {
 	h.have = 0
 	h.framing = tlsLost
 	if s := h.t.ev.NotTLS(h.side, first); s != nil {
-		h.sink, h.next, h.framing = s, nil, tlsRaw
+		h.sink, h.framing = s, tlsRaw
+		h.setLater(nil, h.held())
 		h.give(first)
 		h.feed(rest)
 	}
@@ -185,34 +219,36 @@ func (h *tlsHalf) haveKeys() bool {
 	if h.install() {
 		return true
 	}
-	if h.side == TLSClient && !h.t.late {
+	if h.side == TLSClient && !(h.t.secrets != nil && h.t.secrets.late) {
 		h.t.fail(tlsNoSecrets)
 	}
 	return h.t.opaque()
 }
 
 func (h *tlsHalf) hold(b []byte) {
-	if len(h.held)+len(b) > tlsMaxHeld {
+	held := h.held()
+	if len(held)+len(b) > tlsMaxHeld {
 		h.t.fail(tlsNoSecrets) // which lets go of what was held
 		h.feed(b)
 		return
 	}
-	h.held = append(h.held, b...)
+	h.setLater(h.next(), append(held, b...))
 }
 
 // retry goes on with what was held: a secret came, or none is needed any more.
 func (h *tlsHalf) retry() {
 	if h.waiting {
-		b := h.held
-		h.waiting, h.held = false, nil
+		b := h.held()
+		h.waiting = false
+		h.setLater(h.next(), nil)
 		h.feed(b)
 	}
 }
 
 func (h *tlsHalf) feedBody(b []byte) []byte {
-	n := min(h.length-h.got, len(b))
+	n := min(int(h.length-h.got), len(b))
 	p := b[:n]
-	if h.got == 0 && n == h.length {
+	if h.got == 0 && n == int(h.length) {
 		h.complete(p) // the usual case, without a copy
 		return b[n:]
 	}
@@ -227,7 +263,7 @@ func (h *tlsHalf) feedBody(b []byte) []byte {
 		}
 		copy(h.buf[h.got:], p)
 	}
-	h.got += n
+	h.got += uint16(n)
 	if h.got < h.length {
 		return b[n:]
 	}
@@ -258,7 +294,7 @@ func (h *tlsHalf) mayDrop() bool {
 		return false
 	}
 	skip, _ := h.sink.Wants()
-	return h.next == nil && skip >= h.length
+	return h.next() == nil && skip >= int(h.length)
 }
 
 func (h *tlsHalf) keepTail(p []byte) {

@@ -27,7 +27,8 @@ type tlsScript struct {
 	suite  *tlsSuite
 	random [2][tlsRandomLen]byte // client, server
 	epoch  [2]tlsEpoch
-	pad    int // TLS 1.3: up to this much padding a record
+	keys   [2][tlsMaxKeyLen]byte // which tlsEpoch forgets after it made the key schedule
+	pad    int                   // TLS 1.3: up to this much padding a record
 	steps  []tlsStep
 	plain  [2][]byte // application data
 }
@@ -70,7 +71,7 @@ func record(typ tlsRecordType, body []byte) []byte {
 // sealed makes an encrypted record.
 func (s *tlsScript) sealed(from TLSSide, typ tlsRecordType, content []byte) []byte {
 	e := &s.epoch[from]
-	key := e.keys.key[:s.suite.keyLen]
+	key := s.keys[from][:s.suite.keyLen]
 	var aead cipher.AEAD
 	if s.suite.aes {
 		block, _ := aes.NewCipher(key)
@@ -83,7 +84,8 @@ func (s *tlsScript) sealed(from TLSSide, typ tlsRecordType, content []byte) []by
 		explicit = s.noise(8)
 	}
 	seq := e.seq
-	e.nextRecord(explicit)
+	var nonce [tlsNonceLen]byte
+	e.nextRecord(&nonce, explicit)
 	if s.is13() {
 		inner := append(append([]byte(nil), content...), byte(typ))
 		if s.pad > 0 {
@@ -91,27 +93,22 @@ func (s *tlsScript) sealed(from TLSSide, typ tlsRecordType, content []byte) []by
 		}
 		n := len(inner) + tlsTagLen
 		header := []byte{byte(tlsApplicationData), 3, 3, byte(n >> 8), byte(n)}
-		return aead.Seal(header, e.keys.nonce[:], inner, header)
+		return aead.Seal(header, nonce[:], inner, header)
 	}
 	aad := binary.BigEndian.AppendUint64(nil, seq)
 	aad = append(aad, byte(typ), 3, 3, byte(len(content)>>8), byte(len(content)))
-	return record(typ, append(explicit, aead.Seal(nil, e.keys.nonce[:], content, aad)...))
+	return record(typ, append(explicit, aead.Seal(nil, nonce[:], content, aad)...))
 }
 
 // setSecret puts a side under a traffic secret of TLS 1.3.
 func (s *tlsScript) setSecret(from TLSSide, secret []byte) {
-	e := &s.epoch[from]
-	e.suite = s.suite
-	copy(e.secret[:], secret)
-	s.keepKey(e, e.derive13)
+	s.epoch[from].begin13(s.suite, secret)
+	s.keepKey(from)
 }
 
-// keepKey keeps the key, which tlsEpoch forgets after it made the key schedule.
-func (s *tlsScript) keepKey(e *tlsEpoch, derive func()) {
-	derive()
-	if s.is13() {
-		copy(e.keys.key[:], e.expand("key", s.suite.keyLen))
-	}
+// keepKey keeps the key of a traffic secret.
+func (s *tlsScript) keepKey(from TLSSide) {
+	copy(s.keys[from][:], s.epoch[from].expand(s.suite, "key", s.suite.keyLen))
 }
 
 func handshakeMessage(typ TLSMessage, body []byte) []byte {
@@ -214,12 +211,10 @@ func (s *tlsScript) handshake12() {
 		ivLen = 4
 	}
 	for _, side := range []TLSSide{TLSClient, TLSServer} {
-		e := &s.epoch[side]
-		e.suite = s.suite
-		e.derive12(side, master, s.random[TLSClient][:], s.random[TLSServer][:])
+		s.epoch[side].derive12(s.suite, side, master, s.random[TLSClient][:], s.random[TLSServer][:])
 		seed := append(append([]byte("key expansion"), s.random[TLSServer][:]...), s.random[TLSClient][:]...)
 		block := tlsPRF(s.suite.hash, master, seed, 2*(s.suite.keyLen+ivLen))
-		copy(e.keys.key[:], block[int(side)*s.suite.keyLen:][:s.suite.keyLen])
+		copy(s.keys[side][:], block[int(side)*s.suite.keyLen:][:s.suite.keyLen])
 	}
 	s.log(tlsMasterSecret, master)
 	finished := func(side TLSSide) []byte {
@@ -244,8 +239,8 @@ func (s *tlsScript) data(from TLSSide, p []byte, most int) {
 // keyUpdate writes a KeyUpdate and goes on with the next keys.
 func (s *tlsScript) keyUpdate(from TLSSide) {
 	s.send(from, s.split(handshakeMessage(tlsMsgKeyUpdate, []byte{1}), s.sealedHandshake(from)))
-	e := &s.epoch[from]
-	s.keepKey(e, e.update)
+	s.epoch[from].update(s.suite)
+	s.keepKey(from)
 }
 
 func (s *tlsScript) closeNotify(from TLSSide) {

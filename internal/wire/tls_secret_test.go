@@ -20,10 +20,10 @@ func secretsOf(s *tlsScript) map[string][]byte {
 		e := &s.epoch[side]
 		m[fmt.Sprint(TLSSide(side), " iv")] = e.iv[:4]
 		if s.is13() {
-			m[fmt.Sprint(TLSSide(side), " secret")] = e.secret[:s.suite.hashLen()]
+			m[fmt.Sprint(TLSSide(side), " secret")] = e.keys.secret(s.suite.hashLen())
 		}
 		if !s.suite.aes { // of AES only the key schedule is kept
-			m[fmt.Sprint(TLSSide(side), " key")] = e.keys.key[:s.suite.keyLen]
+			m[fmt.Sprint(TLSSide(side), " key")] = e.keys.key()
 		}
 	}
 	return m

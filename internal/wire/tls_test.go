@@ -74,7 +74,7 @@ func TestTLSScripts(t *testing.T) {
 // The records are counted the same however they come, seen through or not.
 func TestTLSCounts(t *testing.T) {
 	s := converse(rand.New(rand.NewPCG(3, 1)), &tlsSuites[0])
-	var want [2]uint64
+	var want [2]uint32
 	for _, st := range s.steps {
 		for b := st.bytes; len(b) > 0; b = b[5+int(b[3])<<8+int(b[4]):] {
 			want[st.from]++
@@ -244,7 +244,7 @@ func TestTLSOpaque(t *testing.T) {
 				for _, sizes := range [][]byte{nil, {0}} {
 					w := newTLSWatch()
 					s.play(w.t, sizes)
-					if n := len(w.t.server.held); n > 0 {
+					if n := len(w.t.server.held()); n > 0 {
 						t.Errorf("%d bytes held", n)
 					}
 					if len(w.opaque) != 1 || !strings.Contains(w.opaque[0], c.reason) || w.t.Info().Reason != w.opaque[0] {

@@ -48,9 +48,9 @@ func (s TLSState) String() string {
 // TLSInfo is what is known about a TLS connection. It holds no secret.
 type TLSInfo struct {
 	State   TLSState
-	Reason  string // of TLSOpaque
 	Version uint16 // tls.VersionTLS13…; 0 until the ServerHello
 	Suite   uint16 // tls.TLS_AES_128_GCM_SHA256…; 0 until the ServerHello
+	Reason  string // of TLSOpaque
 }
 
 // TLSAlert is an alert of either side. RFC 8446 section 6.

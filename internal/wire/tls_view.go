@@ -106,7 +106,7 @@ func (h *tlsHalf) skip(n int) {
 }
 
 func (h *tlsHalf) setSink(s Sink) {
-	h.next = s
+	h.setLater(s, h.held())
 	if !h.inSink {
 		h.exchange(false)
 	}
@@ -115,7 +115,8 @@ func (h *tlsHalf) setSink(s Sink) {
 // exchange puts the next sink, if there is one, in the place of the present
 // one, unless that still has something to skip.
 func (h *tlsHalf) exchange(early bool) {
-	if h.next == nil {
+	next := h.next()
+	if next == nil {
 		return
 	}
 	if !early {
@@ -123,6 +124,7 @@ func (h *tlsHalf) exchange(early bool) {
 			return
 		}
 	}
-	h.sink, h.next = h.next, nil
+	h.sink = next
+	h.setLater(nil, h.held())
 	h.switches++
 }

@@ -110,7 +110,7 @@ func TestTLSUnknownAuthority(t *testing.T) {
 
 // What cannot be seen through is said, and the rest goes on working.
 func TestTLSOpaque(t *testing.T) {
-	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
 		for name, test := range map[string]struct {
 			cfg    *tls.Config
 			opts   []seqguard.Option

@@ -290,7 +290,7 @@ func TestIdleTimeoutWrapped(t *testing.T) {
 }
 
 func TestKillWrapped(t *testing.T) {
-	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
 		for _, params := range append(wrappings, "tls=skip-verify&opaque") {
 			t.Run(params, func(t *testing.T) {
 				opts := []seqguard.Option{seqguard.WithTLSView(params != "tls=skip-verify&opaque")}
