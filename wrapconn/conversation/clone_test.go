@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
@@ -53,6 +54,28 @@ func TestCloneWithAGap(t *testing.T) {
 		}
 		if p := w.Phase(); i < len(exchange)-1 && p != session.PhaseUntracked {
 			t.Errorf("segment %d is lost: it goes on in phase %s", i, p)
+		}
+	}
+}
+
+// A packet of a clone may be in several frames, of which the second has the number
+// of an answer.
+func TestCompressedCloneWithAGap(t *testing.T) {
+	exchange := cloning()
+	for i := range exchange {
+		exchange[i] = frame(exchange[i].bytes[3], exchange[i], i%2 == 0)
+	}
+	for i := 2; i < len(exchange)-1; i++ {
+		w := newWatch(another())
+		w.say(join(compressedLogin(), exchange[:i])...)
+		w.Gap(exchange[i].dir, int64(len(exchange[i].bytes)), w.now)
+		listed := len(w.packets)
+		w.say(frame(0, fromClient(0, []byte{5}), false), frame(1, fromServer(1, bytes.Repeat([]byte{7}, 3000)), true))
+		if len(w.packets) != listed {
+			t.Errorf("segment %d is lost: %s", i, w.list(false))
+		}
+		if found := w.Take(); len(found) > 0 {
+			t.Errorf("segment %d is lost: %s", i, found[0].Diagnose().Slug)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -153,4 +154,31 @@ func TestCompressedHeadSentAhead(t *testing.T) {
 	w.say(compressedLogin()...)
 	w.say(first, frame(4, fromServer(1, mysqltest.OKPayload(0, 0, 2, 0)), false))
 	only(t, w.Conversation)
+}
+
+// Hanging up is lawful at any time: COM_QUIT in front of the answer to the command
+// before it, in one piece with that, or with its head by itself.
+func TestCompressedQuitBeforeAnswer(t *testing.T) {
+	for _, deflated := range []bool{false, true} {
+		for _, exchange := range [][]segment{selectOne(), bigAnswer(), prepared()[:2], prepared()[:4]} {
+			said := framed(deflated, exchange)
+			last := len(said) - 2 // the last command and its answer
+			quit := frame(0, fromClient(0, []byte{1}), deflated)
+			for cut := 0; cut <= len(quit.bytes); cut++ {
+				w := newWatch(another())
+				w.say(join(compressedLogin(), said[:last+1])...)
+				w.say(segment{quit.dir, quit.bytes[:cut]}, said[last+1], segment{quit.dir, quit.bytes[cut:]})
+				w.End(session.FromClient, cause.StreamEOF, nil, w.now)
+				w.End(session.FromServer, cause.StreamEOF, nil, w.now)
+				fine(t, w.Conversation)
+				if t.Failed() {
+					t.Fatalf("deflated %v, %d segments, cut at %d: %s", deflated, len(said), cut, w.list(false))
+				}
+			}
+			w := newWatch(another())
+			w.say(join(compressedLogin(), said[:last])...)
+			w.say(segment{quit.dir, append(bytes.Clone(said[last].bytes), quit.bytes...)}, said[last+1])
+			fine(t, w.Conversation)
+		}
+	}
 }

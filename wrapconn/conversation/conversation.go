@@ -64,17 +64,18 @@ type Config struct {
 type Conversation struct {
 	start   time.Time
 	network string
+	words   *session.ServerError
+	alert   string // the server's TLS alert
+	reason  string // why the packets are not seen
+	made    int    // findings
 
-	tracker session.Tracker
-	server  half
-	client  half
-	tls     *tlsLayer
-	comp    *compLayer
-	history history
-	marks   marks
-	x       *extras // nil unless Config asks for what a guarded connection does not need
-
-	now time.Duration // of the call, or when held back: of the bytes
+	// From the end of marks to the beginning of tracker lies what each call needs,
+	// in as few cache lines as it takes; see also Tracker.
+	marks marks
+	now   time.Duration // of the call, or when held back: of the bytes
+	x     *extras       // nil unless Config asks for what a guarded connection does not need
+	tls   *tlsLayer
+	comp  *compLayer
 
 	// The small ones lie together: every connection has them.
 	opaqueTLS bool
@@ -89,13 +90,13 @@ type Conversation struct {
 	hidden    bool // the packets are not seen, for a reason
 	fine      bool // the call has come to its end: see rescue
 	ended     bool // a finding was made that the connection does not survive
-	said      lastWords
-	words     *session.ServerError
-	alert     string // the server's TLS alert
-	reason    string
-	made      int // findings
-	found     []Finding
 	counts    Counts
+	said      lastWords
+	found     []Finding
+	history   history
+	tracker   session.Tracker
+	client    half
+	server    half
 }
 
 // Counts are the counters of one conversation.
@@ -107,8 +108,8 @@ type Counts struct {
 
 // half is one direction: the layers and the reader of its packets.
 type half struct {
-	frames frames
 	taken  int64 // bytes
+	frames frames
 }
 
 // Init makes c ready for the first byte.

@@ -32,6 +32,7 @@ type extras struct {
 
 	// Captures.
 	searching bool   // for a command: what packets the bytes are is not known
+	blind     bool   // for good: a part of a clone is lost, in which nothing can be told from a command
 	head      []byte // of a frame, if the client's last bytes that were searched are no more
 	unaligned bool   // where the server's packets begin is not known: see align
 	gaps      uint64

@@ -11,9 +11,9 @@ import (
 // conversation.
 type frames struct {
 	c   *Conversation
+	now time.Duration // of the bytes
 	dir session.Direction
 	r   wire.Reader
-	now time.Duration // of the bytes
 }
 
 func (f *frames) init(c *Conversation, dir session.Direction) {
@@ -30,18 +30,45 @@ func (f *frames) missing() int { return f.r.Missing() }
 // Packet implements wire.Handler.
 func (f *frames) Packet(h wire.Header, prefix []byte) {
 	c := f.c
+	if c.x != nil || c.comp != nil {
+		f.packet(h, prefix)
+		return
+	}
+	before := c.tracker.Phase()
+	k, done := c.tracker.Usual(f.dir, h.Seq, h.Length, prefix)
+	if k == session.KindUnknown {
+		f.packet(h, prefix)
+		return
+	}
+	// What packet does with such an Event; TestUsualPackets compares the two.
+	detail := uint16(0)
+	if k == session.KindCommand {
+		detail = uint16(prefix[0])
+		c.said.prior = c.said.number
+		c.marks.commanded(f.now)
+	}
+	c.said.number = h.Seq
+	if done {
+		c.said.well()
+		c.marks.done = f.now
+	}
+	c.history.packet(f.now, f.dir, h, k, session.None, detail)
+	if c.tracker.Phase() == session.PhaseRows {
+		f.r.SetRun(true, c.tracker.Expected())
+		f.r.SetBinary(c.tracker.Binary())
+	} else if before == session.PhaseRows {
+		f.r.SetRun(false, 0)
+	}
+}
+
+// packet is Packet for one that is not usual.
+func (f *frames) packet(h wire.Header, prefix []byte) {
+	c := f.c
 	before := c.tracker.Phase()
 	lost := c.tracker.Lost()
 	ev := c.tracker.Packet(session.Packet{Direction: f.dir, Seq: h.Seq, Length: h.Length, Prefix: prefix})
-	c.history.packet(f.now, f.dir, h, &ev)
-	if f.dir == session.FromServer && before.Answering() && !ev.Done && ev.Violation == session.None && c.x == nil && c.comp == nil {
-		c.said.number = h.Seq // most packets are in the middle of an answer, and nothing else is to be noted of them
-		if lost != c.tracker.Lost() {
-			c.counts.Untracked++
-		}
-	} else {
-		f.note(h, prefix, &ev, before, lost)
-	}
+	c.history.packet(f.now, f.dir, h, ev.Kind, ev.Violation, ev.ErrorCode|uint16(ev.Command)) // one of the last two, at most
+	f.note(h, prefix, &ev, before, lost)
 	if after := c.tracker.Phase(); after != before || after == session.PhaseRows {
 		c.phaseChanged(before, after)
 	}

@@ -77,6 +77,7 @@ func (c *Conversation) skip(dir session.Direction, n int64) bool {
 // lose gives up following until search finds a command.
 func (c *Conversation) lose() {
 	c.x.searching = true
+	c.x.blind = c.x.blind || c.tracker.Phase() == session.PhaseClone
 	c.x.tap.drop() // a login that is not whole says nothing
 	c.tracker.Join()
 	c.marks.unsent, c.listening = 0, false
@@ -86,7 +87,7 @@ func (c *Conversation) lose() {
 // sense of: at the beginning of a piece (a segment), which is where clients
 // begin one. It returns the bytes from there on.
 func (c *Conversation) search(dir session.Direction, p []byte) []byte {
-	if dir == session.FromServer {
+	if dir == session.FromServer || c.x.blind {
 		return nil
 	}
 	if head := c.x.head; head != nil { // Connector/J writes that of a frame by itself
@@ -224,15 +225,26 @@ func isDeflated(p []byte) bool {
 	return len(p) > 1 && p[0]&0x0F == 8 && (int(p[0])<<8|int(p[1]))%31 == 0
 }
 
+// isCompressedCommand is isCommand for frames.
 func isCompressedCommand(p []byte) bool {
-	if len(p) < frameHeaderLen+wire.HeaderLen+1 {
-		return false
+	whole := len(p)
+	for len(p) >= frameHeaderLen+wire.HeaderLen+1 {
+		n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
+		stored := p[4] == 0 && p[5] == 0 && p[6] == 0
+		body := p[frameHeaderLen:]
+		switch {
+		case p[3] != 0 || n == 0:
+			return false
+		case stored && !isCommand(body[:min(n, len(body))]), !stored && !isDeflated(body):
+			return false
+		case len(body) < n:
+			return whole >= leastSegment
+		}
+		if p = body[n:]; len(p) == 0 {
+			return true
+		}
 	}
-	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
-	stored := p[4] == 0 && p[5] == 0 && p[6] == 0
-	body := p[frameHeaderLen:]
-	return p[3] == 0 && n > 0 && (len(p) == frameHeaderLen+n || len(p) < frameHeaderLen+n && len(p) >= leastSegment) &&
-		(stored && isCommand(body) || !stored && isDeflated(body))
+	return false
 }
 
 // isTLS reports whether p begins like a record of TLS.

@@ -322,3 +322,21 @@ func TestEndBehindGap(t *testing.T) {
 	w.End(session.FromServer, cause.StreamEOF, nil, w.now)
 	fine(t, w.Conversation)
 }
+
+// go-mysql closes a statement and sends the next command in one segment, each in a
+// frame of its own: the conversation goes on there behind a loss.
+func TestCompressedGapBeforeTwoCommands(t *testing.T) {
+	closing := frame(0, fromClient(0, []byte("\x19\x01\x00\x00\x00")), false)
+	for _, deflated := range []bool{false, true} {
+		said := framed(deflated, selectOne())
+		w := newWatch(another())
+		w.say(compressedLogin()...)
+		w.say(said[0])
+		w.Gap(session.FromServer, int64(len(said[1].bytes)), w.now)
+		w.say(segment{session.FromClient, append(bytes.Clone(closing.bytes), said[0].bytes...)}, said[1])
+		fine(t, w.Conversation)
+		if s := w.State(); s.Commands != 3 || !w.Idle() {
+			t.Errorf("deflated %v: %+v", deflated, s)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/wire"
@@ -118,16 +119,17 @@ func (h *history) add(e *entry) {
 }
 
 // packet is add for one packet, which comes most often.
-func (h *history) packet(at time.Duration, dir session.Direction, head wire.Header, ev *session.Event) {
-	if ev.Kind == session.KindRow {
-		h.add(&entry{at: at, bytes: head.Length, count: 1, first: head.Seq, direction: dir, kind: ev.Kind, violation: ev.Violation})
+// detail is the code of an ERR, or a command.
+func (h *history) packet(at time.Duration, dir session.Direction, head wire.Header, kind session.Kind, v session.Violation, detail uint16) {
+	if kind == session.KindRow {
+		h.add(&entry{at: at, bytes: head.Length, count: 1, first: head.Seq, direction: dir, kind: kind, violation: v})
 		return
 	}
 	units := uint64(at) >> timeUnit
 	p := h.place()
 	p.at, p.high, p.bytes = uint32(units), uint16(units>>32), head.Length
-	p.mark, p.first = mark(ev.Kind, ev.Violation, dir), head.Seq
-	p.detail, p.extra = ev.ErrorCode|uint16(ev.Command), 0 // one of them, at most
+	p.mark, p.first = mark(kind, v, dir), head.Seq
+	p.detail, p.extra = detail, 0
 }
 
 // rows is add for a run of rows. Behind anything but a row it is a new entry.
@@ -222,6 +224,14 @@ func (h *history) excerpt(start time.Time) Excerpt {
 	return Excerpt{append(kept, h.ring[:h.next]...), h.n - uint64(len(h.ring)), start}
 }
 
+// Last is the last n entries of it.
+func (x Excerpt) Last(n int) Excerpt {
+	if older := len(x.entries) - max(n, 0); older > 0 {
+		x.entries, x.forgotten = x.entries[older:], x.forgotten+uint64(older)
+	}
+	return x
+}
+
 // Packets returns the packets, oldest first, and how many older ones there were.
 func (x Excerpt) Packets() (packets []Packet, forgotten uint64) {
 	packets = make([]Packet, len(x.entries))
@@ -264,9 +274,9 @@ func (e Packet) IDs() string {
 		return ""
 	}
 	if e.Count > 1 {
-		return fmt.Sprintf("%d…%d", e.First, e.Last)
+		return strconv.Itoa(int(e.First)) + "…" + strconv.Itoa(int(e.Last))
 	}
-	return fmt.Sprint(e.First)
+	return strconv.Itoa(int(e.First))
 }
 
 // answerAfter is the time from the last command to the first packet behind it; 0

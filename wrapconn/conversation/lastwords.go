@@ -42,9 +42,12 @@ func (l *lastWords) turn(ev *session.Event, prefix []byte, g *session.Greeting) 
 			}
 		}
 	case ev.Done:
-		l.code, l.err, l.switches = 0, nil, 0
+		l.well()
 	}
 }
+
+// well takes the end of an answer, or of a login, that was no ERR.
+func (l *lastWords) well() { l.code, l.err, l.switches = 0, nil, 0 }
 
 func (l *lastWords) evidence(e *cause.Evidence) {
 	e.LastNumber, e.AuthSwitches = l.prior, int(l.switches)

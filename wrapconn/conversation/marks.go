@@ -12,24 +12,26 @@ import (
 type marks struct {
 	greeting time.Duration // greeting read
 	login    time.Duration // login written
+	ownPause time.Duration // longest time in the login in which the server waited for the client
+	paused   time.Duration // of those times, the one that ended with the last write
+	lay      time.Duration // how long the greeting was there before it was read
+	writing  time.Duration // longest time that a write of the login took
+	unsent   int           // bytes of the last write that the socket did not take
+	timed    bool          // lay is known
+	misnumb  bool          // a packet of the client had a wrong id
+
+	// Those of each exchange lie together.
 	command  time.Duration // last command written
 	answered time.Duration // the command before, if it got an answer
 	read     time.Duration // last byte of the server
 	write    time.Duration // last byte of the client
 	idle     time.Duration // how long the connection had been quiet before the last command
-	ownPause time.Duration // longest time in the login in which the server waited for the client
-	paused   time.Duration // of those times, the one that ended with the last write
-	lay      time.Duration // how long the greeting was there before it was read
-	timed    bool          // lay is known
-	writing  time.Duration // longest time that a write of the login took
 	done     time.Duration // last answer complete
 	began    time.Duration // when the client's read was begun whose bytes, or end, came last
 	open     time.Duration // when a look into the socket last found that the server had not hung up
 	readGap  time.Duration // longest time in one answer in which the client did not read although bytes were there
 	gapAt    int64         // bytes of the server that had been read by then
 	before   int64         // bytes that the client had written before the last command
-	unsent   int           // bytes of the last write that the socket did not take
-	misnumb  bool          // a packet of the client had a wrong id
 }
 
 // last is when a byte passed last.
@@ -45,17 +47,22 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Eve
 	case session.KindLogin:
 		m.login = now
 	case session.KindCommand:
-		m.idle = now - m.last()
-		if m.read > m.command {
-			m.answered = m.command
-		}
-		m.command = now
-		m.readGap, m.gapAt = 0, 0
+		m.commanded(now)
 	}
 	if dir == session.FromClient && (ev.Violation == session.SequenceMismatch ||
 		ev.Violation == session.CommandDuringAnswer && ev.Kind != session.KindCommand) {
 		m.misnumb = true
 	}
+}
+
+// commanded takes a command.
+func (m *marks) commanded(now time.Duration) {
+	m.idle = now - m.last()
+	if m.read > m.command {
+		m.answered = m.command
+	}
+	m.command = now
+	m.readGap, m.gapAt = 0, 0
 }
 
 // waits is for how long the server has been waiting for the client, by what it sent

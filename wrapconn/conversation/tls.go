@@ -11,17 +11,17 @@ import (
 // tlsLayer is the TLS layer of a conversation.
 type tlsLayer struct {
 	c     *Conversation
-	view  *wire.TLS
 	plain bool // the server answered in plaintext
+	view  wire.TLS
 }
 
 // startTLS puts the TLS layer under the packets: everything behind the
 // SSLRequest is records.
 func (c *Conversation) startTLS() {
 	v := &tlsLayer{c: c}
-	v.view = wire.NewTLS(c.clientSink(), &c.server.frames.r, v)
+	v.view.Init(c.clientSink(), &c.server.frames.r, v)
 	c.tls = v
-	c.x.startTLS(v.view)
+	c.x.startTLS(&v.view)
 }
 
 func (v *tlsLayer) feed(dir session.Direction, p []byte) {

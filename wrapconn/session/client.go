@@ -106,7 +106,7 @@ func (t *Tracker) command(p *Packet, ev *Event) {
 	}
 	t.count(ev.Command)
 	resume := t.resume
-	t.begin(pendingOf(p, t.next))
+	t.begin(pendingOf(p.Prefix, t.next))
 	if t.phase == PhaseReady {
 		t.resume = resume
 		t.next = p.Seq + 1 // no answer, but the packet may be continued

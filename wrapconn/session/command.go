@@ -80,31 +80,20 @@ const (
 	answerQuit                   // the server closes
 )
 
-func (c Command) grammar() grammar {
-	switch c {
-	case ComQuit:
-		return answerQuit
-	case ComInitDB, ComCreateDB, ComDropDB, ComRefresh, ComShutdown, ComProcessKill, ComDebug, ComPing,
-		ComRegisterReplica, ComStmtReset, ComSetOption, ComResetConnection:
-		return answerStatus
-	case ComQuery, ComProcessInfo, ComStmtExecute, ComStmtBulkExecute:
-		return answerResult
-	case ComFieldList:
-		return answerColumns
-	case ComStatistics:
-		return answerText
-	case ComChangeUser:
-		return answerAuth
-	case ComStmtPrepare:
-		return answerPrepare
-	case ComStmtSendLongData, ComStmtClose:
-		return answerNone
-	case ComStmtFetch:
-		return answerRows
-	case ComBinlogDump, ComBinlogDumpGTID:
-		return answerEvents
-	case ComClone:
-		return answerClone
-	}
-	return answerUnknown
+func (c Command) grammar() grammar { return grammars[c] }
+
+var grammars = [256]grammar{
+	ComQuit:   answerQuit,
+	ComInitDB: answerStatus, ComCreateDB: answerStatus, ComDropDB: answerStatus, ComRefresh: answerStatus, ComShutdown: answerStatus,
+	ComProcessKill: answerStatus, ComDebug: answerStatus, ComPing: answerStatus, ComRegisterReplica: answerStatus,
+	ComStmtReset: answerStatus, ComSetOption: answerStatus, ComResetConnection: answerStatus,
+	ComQuery: answerResult, ComProcessInfo: answerResult, ComStmtExecute: answerResult, ComStmtBulkExecute: answerResult,
+	ComFieldList:        answerColumns,
+	ComStatistics:       answerText,
+	ComChangeUser:       answerAuth,
+	ComStmtPrepare:      answerPrepare,
+	ComStmtSendLongData: answerNone, ComStmtClose: answerNone,
+	ComStmtFetch:  answerRows,
+	ComBinlogDump: answerEvents, ComBinlogDumpGTID: answerEvents,
+	ComClone: answerClone,
 }

@@ -57,6 +57,7 @@ func play(tb testing.TB, t *Tracker, lines ...line) {
 		if l.code == 0 && len(p.Prefix) > 32 && l.kind != KindGreeting {
 			p.Prefix = p.Prefix[:32] // as wire does
 		}
+		sameByBothWays(tb, t, p)
 		ev := t.Packet(p)
 		what := fmt.Sprintf("packet %d (%s, id %d, %d bytes % x)", i, l.dir, l.seq, p.Length, p.Prefix[:min(len(p.Prefix), 8)])
 		if ev.Kind != l.kind || t.Phase() != l.phase || ev.Done != l.ends || ev.Violation != l.viol || ev.ErrorCode != l.code || ev.Command != l.cmd {

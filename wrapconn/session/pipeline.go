@@ -15,11 +15,11 @@ type pending struct {
 const maxPending = 1 << 16
 
 // pendingOf reads the head of a command.
-func pendingOf(p *Packet, next uint8) pending {
-	q := pending{cmd: Command(p.Prefix[0]), next: next}
-	if q.cmd == ComStmtExecute && len(p.Prefix) > 5 {
+func pendingOf(prefix []byte, next uint8) pending {
+	q := pending{cmd: Command(prefix[0]), next: next}
+	if q.cmd == ComStmtExecute && len(prefix) > 5 {
 		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
-		q.cursor = p.Prefix[5]&0x07 != 0
+		q.cursor = prefix[5]&0x07 != 0
 	}
 	return q
 }
@@ -85,7 +85,7 @@ func (t *Tracker) sendAhead(p *Packet, ev *Event) {
 	}
 	t.count(ev.Command)
 	t.waits = true
-	t.enqueue(pendingOf(p, 1))
+	t.enqueue(pendingOf(p.Prefix, 1))
 }
 
 // continueAhead takes what continues a command that was sent ahead.

@@ -74,6 +74,7 @@ func anything(t *testing.T, b []byte) {
 	for len(d) > 0 {
 		before, lost, sent := tr.Phase(), tr.Lost(), tr.Sent()
 		p := d.packet(tr)
+		sameByBothWays(t, tr, p)
 		ev := tr.Packet(p)
 		switch after := tr.Phase(); {
 		case after > PhaseOpaque:

@@ -21,60 +21,61 @@ type Event struct {
 
 // Tracker follows one conversation. The zero value waits for a greeting.
 type Tracker struct {
+	// What packets of results and commands need lies together in front: with many
+	// connections, each first touch of a cache line is a wait.
+
 	phase Phase
 	next  uint8 // the id due next, from whichever side speaks
 	// continued: the last packet of that direction was of maximal length
 	continued [2]bool
 	last      Direction // who spoke last
+	cmd       Command   // of the answer on the wire, or the last one
+	started   bool      // a packet of that answer has come
+	failed    bool      // it ended with ERR
+	cursor    bool      // the COM_STMT_EXECUTE asked for a cursor
+	binary    bool      // the rows are of the binary protocol
+	uploaded  bool      // a file was sent in the present exchange: OK or ERR is due
+	unsure    bool      // the login was not seen: see learn
+	foreign   bool      // a dialect that is not followed
+	lenient   bool      // inner ids of a compressed conversation: informative only
+	draining  bool      // the server answered before the client had sent everything
+	drainFile bool      // of a LOCAL INFILE, that is, not of a long command
+	resume    uint8     // id of rows that may follow although a cursor was opened; 0: none may
+	ahead     bool      // the client's last packet was a command sent while an answer was outstanding
+	waits     bool      // which has an answer, so it is the last one in queue
+	pipelines bool      // the client may send such commands
+	lastSent  Command   // the last command that has an answer
+	acked     bool      // the replica has acknowledged an event
+	cloned    bool      // the last command of CLONE's own protocol was sent
+	params    bool      // the block is of COM_STMT_PREPARE's parameters
+	status    uint16    // server status flags of the last OK or EOF
+	lastERR   uint16
+	caps      capabilities // negotiated: both sides have it
+	ext       extended
+	left      uint32    // definitions to come in this block
+	columns   uint32    // column definitions to come after the parameters
+	rows      uint64    // rows that have come in the present answer
+	infile    int64     // bytes of a file sent in the present exchange
+	queue     []pending // commands that were sent ahead, in order; allocated by the first of them
+	served    int       // of queue: the ones before it have been answered
+	sent      uint64
+	lost      uint64 // times that the conversation became untracked
 
-	greeting Greeting
-	caps     capabilities // negotiated: both sides have it
-	ext      extended
-	tls      bool // SSLRequest was seen
-	foreign  bool // a dialect that is not followed
-	unsure   bool // the login was not seen: see learn
-	lenient  bool // inner ids of a compressed conversation: informative only
+	early   uint64 // commands that were sent ahead and must not have been
+	drained uint8  // id that the client's next packet has then
 
-	cmd      Command // of the answer on the wire, or the last one
-	started  bool    // a packet of that answer has come
-	failed   bool    // it ended with ERR
-	cursor   bool    // the COM_STMT_EXECUTE asked for a cursor
-	binary   bool    // the rows are of the binary protocol
-	uploaded bool    // a file was sent in the present exchange: OK or ERR is due
-	left     uint32  // definitions to come in this block
-	params   bool    // the block is of COM_STMT_PREPARE's parameters
-	columns  uint32  // column definitions to come after the parameters
-	status   uint16  // server status flags of the last OK or EOF
-	rows     uint64  // rows that have come in the present answer
-	infile   int64   // bytes of a file sent in the present exchange
+	tls        bool // SSLRequest was seen
+	classic    bool // an EOF came where both sides had agreed on OK, ever
+	clientGone bool // the client has ended its half of the stream
+	verdict    bool // the server has said all but OK or ERR
+	turn       bool // in PhaseAuth: the client has the word
+	fullLogin  bool // caching_sha2_password: it is to send its password, or to ask for a key
+	keyAsked   bool // it has asked for the server's public key
 
 	// authSwitch is the plugin of the server's last AuthSwitchRequest
 	authSwitch string
 	proposed   string // the client's plugin in its login, if that was read
-	verdict    bool   // the server has said all but OK or ERR
-	turn       bool   // in PhaseAuth: the client has the word
-	fullLogin  bool   // caching_sha2_password: it is to send its password, or to ask for a key
-	keyAsked   bool   // it has asked for the server's public key
-
-	draining   bool  // the server answered before the client had sent everything
-	drainFile  bool  // of a LOCAL INFILE, that is, not of a long command
-	drained    uint8 // id that the client's next packet has then
-	resume     uint8 // id of rows that may follow although a cursor was opened; 0: none may
-	classic    bool  // an EOF came where both sides had agreed on OK, ever
-	clientGone bool  // the client has ended its half of the stream
-	acked      bool  // the replica has acknowledged an event
-	cloned     bool  // the last command of CLONE's own protocol was sent
-
-	pipelines bool      // the client may send commands while answers are outstanding
-	ahead     bool      // its last packet was such a command
-	waits     bool      // which has an answer, so it is the last one in queue
-	queue     []pending // such commands, in order; allocated by the first of them
-	served    int       // of queue: the ones before it have been answered
-	early     uint64    // commands that were sent so and must not have been
-	lastSent  Command   // the last command that has an answer
-	sent      uint64
-	lastERR   uint16
-	lost      uint64 // times that the conversation became untracked
+	greeting   Greeting
 }
 
 // Phase returns where the conversation stands.
