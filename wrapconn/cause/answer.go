@@ -40,7 +40,7 @@ var answerRules = []rule{
 			return s
 		},
 		advise: func(e *Evidence) string {
-			return "A proxy, or a server that imitates MySQL, has a fault" + version(e) + ": often where one result follows another (multiStatements, CALL). Connect past it and compare, then update it."
+			return "A proxy, or a server that imitates MySQL, has a fault" + version(e) + ": often where one result follows another (" + e.inGo("multiStatements", "several statements in one command") + ", CALL). Connect past it and compare, then update it."
 		},
 		executed: maybe,
 		others: func(e *Evidence) []Slug {

@@ -73,9 +73,9 @@ var do = map[Slug]func(*Evidence) string{
 		case byRouter(e):
 			return "It is MySQL Router's own limit: look at the route."
 		case e.code() == 1040:
-			return "Lower SetMaxOpenConns, or raise max_connections."
+			return e.inGo("Lower SetMaxOpenConns, or raise max_connections.", "Cap the pools, or raise max_connections.")
 		case e.code() == 1203 || e.code() == 1226:
-			return "Lower SetMaxOpenConns, or raise max_user_connections."
+			return e.inGo("Lower SetMaxOpenConns, or raise max_user_connections.", "Cap the pools, or raise max_user_connections.")
 		case e.code() == 1129:
 			return "Find what hangs up in its logins, then FLUSH HOSTS."
 		case e.code() == 1130:
@@ -89,14 +89,19 @@ var do = map[Slug]func(*Evidence) string{
 		if name, _ := protocol(e.FirstBytes); name != "" {
 			return "It speaks " + name + ": check host and port."
 		}
-		return "Check host and port of the DSN."
+		return e.inGo("Check host and port of the DSN.", "Check host and port that it connects to.")
 	},
-	"no_greeting":               say("Look at the proxy and the server behind this address."),
-	"login_stalled_locally":     inGo("Find what held this process up (CPU limit, overload).", "Find what held the client up (CPU limit, event loop)."),
-	"login_delayed_on_the_way":  say("Look at the network and the proxy in between."),
-	"login_unreadable":          say("Look for what closes one direction of connections."),
-	"tls_failed":                say("Compare certificates, names and TLS versions."),
-	"auth_plugin_mismatch":      say("Give the account a plugin that both sides have."),
+	"no_greeting":              say("Look at the proxy and the server behind this address."),
+	"login_stalled_locally":    inGo("Find what held this process up (CPU limit, overload).", "Find what held the client up (CPU limit, event loop)."),
+	"login_delayed_on_the_way": say("Look at the network and the proxy in between."),
+	"login_unreadable":         say("Look for what closes one direction of connections."),
+	"tls_failed":               say("Compare certificates, names and TLS versions."),
+	"auth_plugin_mismatch": func(e *Evidence) string {
+		if shortNonce(e) {
+			return "Connect again: go-sql-driver gives up one of 256 such logins."
+		}
+		return "Give the account a plugin that both sides have."
+	},
 	"proxy_header_refused":      say("Compare send-proxy with proxy_protocol_networks."),
 	"proxy_refusal_misnumbered": say("Look into the proxy's log; the words are its own."),
 	"login_unanswered":          say("Look into the log of the server and the proxy."),
@@ -108,12 +113,7 @@ func say(s string) func(*Evidence) string { return func(*Evidence) string { retu
 
 // inGo is for what a library of another language calls otherwise.
 func inGo(ours, others string) func(*Evidence) string {
-	return func(e *Evidence) string {
-		if e.library() == &goLibrary {
-			return ours
-		}
-		return others
-	}
+	return func(e *Evidence) string { return e.inGo(ours, others) }
 }
 
 const comparePaths = "Connect past the proxy and compare."

@@ -103,7 +103,7 @@ var farewellRules = []rule{
 			if offline(e) {
 				return strings.TrimSpace(s)
 			}
-			return s + "This is expected in a restart, an upgrade or a failover. If nobody stopped the server, read its error log and look for a crash or for the kernel's OOM killer. SetConnMaxLifetime helps connections to move to a new primary."
+			return s + "This is expected in a restart, an upgrade or a failover. If nobody stopped the server, read its error log and look for a crash or for the kernel's OOM killer. " + e.inGo("SetConnMaxLifetime", "A limit on the age of a pool's connections") + " helps connections to move to a new primary."
 		},
 		executed: unlessFarewell,
 		others: func(e *Evidence) []Slug {

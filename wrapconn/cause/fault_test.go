@@ -124,6 +124,7 @@ var faultCases = []ruleCase{
 	}), map[Slug]change{
 		"mismatched_answer": func(e *Evidence) { e.ServerError, e.Kind, e.Violation = nil, session.KindOK, session.SequenceMismatch },
 	}},
+	{"auth_plugin_mismatch", "a nonce that ends in 0", Evidence{Phase: session.PhaseAuth, Kind: session.KindAuthSwitch, Expected: 3, Actual: 3, AuthPlugin: "client_ed25519", AuthSwitches: 1, MariaDB: true}, nil},
 	{"auth_plugin_mismatch", "3.25 a second switch", Evidence{Phase: session.PhaseAuth, Kind: session.KindAuthSwitch, Expected: 4, Actual: 4, AuthPlugin: "mysql_native_password", AuthSwitches: 2, MariaDB: true}, nil},
 }
 

@@ -52,7 +52,7 @@ var greetingRules = []rule{
 			if hint != "" {
 				hint += " "
 			}
-			return hint + "Check host and port of the DSN, and what the load balancer forwards this port to."
+			return hint + "Check host and port " + e.inGo("of the DSN", "that the client connects to") + ", and what the load balancer forwards this port to."
 		},
 		executed: never,
 	},

@@ -111,6 +111,15 @@ func (e *Evidence) library() *library {
 	return &anyLibrary
 }
 
+// inGo returns ours for a client of which database/sql and go-sql-driver are spoken,
+// others for any other.
+func (e *Evidence) inGo(ours, others string) string {
+	if e.library() == &goLibrary {
+		return ours
+	}
+	return others
+}
+
 // who names the client where a sentence speaks of it first, it where it goes on.
 func (e *Evidence) who() string {
 	if e.ours() {

@@ -138,7 +138,7 @@ var loginRules = []rule{
 			if e.far() {
 				return "Look at both. At the client (" + e.who() + "): " + e.library().stall + ". On the way: a proxy that queues connections, packet loss (nstat TcpRetransSegs), a firewall, an MTU that swallows larger packets. A capture at the client's end tells the two apart. Raising the server's connect_timeout (10 s by default) only hides it."
 			}
-			return "Look between this process and the server: a proxy or load balancer that queues connections or greets before it has a backend, packet loss (nstat TcpRetransSegs), a firewall that lets the first packets pass and not the rest, an MTU that swallows larger ones. " +
+			return "Look between " + e.it() + " and the server: a proxy or load balancer that queues connections or greets before it has a backend, packet loss (nstat TcpRetransSegs), a firewall that lets the first packets pass and not the rest, an MTU that swallows larger ones. " +
 				"Connect once without the proxy and compare. Raising the server's connect_timeout (10 s by default) only hides it."
 		},
 		executed: never,
@@ -197,18 +197,20 @@ var loginRules = []rule{
 			}
 			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
 				if e.CommandBytes-sslRequestBytes > oneSegment {
-					return "The ClientHello does not fit one TCP segment, as with the post-quantum key shares that Go sends since 1.24: some middleboxes drop or reset such connections. Try GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
+					return "The ClientHello does not fit one TCP segment, as with " + e.inGo("the post-quantum key shares that Go sends since 1.24", "post-quantum key shares") + ": some middleboxes drop or reset such connections. Try " + e.inGo("GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768", "the client without them") + "; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
 				}
 			}
 			if strings.Contains(e.TLSAlert, "handshake failure") || strings.Contains(e.TLSAlert, "handshake_failure") {
-				return "The two sides have no cipher suite, key exchange or signature in common. Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails like this after an update of Go. It is better to give the server ECDHE suites and a certificate with SHA-256."
+				return "The two sides have no cipher suite, key exchange or signature in common. " +
+					e.inGo("Go leaves out suites with RSA key exchange since 1.22 (GODEBUG=tlsrsakex=1 brings them back) and SHA-1 signatures in TLS 1.2 (GODEBUG=tlssha1=1): a server that knows nothing newer (MySQL 5.7 and older, ssl_cipher set by hand) fails like this after an update of Go. ", "A newer library may leave out what an old server alone has (RSA key exchange, SHA-1 signatures, TLS below 1.2). ") +
+					"It is better to give the server ECDHE suites and a certificate with SHA-256."
 			}
 			silent := ""
 			if silentEnd(e) {
 				silent = " A server that is stopped, goes offline (offline_mode) or crashes also ends a login like this, and so does a KILL. If it happened once, look into the error log of the server and the proxy at this moment."
 			}
-			return "Compare what both sides accept: certificate and server name (tls= in the DSN, the registered tls.Config), versions (tls_version on the server, MinVersion here), and whether a proxy in between supports TLS at all. " +
-				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares (tls.Config.CurvePreferences)." + silent
+			return "Compare what both sides accept: certificate and server name (" + e.inGo("tls= in the DSN, the registered tls.Config", "the client's settings of TLS") + "), versions (tls_version on the server, " + e.inGo("MinVersion here", "the client's own") + "), and whether a proxy in between supports TLS at all. " +
+				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares" + e.inGo(" (tls.Config.CurvePreferences)", "") + "." + silent
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -241,6 +243,8 @@ var loginRules = []rule{
 				return fmt.Sprintf("The server ended the login with %s. The packets' numbers are right.", e.words())
 			case e.AuthSwitches > 1:
 				return fmt.Sprintf("The server asked for a second authentication plugin, %s, after the first was refused: the account has several (IDENTIFIED VIA … OR …). That is lawful, and this client gives up there. Either the password is wrong, or it is right for the second plugin alone. The packets' numbers are right.", text(e.AuthPlugin))
+			case shortNonce(e):
+				return fmt.Sprintf("The server asked for the authentication plugin %s, and go-sql-driver gave up before it answered, although it has that plugin. So does version 1.10.1 when the server's nonce ends in 0, as one of 256 does: it takes that 0 for a terminator. The packets' numbers are right.", text(e.AuthPlugin))
 			case e.AuthPlugin != "":
 				return fmt.Sprintf("The server asked for the authentication plugin %s and the login did not go on. The packets' numbers are right.", text(e.AuthPlugin))
 			}
@@ -248,9 +252,14 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.code() == erSecureTransport {
-				return "The server takes this account only over TLS (require_secure_transport or REQUIRE SSL): set tls=true in the DSN."
+				return "The server takes this account only over TLS (require_secure_transport or REQUIRE SSL): " + e.inGo("set tls=true in the DSN.", "switch TLS on in the client.")
+			}
+			if e.library() != &goLibrary {
+				return "Give the account a plugin that both sides have (" + alterUser(e) + "), or update the client's library. Some plugins are only allowed by a setting of the client."
 			}
 			switch plugin := e.AuthPlugin; {
+			case shortNonce(e):
+				return "Connect again: the next nonce is another one, and this does not speak against account or password. If it happens to more than one of some hundred logins, it is something else: compare with another client. mysql_native_password has no such nonces."
 			case plugin == "parsec" || e.MariaDB && e.code() != 0:
 				return "Give the account a plugin that both sides have. MariaDB has ed25519, which go-sql-driver knows: ALTER USER … IDENTIFIED VIA ed25519 USING PASSWORD('…'), on a server with the plugin auth_ed25519 (INSTALL SONAME 'auth_ed25519'). MariaDB 11.8 and older do not have caching_sha2_password (ERR 1524), and go-sql-driver does not have parsec."
 			case e.MariaDB:
@@ -379,6 +388,22 @@ var loginRules = []rule{
 			return out
 		},
 	},
+}
+
+// shortNonce reports whether go-sql-driver gave up at the first request for a plugin
+// that it has, as it does when a nonce of ed25519 ends in 0 (read in its version 1.10.1,
+// and measured: findings/gosqldriver-ed25519.sh).
+func shortNonce(e *Evidence) bool {
+	return e.ServerError == nil && e.Kind == session.KindAuthSwitch && e.Violation == session.None &&
+		e.AuthPlugin == "client_ed25519" && e.AuthSwitches == 1 && e.library() == &goLibrary
+}
+
+// alterUser is how an account gets another plugin.
+func alterUser(e *Evidence) string {
+	if e.MariaDB {
+		return "ALTER USER … IDENTIFIED VIA …"
+	}
+	return "ALTER USER … IDENTIFIED WITH …"
 }
 
 // metWithGreeting reports whether the server had given up before the login was written:

@@ -44,7 +44,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 	switch proved {
 	case Delivered:
 		if e.Stream != StreamTimeout {
-			d.Explanation += fmt.Sprintf(" The kernel of the other side had acknowledged %s before the end, all %s: it was not lost on the way there.", subject, octets(t.Written))
+			d.Explanation += fmt.Sprintf(" The kernel of the other side had acknowledged %s before the end, all %s that were written on this connection: it was not lost on the way there.", subject, octets(t.Written))
 			return
 		}
 		has := "it has " + subject + " and does not answer"

@@ -39,7 +39,7 @@ func TestProof(t *testing.T) {
 		{"silent, no room", silent, acked(100, func(x *Transport) { x.Full, x.NotSent = true, 90 }), "has no room for more: the program that should read there does not, and 90 bytes wait here", "dead"},
 		{"silent, not over TCP", silent, Transport{}, "until the time limit of this side ran out", "acknowledged"},
 		{"in the middle of an answer", with(silent, func(e *Evidence) { e.Phase, e.AnswerStarted = session.PhaseRows, true }), acked(200, nil), "nothing is lost on the way there", "does not answer"},
-		{"ended, all there", ended, acked(200, nil), "had acknowledged COM_QUERY before the end, all 200 bytes", ""},
+		{"ended, all there", ended, acked(200, nil), "had acknowledged COM_QUERY before the end, all 200 bytes that were written on this connection", ""},
 		{"ended, not acknowledged", ended, acked(188, nil), "never acknowledged the last 12 bytes. That does not prove that nobody read them", "dead"},
 		// A reset is a word from there.
 		{"ended after retransmissions", ended, acked(188, lostAgain), "never acknowledged the last 12 bytes", "dead"},

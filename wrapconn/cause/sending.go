@@ -32,7 +32,10 @@ var sendingRules = []rule{
 			}
 			left := ""
 			if e.Unsent > 0 {
-				left = fmt.Sprintf(" The last %s of it had not left %s.", count(e.Unsent, "byte", "bytes"), e.who())
+				left = fmt.Sprintf(" The last %s of it had not left this process.", count(e.Unsent, "byte", "bytes"))
+				if !e.ours() {
+					left = fmt.Sprintf(" It did not take %s of what %s had sent.", count(e.Unsent, "byte", "bytes"), e.who())
+				}
 			}
 			size := ""
 			if sent := e.CommandBytes + int64(e.Unsent); e.Direction == session.FromClient && e.Length > 0 {
@@ -46,7 +49,7 @@ var sendingRules = []rule{
 			if e.ServerError == nil {
 				return "After ERR 1153, do not use the connection again and do not send the same command again: give the connection back to the pool, and make the command smaller or raise max_allowed_packet."
 			}
-			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server. With maxAllowedPacket=0 in the DSN the driver asks the server for its limit and refuses larger commands itself. A proxy has a limit of its own."
+			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server. " + e.inGo("With maxAllowedPacket=0 in the DSN the driver asks the server for its limit and refuses larger commands itself. ", "") + "A proxy has a limit of its own."
 		},
 		executed: func(e *Evidence) Executed {
 			if e.ServerError == nil {
@@ -63,8 +66,8 @@ var sendingRules = []rule{
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("A command of more than 16 MiB goes out in parts with numbers that count up; a part left %s with %d where %d was due.", e.who(), e.Actual, e.Expected)
 		},
-		advise: func(*Evidence) string {
-			return "This is a fault of the driver, or two users wrote at once. Update the driver; until then keep commands below 16 MiB (maxAllowedPacket=16777215 in the DSN)."
+		advise: func(e *Evidence) string {
+			return "This is a fault of the driver, or two users wrote at once. Update the driver; until then keep commands below 16 MiB" + e.inGo(" (maxAllowedPacket=16777215 in the DSN)", "") + "."
 		},
 		executed: maybe,
 		others:   func(*Evidence) []Slug { return []Slug{"concurrent_use"} },
@@ -156,8 +159,8 @@ var sendingRules = []rule{
 			}
 			return fmt.Sprintf("A compressed frame is broken: %s.", e.Compression)
 		},
-		advise: func(*Evidence) string {
-			return "Take compress=true out of the DSN: if that helps, a proxy on the way does not follow the compressed protocol, or changes it."
+		advise: func(e *Evidence) string {
+			return e.inGo("Take compress=true out of the DSN", "Let the client connect without compression") + ": if that helps, a proxy on the way does not follow the compressed protocol, or changes it."
 		},
 		executed: ifSent,
 	},

@@ -44,8 +44,8 @@ var staleRules = []rule{
 			}
 			return fmt.Sprintf("%s came, which does not answer the present command, while an earlier command of this connection never got the end of its answer.", packet(e))
 		},
-		advise: func(*Evidence) string {
-			return "The connection must not be used again. Look for what left the earlier answer unread: a read that was cancelled or recovered from a panic, a deadline, use by two goroutines, a driver that keeps a connection after an error. Check what earlier operations on this connection returned."
+		advise: func(e *Evidence) string {
+			return "The connection must not be used again. Look for what left the earlier answer unread: a read that was cancelled or recovered from a panic, a deadline, use by two " + e.inGo("goroutines", "threads or tasks") + ", a driver that keeps a connection after an error. Check what earlier operations on this connection returned."
 		},
 		executed: ifSent,
 	},
@@ -62,7 +62,7 @@ var staleRules = []rule{
 			return fmt.Sprintf("The answer to %s had ended with %s. Then came %s with number %d, counted on from that ERR: the peer went on to the next of several statements, where the protocol ends the answer. The next command would have read it as its own answer.", what(e), lastWords(e), packet(e), e.Actual)
 		},
 		advise: func(e *Evidence) string {
-			return "The peer has a fault" + version(e) + ": report it to its makers. Until then send statements one at a time (without multiStatements). The connection must not be used again; statements behind the one that failed may have been run."
+			return "The peer has a fault" + version(e) + ": report it to its makers. Until then send statements one at a time (" + e.inGo("without multiStatements", "not several in one command") + "). The connection must not be used again; statements behind the one that failed may have been run."
 		},
 		executed: ifSent,
 		others:   func(*Evidence) []Slug { return []Slug{"unsolicited_packet"} },
