@@ -19,7 +19,7 @@ type PostMortem struct {
 	// most.
 	Limit time.Duration
 	// Every is the least time between two inquiries to one server. 0 means ten
-	// seconds.
+	// seconds. There is none while an earlier one hangs in the dial function.
 	Every time.Duration
 	// Statement puts the text of the statement that the connection's thread is
 	// running into the report, too. That text may hold private data.
@@ -75,6 +75,7 @@ type inquirer struct {
 type inquiryLimits struct {
 	mu    sync.Mutex
 	asked map[string]time.Time // by server
+	open  map[string]int       // inquiries that have not come back, by server
 }
 
 // recordings are the files of this process: there is one recorder in it.
@@ -91,9 +92,14 @@ const (
 )
 
 // mayAsk reports whether it is time to ask a server again, and notes that it is done.
+// A server from which an inquiry has not come back is not asked: a dial function need
+// not heed its context, and each call of it that hangs costs a goroutine.
 func (l *inquiryLimits) mayAsk(server string, every time.Duration, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.open[server] > 0 {
+		return false
+	}
 	if last, ok := l.asked[server]; ok && now.Sub(last) < every {
 		return false
 	}
@@ -102,6 +108,23 @@ func (l *inquiryLimits) mayAsk(server string, every time.Duration, now time.Time
 	}
 	l.asked[server] = now
 	return true
+}
+
+// begin notes that an inquiry is under way until end is called.
+func (l *inquiryLimits) begin(server string) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		l.open = map[string]int{}
+	}
+	l.open[server]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.open[server]--; l.open[server] == 0 {
+			delete(l.open, server)
+		}
+	}
 }
 
 func mayRecord(now time.Time) bool {

@@ -159,7 +159,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			switch {
 			case errors.Is(err, context.DeadlineExceeded):
 				it.wire.DeadlineExceeded(err)
-			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 1:
+			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 0:
 				it.wire.LoginGivenUp(err)
 			}
 			if err != nil { // and what was told just now is no news
@@ -182,7 +182,9 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 
 // pluginRefused reports whether the driver gave a login up over the server's
 // authentication plugin. It says so in errors of its own, without a word to the
-// server, so on the wire it looks like somebody who hung up.
+// server, so on the wire it looks like somebody who hung up. It calls lawful
+// packets malformed, too: a second AuthSwitchRequest, and one for ed25519 whose nonce
+// ends in 0.
 func pluginRefused(err error) bool {
 	for _, e := range []error{mysql.ErrUnknownPlugin, mysql.ErrNativePassword, mysql.ErrCleartextPassword, mysql.ErrOldPassword} {
 		if errors.Is(err, e) {

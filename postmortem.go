@@ -22,7 +22,9 @@ func (q *inquirer) postMortem(ctx context.Context, r *wrapconn.Report) (p cause.
 	ctx, cancel := context.WithTimeout(ctx, q.opt.postMortem.Limit)
 	defer cancel()
 	answers := make(chan examined, 1)
+	end := q.limits.begin(r.Server)
 	go func() {
+		defer end()
 		var a examined
 		defer func() {
 			if v := recover(); v != nil { // the application's dial function

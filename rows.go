@@ -23,11 +23,11 @@ type driverRows interface {
 type rows struct {
 	driverRows
 	it    *interceptor
-	lease bool
 	token *token // while lease is true
-	ended bool   // this result has been read to its end
-	some  bool   // of an earlier one, rows were left out
 	read  uint64 // rows of all results
+	lease bool
+	ended bool // this result has been read to its end
+	some  bool // of an earlier one, rows were left out
 }
 
 var _ driverRows = (*rows)(nil)

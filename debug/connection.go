@@ -41,6 +41,9 @@ type connection struct {
 	Forgotten     uint64     `json:"packets_forgotten"`
 
 	use wrapconn.Use
+	// Packets are made of this; for the page, one connection after the other.
+	history   []wrapconn.HistoryEntry
+	connected time.Time
 }
 
 type operation struct {
@@ -70,11 +73,7 @@ type packet struct {
 // ms is a duration that JSON gets in milliseconds, as the telemetry has it.
 type ms time.Duration
 
-// allPackets is for packetsOf.
-const allPackets = 1 << 30
-
-func connectionOf(s *wrapconn.Snapshot, packets int) connection {
-	shown := s.History[max(0, len(s.History)-packets):]
+func connectionOf(s *wrapconn.Snapshot) connection {
 	c := connection{
 		Server: s.Server, Network: s.Network, Database: s.Database, ID: s.Connection, ServerVersion: s.ServerVersion,
 		Phase: s.Phase.String(), Expected: s.Expected, Commands: s.Commands, Pending: s.Pending,
@@ -82,7 +81,7 @@ func connectionOf(s *wrapconn.Snapshot, packets int) connection {
 		Owner: operationOf(s.Owner), Last: operationOf(s.Last),
 		TLS: s.TLS.String(), Hidden: s.TLSReason, Compressed: s.Compressed, Received: s.Received, Sent: s.Sent,
 		Age: ms(s.Time.Sub(s.Connected)), Idle: ms(s.Idle), NothingDue: ms(s.NothingDue), Broken: string(s.Broken),
-		Packets: packetsOf(shown, s.Connected, nil), Forgotten: s.Forgotten + uint64(len(s.History)-len(shown)), use: s.Use,
+		Forgotten: s.Forgotten, use: s.Use, history: s.History, connected: s.Connected,
 	}
 	if s.Commands > 0 {
 		c.Command = s.Command.String()
@@ -118,7 +117,10 @@ func operationOf(o *wrapconn.Operation) *operation {
 // packetsOf makes packets of a history. due is the id that was due when a
 // violation of the numbering was met, nil if that is not known.
 func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, due *uint8) []packet {
-	out := make([]packet, len(history))
+	return appendPackets(make([]packet, 0, len(history)), history, connected, due)
+}
+
+func appendPackets(out []packet, history []wrapconn.HistoryEntry, connected time.Time, due *uint8) []packet {
 	for i := range history {
 		e := &history[i]
 		p := packet{
@@ -138,7 +140,7 @@ func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, due *uint8)
 				p.Due = due
 			}
 		}
-		out[i] = p
+		out = append(out, p)
 	}
 	return out
 }

@@ -66,6 +66,13 @@ func size(n uint64) string {
 // because a telephone has room for 50 characters.
 type widths struct{ at, ids, label, bytes int }
 
+func widthsOf(shown []packet) (w widths) {
+	for i := range shown {
+		w.add(&shown[i])
+	}
+	return w
+}
+
 func (w *widths) add(p *packet) {
 	w.at = wider(w.at, decimals(int(time.Duration(p.At)/time.Second))+len("+.000000"))
 	if p.ids == "" {
@@ -91,7 +98,7 @@ func decimals(n int) int {
 // appendLine appends the packet as a line: when, direction, sequence id, what it
 // is, bytes, and what is wrong with it.
 func (p *packet) appendLine(b []byte, w *widths) []byte {
-	b = right(b, "+"+strconv.FormatFloat(time.Duration(p.At).Seconds(), 'f', 6, 64), w.at)
+	b = appendSeconds(b, time.Duration(p.At), w.at)
 	if p.sent {
 		b = append(b, "  ──▶  "...)
 	} else {
@@ -105,7 +112,8 @@ func (p *packet) appendLine(b []byte, w *widths) []byte {
 	b = append(b, "  "...)
 	b = left(b, p.Label, w.label)
 	b = append(b, "  "...)
-	b = right(b, strconv.Itoa(p.Bytes), w.bytes)
+	b = append(b, spaces[:max(0, w.bytes-decimals(p.Bytes))]...)
+	b = strconv.AppendInt(b, int64(p.Bytes), 10)
 	b = append(b, " byte"...)
 	if p.Bytes != 1 {
 		b = append(b, 's')
@@ -125,8 +133,18 @@ func (p *packet) appendLine(b []byte, w *widths) []byte {
 
 const spaces = "                                "
 
-func right(b []byte, s string, width int) []byte {
-	return append(append(b, spaces[:max(0, width-utf8.RuneCountInString(s))]...), s...)
+// appendSeconds appends seconds to the microsecond, "+1.000250", in a column of that
+// width.
+func appendSeconds(b []byte, d time.Duration, width int) []byte {
+	n := (max(d, 0) + time.Microsecond/2) / time.Microsecond
+	whole, part := int(n/1e6), int(n%1e6)
+	b = append(b, spaces[:max(0, width-decimals(whole)-len("+.000000"))]...)
+	b = strconv.AppendInt(append(b, '+'), int64(whole), 10)
+	b = append(b, '.')
+	for unit := 100_000; unit > 0; unit /= 10 {
+		b = append(b, byte('0'+part/unit%10))
+	}
+	return b
 }
 
 func left(b []byte, s string, width int) []byte {

@@ -49,7 +49,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	var err error
 	if asJSON {
-		err = json.NewEncoder(&body).Encode(h.look(asked(q), allPackets))
+		v := h.look(asked(q), 0)
+		for i := range v.Connections {
+			c := &v.Connections[i]
+			c.Packets = packetsOf(c.history, c.connected, nil)
+		}
+		err = json.NewEncoder(&body).Encode(v)
 		header.Set("Content-Type", "application/json; charset=utf-8")
 	} else {
 		err = h.look(asked(q), maxLines).writeHTML(&body)

@@ -1,11 +1,11 @@
 package debug
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"html/template"
-	"io"
 	"path"
 	"strconv"
 	"time"
@@ -31,11 +31,20 @@ var policy = func() string {
 type page struct {
 	*view
 	Style template.CSS
-	Rows  template.HTML // of the table of connections; escaped by rows
 }
 
-func (v *view) writeHTML(w io.Writer) error {
-	return tmpl.Execute(w, page{v, template.CSS(style), template.HTML(v.rows())})
+// writeHTML writes the page around the rows of the connections, which are nearly all
+// of it, and are written where they are to be.
+func (v *view) writeHTML(w *bytes.Buffer) error {
+	p := page{v, template.CSS(style)}
+	w.Grow(1<<15 + len(v.Connections)<<11)
+	if err := tmpl.ExecuteTemplate(w, "before", p); err != nil {
+		return err
+	}
+	o := out{b: w.AvailableBuffer()}
+	o.rows(v)
+	w.Write(o.b)
+	return tmpl.ExecuteTemplate(w, "behind", p)
 }
 
 // Clock is the time of day of the page, with its zone.
@@ -161,37 +170,10 @@ var longAgo = ms(10 * time.Second)
 // maxLines is how many packets of a connection the page shows; JSON has all.
 const maxLines = 24
 
-// timeline is what the page shows of a history.
-type timeline struct {
-	Earlier uint64 // packets before
-	Blocks  []block
-}
-
-// block are lines that look alike: one element for each would make up most of a
-// page of 200 connections.
-type block struct {
-	Text string
-	Sent bool
-	Bad  bool
-}
-
-func timelineOf(packets []packet, forgotten uint64) timeline {
-	shown := last(packets, maxLines)
-	t := timeline{Earlier: forgotten + uint64(len(packets)-len(shown))}
-	var w widths
-	for i := range shown {
-		w.add(&shown[i])
-	}
-	var text []byte
-	for i := range shown {
-		p := &shown[i]
-		text = append(p.appendLine(text, &w), '\n')
-		if n := i + 1; n == len(shown) || shown[n].sent != p.sent || (shown[n].Violation != "") != (p.Violation != "") {
-			t.Blocks = append(t.Blocks, block{string(text), p.sent, p.Violation != ""})
-			text = text[:0]
-		}
-	}
-	return t
+// alike: they may be in one element. One for each packet would make up most of a page
+// of 200 connections.
+func (p *packet) alike(o *packet) bool {
+	return p.sent == o.sent && (p.Violation != "") == (o.Violation != "")
 }
 
 func last(p []packet, n int) []packet { return p[max(0, len(p)-n):] }

@@ -1,6 +1,7 @@
 package debug
 
 import (
+	"html/template"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
@@ -98,7 +99,7 @@ func (h *handler) reportOf(r *wrapconn.Repeated, now time.Time) report {
 func (r *report) DocsOf(slug string) string { return cause.DocURL(cause.Slug(slug)) }
 
 // Timeline is for the page.
-func (r *report) Timeline() timeline { return timelineOf(r.Packets, r.Forgotten) }
+func (r *report) Timeline() template.HTML { return timelineOf(r.Packets, r.Forgotten) }
 
 // Verdict says whether the statement ran, and whether to run it again.
 func (r *report) Verdict() string {
@@ -139,4 +140,4 @@ func (h *handler) abandonedOf(r *wrapconn.Repeated, now time.Time) abandoned {
 }
 
 // Timeline is for the page.
-func (a *abandoned) Timeline() timeline { return timelineOf(a.Packets, a.Forgotten) }
+func (a *abandoned) Timeline() template.HTML { return timelineOf(a.Packets, a.Forgotten) }

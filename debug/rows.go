@@ -1,9 +1,11 @@
 package debug
 
 import (
+	"html/template"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
@@ -14,7 +16,10 @@ import (
 
 // out is HTML that grows. raw takes markup, text takes anything and escapes it, in
 // an element or in an attribute within double quotes.
-type out struct{ b []byte }
+type out struct {
+	b    []byte
+	list []packet // of one connection
+}
 
 func (o *out) raw(parts ...string) {
 	for _, p := range parts {
@@ -24,24 +29,27 @@ func (o *out) raw(parts ...string) {
 
 func (o *out) text(s string) {
 	s = strings.ToValidUTF8(s, "\uFFFD")
+	done := 0
 	for i := range len(s) {
-		switch c := s[i]; c {
-		case '<':
-			o.b = append(o.b, "&lt;"...)
-		case '>':
-			o.b = append(o.b, "&gt;"...)
-		case '&':
-			o.b = append(o.b, "&amp;"...)
-		case '"':
-			o.b = append(o.b, "&#34;"...)
-		case '\'':
-			o.b = append(o.b, "&#39;"...)
-		case 0:
-			o.b = append(o.b, "\uFFFD"...)
-		default:
-			o.b = append(o.b, c)
+		if e := escapes[s[i]]; e != "" {
+			o.b = append(append(o.b, s[done:i]...), e...)
+			done = i + 1
 		}
 	}
+	o.b = append(o.b, s[done:]...)
+}
+
+// escapes are what the bytes become that markup is made of.
+var escapes = [256]string{'<': "&lt;", '>': "&gt;", '&': "&amp;", '"': "&#34;", '\'': "&#39;", 0: "\uFFFD"}
+
+// plain reports whether text would leave s as it is; false if that is not quick to say.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf || escapes[s[i]] != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *out) int(n int) { o.b = strconv.AppendInt(o.b, int64(n), 10) }
@@ -51,7 +59,7 @@ const columns = "9"
 
 // rows are the bodies of the table: one for each server, the one first whose connection
 // comes first.
-func (v *view) rows() string {
+func (o *out) rows(v *view) {
 	open := map[string]int{}
 	for _, s := range v.Servers {
 		open[s.Address] = s.Connections
@@ -64,7 +72,6 @@ func (v *view) rows() string {
 	}
 	shown := slices.Clone(v.Connections)
 	slices.SortStableFunc(shown, func(a, b connection) int { return first[a.Server] - first[b.Server] })
-	o := out{make([]byte, 0, 1<<14+len(shown)<<11)}
 	for rest := shown; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Server == rest[0].Server {
@@ -73,7 +80,6 @@ func (v *view) rows() string {
 		o.server(rest[:n], open[rest[0].Server])
 		rest = rest[n:]
 	}
-	return string(o.b)
 }
 
 func (o *out) server(list []connection, total int) {
@@ -220,7 +226,8 @@ func (o *out) since(c *connection) {
 
 // packets are the last ones in a line, with all of them to unfold.
 func (o *out) packets(c *connection) {
-	if len(c.Packets) == 0 {
+	o.list = appendPackets(o.list[:0], c.history, c.connected, nil)
+	if len(o.list) == 0 {
 		o.raw("<small>")
 		if c.Hidden != "" {
 			o.raw("packets are not seen: ")
@@ -232,7 +239,7 @@ func (o *out) packets(c *connection) {
 		return
 	}
 	o.raw("<details><summary>")
-	for i, p := range last(c.Packets, 4) {
+	for i, p := range last(o.list, 4) {
 		if i > 0 {
 			o.raw("  ")
 		}
@@ -243,26 +250,48 @@ func (o *out) packets(c *connection) {
 		}
 		o.text(p.Label)
 	}
-	o.raw("</summary><pre class=\"timeline\" tabindex=\"0\">")
-	t := timelineOf(c.Packets, c.Forgotten)
-	if t.Earlier > 0 {
-		o.raw("<i>… ", strconv.FormatUint(t.Earlier, 10), " earlier</i>\n")
+	o.raw("</summary>")
+	o.timeline(o.list, c.Forgotten)
+	o.raw("</details>")
+}
+
+// timelineOf is what the page shows of a history.
+func timelineOf(packets []packet, forgotten uint64) template.HTML {
+	var o out
+	o.timeline(packets, forgotten)
+	return template.HTML(o.b)
+}
+
+func (o *out) timeline(packets []packet, forgotten uint64) {
+	o.raw("<pre class=\"timeline\" tabindex=\"0\">")
+	shown := last(packets, maxLines)
+	if earlier := forgotten + uint64(len(packets)-len(shown)); earlier > 0 {
+		o.raw("<i>… ", strconv.FormatUint(earlier, 10), " earlier</i>\n")
 	}
-	for _, b := range t.Blocks {
+	w := widthsOf(shown)
+	for i := range shown {
+		p := &shown[i]
+		begin, end := "", ""
 		switch {
-		case b.Bad:
-			o.raw("<mark>")
-			o.text(b.Text)
-			o.raw("</mark>")
-		case b.Sent:
-			o.raw("<b>")
-			o.text(b.Text)
-			o.raw("</b>")
-		default:
-			o.text(b.Text)
+		case p.Violation != "":
+			begin, end = "<mark>", "</mark>"
+		case p.sent:
+			begin, end = "<b>", "</b>"
+		}
+		if i == 0 || !p.alike(&shown[i-1]) {
+			o.raw(begin)
+		}
+		if plain(p.Label) && plain(p.Violation) {
+			o.b = p.appendLine(o.b, &w)
+		} else {
+			o.text(string(p.appendLine(nil, &w)))
+		}
+		o.raw("\n")
+		if i+1 == len(shown) || !p.alike(&shown[i+1]) {
+			o.raw(end)
 		}
 	}
-	o.raw("</pre></details>")
+	o.raw("</pre>")
 }
 
 // title is an attribute, left out if there is nothing to say.

@@ -91,9 +91,10 @@ type server struct {
 	Connections int    `json:"connections"`
 }
 
-// look takes what there is to see. Of each connection packets are shown, the last.
+// look takes what there is to see. Of each connection packets are shown, the last; 0
+// for all.
 func (h *handler) look(q query, packets int) *view {
-	o := wrapconn.LookAt(wrapconn.OverviewOptions{Server: q.server, Skip: q.from, Limit: q.n, ByID: q.byID})
+	o := wrapconn.LookAt(wrapconn.OverviewOptions{Server: q.server, Skip: q.from, Limit: q.n, ByID: q.byID, Packets: packets})
 	s := wrapconn.Stats()
 	v := &view{
 		Time: o.Time, Process: h.process, Filter: q.server, query: q, handler: h,
@@ -120,7 +121,7 @@ func (h *handler) look(q query, packets int) *view {
 	}
 	slices.SortFunc(v.Servers, func(a, b server) int { return cmp.Compare(a.Address, b.Address) })
 	for i := range o.Connections {
-		v.Connections[i] = connectionOf(&o.Connections[i], packets)
+		v.Connections[i] = connectionOf(&o.Connections[i])
 	}
 	for _, r := range wrapconn.LastReports() {
 		if q.server == "" || q.server == r.Server {

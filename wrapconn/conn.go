@@ -18,13 +18,13 @@ import (
 // Conn is one guarded connection. Make it with New, and hand NetConn to the
 // client.
 type Conn struct {
+	// What each Read, Write and operation needs lies together, up to the first
+	// half of talk: of many connections, none is in the processor's caches.
+
+	sys   sysConn // points back
 	inner net.Conn
 	raw   syscall.RawConn // nil if the inner connection is no socket of package net: no peek
-	mem   memory.Conn     // of a test, in place of raw
-	opts  Options
-	start time.Time // when the connection was made; carries the monotonic clock
-
-	owner owner
+	start time.Time       // when the connection was made; carries the monotonic clock
 
 	// The small ones lie together: with gaps between them a connection would take
 	// another quarter of a kilobyte.
@@ -36,20 +36,29 @@ type Conn struct {
 	// disowned: use past the owner is lawful. True without Options.Operations.
 	disowned atomic.Bool
 	broken   atomic.Bool   // there is a report: cheap to ask
-	cut      atomic.Bool   // a command was written in part, then the write failed
 	more     atomic.Bool   // the lease is for a further result, which nobody has asked for yet
-	tx       atomic.Bool   // a transaction was begun and not ended, by the word of the connection's user
 	toldHeld atomic.Bool   // that it is held for long
-	rowsLost atomic.Bool   // the rows of the lease are garbage
 	due      atomic.Uint32 // what Reads and the pool ask without mu: see noteDue
 	vouch    vouch         // of the last Check
-	pid      int32         // the process that made the connection: a fork that uses it is a cause
-	unowed   atomic.Int64  // since when a Read is under way to which nothing is due; 0: none
 	taken    atomic.Int64  // when it left the pool, on the connection's clock; 0 while it is there
 	deadline atomic.Int64  // for reads, as UnixNano; 0: none
+
+	opts  Options
+	owner owner
+
+	cut      atomic.Bool   // a command was written in part, then the write failed
+	tx       atomic.Bool   // a transaction was begun and not ended, by the word of the connection's user
+	rowsLost atomic.Bool   // the rows of the lease are garbage
+	pid      int32         // the process that made the connection: a fork that uses it is a cause
+	unowed   atomic.Int64  // since when a Read is under way to which nothing is due; 0: none
 	leastRTT time.Duration // when the connection was made; 0 if it is not known
 	wrote    time.Duration // when the last Write of the login began; guarded by writing
-	place    *place        // where it is counted
+	mem      memory.Conn   // of a test, in place of raw
+	ends     ends
+	arrival  arrival // of the greeting
+	place    *place  // where it is counted
+	atClose  atomic.Pointer[cause.Transport]
+	sighted  atomic.Pointer[sighting]
 
 	// mu guards what follows. It is taken once for each Read, twice for a Write,
 	// and never held during I/O or a callback: see locked.go.
@@ -63,18 +72,14 @@ type Conn struct {
 	counted conversation.Counts // of talk, as far as they are in the totals of the process
 	checked time.Duration       // when Check was called last; 0 after the next write
 	pooled  time.Duration       // when it came from the pool, or was connected; 0 after the next write
-	talk    conversation.Conversation
+	fatal   *Report             // the first violation that ends the connection
+	hub     *TLSHub             // while the login is under way, if TLS is shared
+	ahead   ahead               // see ahead.go
 	peeker  peeker
-	ahead   ahead         // see ahead.go
-	fatal   *Report       // the first violation that ends the connection
+	talk    conversation.Conversation
 	pending *Report       // the last violation that no error has told yet
 	open    *scene        // what was outstanding when this side closed the connection
-	hub     *TLSHub       // while the login is under way, if TLS is shared
 	random  *clientRandom // under which the hub has it
-	arrival arrival       // of the greeting
-	ends    ends
-	atClose atomic.Pointer[cause.Transport]
-	sighted atomic.Pointer[sighting]
 }
 
 // New guards inner, which must be freshly connected: nothing read, nothing
@@ -90,6 +95,7 @@ func guardSocket(inner net.Conn, raw syscall.RawConn, opts Options) *Conn {
 	// stands still for a while (it does on Windows, and in a bubble of
 	// testing/synctest), a command may leave in the moment of the dial.
 	c := &Conn{inner: inner, opts: opts, start: time.Now().Add(-1), pid: int32(os.Getpid())}
+	c.sys.Conn = c
 	c.disowned.Store(!opts.Operations)
 	c.talk.Init(conversation.Config{
 		Start: c.start, Network: opts.Network, History: opts.History, OpaqueTLS: opts.OpaqueTLS, FirstOnly: true,

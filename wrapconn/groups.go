@@ -67,8 +67,10 @@ const maxSites = 5
 // because to name its lines takes microseconds.
 type groups struct {
 	same map[callKey]*sameStack
-	// key is that of last, the one of the connection before: most pools are held by one line.
+	// key is that of last, the one of the connection before, with n callers: most pools
+	// are held by one line.
 	key  callKey
+	n    int
 	last *sameStack
 }
 
@@ -87,22 +89,26 @@ type sameStack struct {
 	since   time.Duration
 }
 
-func (gs *groups) add(g *glimpse, op *operation) {
-	k := callKey{pool: g.conn.opts.Pool, use: g.use, lost: g.lost}
-	copy(k.pcs[:], op.callers[:op.ncaller])
-	if gs.last == nil || k != gs.key {
-		gs.turn(k)
+func (gs *groups) add(g *glimpse) {
+	o := &g.conn.owner
+	if !gs.alike(g) || !o.calledBy(gs.key.pcs[:gs.n]) || g.taken > gs.last.held {
+		_, op := o.last() // it is large, and in most cases needed by nobody
+		gs.turn(g, &op)
 	}
 	c := gs.last
 	c.n++
 	c.since = max(c.since, g.since)
-	if g.taken > c.held {
-		c.conn, c.longest, c.held = g.conn, *op, g.taken
-	}
 }
 
-// turn makes the group of another key the last one.
-func (gs *groups) turn(k callKey) {
+// alike reports whether the connection can belong to the last group.
+func (gs *groups) alike(g *glimpse) bool {
+	return gs.last != nil && g.use == gs.key.use && g.lost == gs.key.lost && g.conn.opts.Pool == gs.key.pool
+}
+
+// turn makes the group of the connection the last one.
+func (gs *groups) turn(g *glimpse, op *operation) {
+	k := callKey{pool: g.conn.opts.Pool, use: g.use, lost: g.lost}
+	copy(k.pcs[:], op.callers[:op.ncaller])
 	if gs.same == nil {
 		gs.same = map[callKey]*sameStack{}
 	}
@@ -111,7 +117,10 @@ func (gs *groups) turn(k callKey) {
 		c = new(sameStack)
 		gs.same[k] = c
 	}
-	gs.key, gs.last = k, c
+	gs.key, gs.n, gs.last = k, op.ncaller, c
+	if g.taken > c.held {
+		c.conn, c.longest, c.held = g.conn, *op, g.taken
+	}
 }
 
 // list is sorted, most first.

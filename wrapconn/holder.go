@@ -185,13 +185,13 @@ func (c *Conn) RowsLost() {
 func PoolExhausted(pool any, limit, inUse int, waits int64, waited time.Duration) *Report {
 	var all groups
 	var one *Conn
+	now := time.Now()
 	for _, c := range registered() {
 		if c.opts.Pool != pool {
 			continue
 		}
-		if g := c.glimpse(); g.taken > 0 {
-			_, op := c.owner.last()
-			all.add(&g, &op)
+		if g := c.glimpse(now); g.taken > 0 {
+			all.add(&g)
 			one = c
 		}
 	}

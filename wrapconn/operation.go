@@ -68,10 +68,10 @@ type operation struct {
 	kind    OpKind
 	started time.Duration // on the connection's clock
 	ctx     context.Context
-	callers [maxCallers]uintptr
-	ncaller int
 	// goroutine is callers.Goroutine's number of who began it.
 	goroutine uintptr
+	ncaller   int
+	callers   [maxCallers]uintptr
 }
 
 // Operation describes one use of a connection in a report.

@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,9 @@ type OverviewOptions struct {
 	Server string // "" for all
 	// Skip and Limit choose the part of the connections that is returned in detail.
 	Skip, Limit int
+	// Packets is how many packets of each of those are returned, the last ones; 0 for
+	// all that are kept.
+	Packets int
 	// ByID sorts them by server and by the server's id of them, so that one page
 	// follows upon another. Otherwise those that somebody wants to see come first:
 	// broken ones, those in use, longest first, then those that are held and idle,
@@ -69,7 +73,7 @@ type OverviewOptions struct {
 func LookAt(o OverviewOptions) Overview {
 	out := Overview{Time: time.Now(), Servers: map[string]int{}}
 	conns := registered()
-	found := make([]glimpse, 0, len(conns))
+	list := newSelection(&o, len(conns))
 	var holders groups
 	last, n := "", 0 // most come from the same server as the one before
 	for _, c := range conns {
@@ -82,68 +86,86 @@ func LookAt(o OverviewOptions) Overview {
 		if o.Server != "" && o.Server != s {
 			continue
 		}
-		g := c.glimpse()
-		found = append(found, g)
+		g := c.glimpse(out.Time)
+		list.add(&g)
+		out.Total++
 		out.Uses[g.use]++
 		if g.tx {
 			out.InTransaction++
 		}
 		if g.taken > 0 {
-			_, op := c.owner.last()
-			holders.add(&g, &op)
+			holders.add(&g)
 		}
 	}
 	out.Servers[last] += n
 	if out.Servers[""] == 0 {
 		delete(out.Servers, "")
 	}
-	out.Total, out.Holders = len(found), holders.list()
-	for _, g := range chosen(found, &o) {
-		out.Connections = append(out.Connections, g.conn.Snapshot())
+	out.Holders = holders.list()
+	if o.Packets <= 0 {
+		o.Packets = math.MaxInt
+	}
+	listed := list.sorted()
+	out.Connections = slices.Grow(out.Connections, len(listed))
+	for i := range listed {
+		out.Connections = append(out.Connections, listed[i].conn.snapshot(o.Packets))
 	}
 	return out
 }
 
-// chosen returns the part that is asked for, in its order. Of many connections few
-// are asked for, so not all are sorted: those that come first so far are kept in a
-// heap, the last of them at its top.
-func chosen(found []glimpse, o *OverviewOptions) []*glimpse {
-	skip := max(o.Skip, 0)
-	if o.Limit <= 0 || skip >= len(found) {
-		return nil
+// selection is the part of the connections that is asked for. Of many few are, so not all
+// are kept and sorted: those that come first so far are in a heap, the last of them at
+// its top.
+type selection struct {
+	heap []glimpse
+	most int // entries of the heap
+	skip int
+	byID bool
+}
+
+// newSelection is for at most n connections.
+func newSelection(o *OverviewOptions, n int) selection {
+	p := selection{skip: max(o.Skip, 0), byID: o.ByID}
+	if o.Limit > 0 && p.skip < n {
+		p.most = min(n, p.skip+o.Limit)
+		p.heap = make([]glimpse, 0, p.most)
 	}
-	k := min(len(found), skip+o.Limit)
-	heap := make([]*glimpse, 0, k)
-	for i := range found {
-		g := &found[i]
-		switch {
-		case len(heap) < k:
-			heap = append(heap, g)
-			if len(heap) == k {
-				for at := k/2 - 1; at >= 0; at-- {
-					sink(heap, at, o.ByID)
-				}
+	return p
+}
+
+func (p *selection) add(g *glimpse) {
+	switch {
+	case len(p.heap) < p.most:
+		p.heap = append(p.heap, *g)
+		if len(p.heap) == p.most {
+			for at := p.most/2 - 1; at >= 0; at-- {
+				p.sink(at)
 			}
-		case g.compare(heap[0], o.ByID) < 0:
-			heap[0] = g
-			sink(heap, 0, o.ByID)
 		}
+	case p.most > 0 && g.compare(&p.heap[0], p.byID) < 0:
+		p.heap[0] = *g
+		p.sink(0)
 	}
-	slices.SortFunc(heap, func(a, b *glimpse) int { return a.compare(b, o.ByID) })
-	return heap[skip:]
+}
+
+// sorted returns it in its order. Nothing can be added after.
+func (p *selection) sorted() []glimpse {
+	slices.SortFunc(p.heap, func(a, b glimpse) int { return a.compare(&b, p.byID) })
+	return p.heap[min(p.skip, len(p.heap)):]
 }
 
 // sink restores the heap below at.
-func sink(heap []*glimpse, at int, byID bool) {
+func (p *selection) sink(at int) {
+	heap := p.heap
 	for {
 		next := 2*at + 1
 		if next >= len(heap) {
 			return
 		}
-		if r := next + 1; r < len(heap) && heap[r].compare(heap[next], byID) > 0 {
+		if r := next + 1; r < len(heap) && heap[r].compare(&heap[next], p.byID) > 0 {
 			next = r
 		}
-		if heap[at].compare(heap[next], byID) >= 0 {
+		if heap[at].compare(&heap[next], p.byID) >= 0 {
 			return
 		}
 		heap[at], heap[next] = heap[next], heap[at]
@@ -164,14 +186,17 @@ type glimpse struct {
 	taken  time.Duration // for how long it has been out of its pool; 0 if it is there
 }
 
-func (c *Conn) glimpse() (g glimpse) {
+// glimpse is taken at that moment, or a little later: of many connections, the clock
+// is not read for each.
+func (c *Conn) glimpse(at time.Time) (g glimpse) {
 	state, kind, started := c.owner.brief()
 	taken := time.Duration(c.taken.Load())
 	c.mu.Lock()
 	g.id, g.tx = c.talk.ConnectionID(), c.talk.InTransaction() || c.tx.Load()
 	phase, quiet := c.talk.Phase(), c.talk.LastByte()
+	c.fine = true
 	c.unlock()
-	now := c.now()
+	now := at.Sub(c.start)
 	g.conn, g.server = c, c.opts.Server
 	g.lost = c.rowsLost.Load()
 	g.bad = c.broken.Load() || c.unowed.Load() != 0 || g.lost
@@ -192,6 +217,7 @@ func (c *Conn) glimpse() (g glimpse) {
 	case g.taken > 0:
 		g.use, g.since = UseHeld, now-quiet
 	}
+	g.since = max(g.since, 0) // it may have begun since then
 	return g
 }
 

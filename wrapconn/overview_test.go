@@ -7,6 +7,14 @@ import (
 	"time"
 )
 
+func partOf(all []glimpse, o *OverviewOptions) []glimpse {
+	p := newSelection(o, len(all))
+	for i := range all {
+		p.add(&all[i])
+	}
+	return p.sorted()
+}
+
 // Whatever part is asked for, it is what a sort of all has there.
 func TestOverviewParts(t *testing.T) {
 	const n = 57
@@ -18,7 +26,7 @@ func TestOverviewParts(t *testing.T) {
 	}
 	var all []glimpse
 	for i, c := range conns {
-		g := c.glimpse()
+		g := c.glimpse(time.Now())
 		g.use, g.since, g.id = Use(i%int(NumUses)), time.Duration(i*7919%13), uint32(i*31%17)
 		all = append(all, g)
 	}
@@ -27,7 +35,7 @@ func TestOverviewParts(t *testing.T) {
 		slices.SortFunc(want, func(a, b glimpse) int { return a.compare(&b, byID) })
 		for _, o := range []OverviewOptions{{Limit: 1}, {Limit: 10}, {Skip: 5, Limit: 10}, {Skip: 50, Limit: 10}, {Limit: n}, {Limit: 1000}, {Skip: n, Limit: 1}, {Skip: -3, Limit: 2}, {}} {
 			o.ByID = byID
-			got := chosen(slices.Clone(all), &o)
+			got := partOf(all, &o)
 			from := min(max(o.Skip, 0), n)
 			part := want[from:min(n, from+o.Limit)]
 			if len(got) != len(part) {
@@ -41,7 +49,7 @@ func TestOverviewParts(t *testing.T) {
 		}
 	}
 	// What somebody looks for comes first.
-	best := chosen(slices.Clone(all), &OverviewOptions{Limit: n})
+	best := partOf(all, &OverviewOptions{Limit: n})
 	for i := 1; i < n; i++ {
 		if a, b := best[i-1], best[i]; a.rank() < b.rank() || a.rank() == b.rank() && a.since < b.since {
 			t.Errorf("%v for %v comes before %v for %v", a.use, a.since, b.use, b.since)
@@ -86,4 +94,25 @@ func TestRememberedSettles(t *testing.T) {
 	count("ended_together 3 0s 2s")
 	m.settle(make("", 9, 0), make("together", 9, 0)) // not remembered
 	count("ended_together 3 0s 2s")
+}
+
+// Of each connection the last packets come, and how many there were before them.
+func TestOverviewPackets(t *testing.T) {
+	c, _ := loggedIn(t, Options{Server: t.Name()})
+	defer c.Close()
+	whole := c.Snapshot()
+	if len(whole.History) < 3 || whole.Forgotten != 0 {
+		t.Fatalf("%d packets, %d forgotten: the test is wrong", len(whole.History), whole.Forgotten)
+	}
+	for packets, want := range map[int]int{0: len(whole.History), 1: 1, 2: 2, 1000: len(whole.History)} {
+		o := LookAt(OverviewOptions{Server: t.Name(), Limit: 1, Packets: packets})
+		if len(o.Connections) != 1 {
+			t.Fatalf("%d connections", len(o.Connections))
+		}
+		s := o.Connections[0]
+		older := len(whole.History) - want
+		if !slices.Equal(s.History, whole.History[older:]) || s.Forgotten != uint64(older) {
+			t.Errorf("with %d: %d packets, %d forgotten", packets, len(s.History), s.Forgotten)
+		}
+	}
 }

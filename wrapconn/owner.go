@@ -3,6 +3,7 @@ package wrapconn
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,23 @@ func (c Conflict) String() string {
 // begin takes the owner for an operation. Of a conflict it returns the
 // operation that was there first too: a moment later it may be gone.
 func (o *owner) begin(kind OpKind, ctx context.Context, now time.Duration, sites bool) (Conflict, *operation) {
+	if !o.state.CompareAndSwap(ownerFree, ownerLocked) {
+		if conflict, holder := o.lockFree(); conflict != NoConflict {
+			return conflict, holder
+		}
+	}
+	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
+	o.op.goroutine = callers.Goroutine()
+	if sites {
+		o.op.ncaller = callers.Record(o.op.callers[:])
+	}
+	o.state.Store(ownerHeld)
+	return NoConflict, nil
+}
+
+// lockFree locks an owner that nobody holds, or says who holds it. It is for the
+// case that it was held a moment ago.
+func (o *owner) lockFree() (Conflict, *operation) {
 	for !o.state.CompareAndSwap(ownerFree, ownerLocked) {
 		switch state, holder := o.copy(); state {
 		case ownerFree: // by now
@@ -69,12 +87,6 @@ func (o *owner) begin(kind OpKind, ctx context.Context, now time.Duration, sites
 			return Overlap, &holder
 		}
 	}
-	o.op.kind, o.op.ctx, o.op.started, o.op.ncaller = kind, ctx, now, 0
-	o.op.goroutine = callers.Goroutine()
-	if sites {
-		o.op.ncaller = callers.Record(o.op.callers[:])
-	}
-	o.state.Store(ownerHeld)
 	return NoConflict, nil
 }
 
@@ -90,6 +102,13 @@ func (o *owner) end(lease bool) {
 
 // beginInside lets the holder of a lease in.
 func (o *owner) beginInside() (Conflict, *operation) {
+	if o.state.CompareAndSwap(ownerLeased, ownerInside) { // all of the usual case: it is inlined
+		return NoConflict, nil
+	}
+	return o.waitInside()
+}
+
+func (o *owner) waitInside() (Conflict, *operation) {
 	for !o.state.CompareAndSwap(ownerLeased, ownerInside) {
 		if state, holder := o.copy(); state != ownerLeased {
 			return Overlap, &holder
@@ -113,6 +132,12 @@ func (o *owner) drop() { o.leave(ownerLeased, ownerFree) }
 
 // leave changes the state from what it is to the caller, who alone may do so.
 func (o *owner) leave(from, to uint32) {
+	if !o.state.CompareAndSwap(from, to) { // hardly ever: the rest is inlined
+		o.waitLeave(from, to)
+	}
+}
+
+func (o *owner) waitLeave(from, to uint32) {
 	for !o.state.CompareAndSwap(from, to) {
 		// It may be from again by now: who locked it has had his look.
 		if s := o.state.Load(); s != ownerLocked && s != from {
@@ -159,6 +184,18 @@ func (o *owner) last() (uint32, operation) {
 			op := o.op
 			o.state.Store(state)
 			return state, op
+		}
+		runtime.Gosched()
+	}
+}
+
+// calledBy reports whether the operation of last was called by those.
+func (o *owner) calledBy(pcs []uintptr) bool {
+	for {
+		if state := o.state.Load(); state != ownerLocked && o.state.CompareAndSwap(state, ownerLocked) {
+			same := slices.Equal(o.op.callers[:o.op.ncaller], pcs)
+			o.state.Store(state)
+			return same
 		}
 		runtime.Gosched()
 	}

@@ -16,7 +16,8 @@ func TestSizes(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); n > 1792 {
 		t.Errorf("a Conn has %d bytes, and takes 2048", n)
 	}
-	if n := unsafe.Sizeof(wire.TLS{}); n > 704 {
-		t.Errorf("a wire.TLS has %d bytes, and takes 768", n)
+	// With 16 bytes of the conversation's own around it, it takes 480.
+	if n := unsafe.Sizeof(wire.TLS{}); n > 464 {
+		t.Errorf("a wire.TLS has %d bytes, and takes 512", n)
 	}
 }

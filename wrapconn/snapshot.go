@@ -1,9 +1,11 @@
 package wrapconn
 
 import (
+	"math"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -64,12 +66,16 @@ type Snapshot struct {
 }
 
 // Snapshot returns the state of the connection. It may be called at any time.
-func (c *Conn) Snapshot() Snapshot {
+func (c *Conn) Snapshot() Snapshot { return c.snapshot(math.MaxInt) }
+
+// snapshot has the last packets, at most so many.
+func (c *Conn) snapshot(packets int) Snapshot {
 	// The owner has a lock of its own, so that what it says and what the wire
 	// says may lie some nanoseconds apart.
-	g := c.glimpse()
+	g := c.glimpse(time.Now())
 	state, op := c.owner.last()
-	s := c.wireSnapshot()
+	s, history := c.wireSnapshot()
+	s.History, s.Forgotten = history.Last(packets).Packets()
 	s.Use, s.UseFor, s.RowsLost = g.use, g.since, g.lost
 	if since := c.unowed.Load(); since != 0 {
 		s.NothingDue = max(s.Time.Sub(c.start)-time.Duration(since), 1)
@@ -85,8 +91,8 @@ func (c *Conn) Snapshot() Snapshot {
 	return s
 }
 
-// wireSnapshot is all but the owner.
-func (c *Conn) wireSnapshot() Snapshot {
+// wireSnapshot is all but the owner, and the history as it is kept.
+func (c *Conn) wireSnapshot() (Snapshot, conversation.Excerpt) {
 	c.mu.Lock()
 	defer c.unlock()
 	now := c.now()
@@ -102,6 +108,5 @@ func (c *Conn) wireSnapshot() Snapshot {
 	if c.fatal != nil {
 		s.Broken = c.fatal.Cause.Slug
 	}
-	s.History, s.Forgotten = c.talk.History()
-	return s
+	return s, c.talk.Excerpt()
 }

@@ -12,46 +12,42 @@ import (
 // through it, skips the check silently without it, and takes an error of it for
 // a dead connection.
 func (c *Conn) NetConn() net.Conn {
-	if sc, ok := c.inner.(syscall.Conn); ok {
-		s := &sysConn{Conn: c, sys: sc}
-		s.look.conn = c
-		return s
+	if _, ok := c.inner.(syscall.Conn); ok {
+		return &c.sys
 	}
 	return c
 }
 
-// sysConn is a Conn over a socket.
-type sysConn struct {
-	*Conn
-	sys  syscall.Conn
-	look looked
-}
+// sysConn is a Conn over a socket. It is a part of the Conn that it points to, so that the way from
+// the client to that is short.
+type sysConn struct{ *Conn }
 
 // SyscallConn returns the inner connection's, with one exception: see Vouch.
 // What is read or written through it is not seen.
 func (c *sysConn) SyscallConn() (syscall.RawConn, error) {
 	if c.raw == nil {
-		return c.sys.SyscallConn()
+		return c.inner.(syscall.Conn).SyscallConn()
 	}
-	return &c.look, nil
+	return (*looked)(c.Conn), nil
 }
 
 // looked is the inner connection's RawConn. A Read is answered without a look
 // when the guard has just had one.
-type looked struct{ conn *Conn }
+type looked Conn
 
-func (l *looked) Control(f func(fd uintptr)) error { return l.conn.raw.Control(f) }
+func (l *looked) Control(f func(fd uintptr)) error { return l.raw.Control(f) }
 
-func (l *looked) Write(f func(fd uintptr) bool) error { return l.conn.raw.Write(f) }
+func (l *looked) Write(f func(fd uintptr) bool) error { return l.raw.Write(f) }
 
 func (l *looked) Read(f func(fd uintptr) bool) error {
-	if l.conn.vouch.answer() && !l.conn.closed.Load() && !l.conn.late() {
+	c := (*Conn)(l)
+	if c.vouch.answer() && !c.closed.Load() && !c.late() {
 		return nil
 	}
-	if l.conn.liesAhead() {
+	if c.liesAhead() {
 		return errAhead
 	}
-	return l.conn.raw.Read(f)
+	return c.raw.Read(f)
 }
 
 // late reports whether the deadline for reads has passed: a Read would fail.

@@ -56,3 +56,28 @@ func TestWordsOfPages(t *testing.T) {
 		}
 	}
 }
+
+// TestNoEmptyFiles: an empty file is what a redirection has left behind.
+func TestNoEmptyFiles(t *testing.T) {
+	const root = "../.."
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return filepath.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		files++
+		info, err := d.Info()
+		if err == nil && info.Size() == 0 {
+			t.Errorf("%s is empty", path)
+		}
+		return err
+	})
+	if err != nil || files < 500 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+}
