@@ -48,7 +48,8 @@ becomes a span. Its parent is the client's span if the client's statements carry
 in a comment or a query attribute, unencrypted. No report has statements or data.
 
 SIGTERM ends the proxy gracefully: it accepts no new connections and closes idle ones. Those
-within a command or a transaction get the time of -grace. A second signal ends it at once.
+within a command or a transaction get the time of -grace, and so do those whose packets are
+not seen. A second signal ends it at once.
 
 Flags:
 `,

@@ -35,6 +35,7 @@ type conn struct {
 	speaker session.Direction
 	sql     *statements
 	lines   *timeline
+	ended   *ended // nil: no end of its events waits
 }
 
 func (x *explainer) open(f *reassemble.Flow, _ int64) reassemble.Handler {
@@ -247,38 +248,55 @@ func (c *conn) Gone(at int64) {
 		return
 	}
 	c.take()
+	if c.ended != nil {
+		c.ended.gone = at
+		return
+	}
+	c.over(at)
+}
+
+// over tells of a connection of which all is told.
+func (c *conn) over(at int64) {
 	delete(c.x.live, c)
 	c.x.gone(c, at)
 	c.talk.Close()
 }
 
-// take tells the findings.
+// take tells the findings, but for the end of a stream of events, which waits.
 func (c *conn) take() {
 	for _, f := range c.talk.Take() {
-		e := &f.Evidence
-		server := c.ends()[1]
-		if c.x.kills.Own(server, &f) {
+		if c.ended == nil && report.EventsEnded(&f) {
+			c.x.await(c, f)
 			continue
 		}
-		if e.Stream != cause.StreamOpen || e.ServerError != nil {
-			e.RelatedFailures = c.x.failures(server, f.Time.UnixNano())
-		}
-		v := &report.Violation{
-			Cause: f.Diagnose(), Finding: f, Server: server, Started: time.Unix(0, c.start), Number: c.number,
-		}
-		if n := vantageNote(c.vantage, c.flow); n != "" {
-			v.Notes = append(v.Notes, n)
-		}
-		if c.gaps > 0 {
-			v.Notes = append(v.Notes, "the capture lacks "+report.Bytes(c.lost)+" of this connection, in "+plural(c.gaps, "place"))
-		}
-		if v.Quiet() {
-			c.quiet++
-			c.x.totals.Knocks++
-			continue
-		}
-		c.causes = append(c.causes, v.Cause.Slug)
-		c.x.totals.Violations++
-		c.x.violation(c, v)
+		c.tell(f)
 	}
+}
+
+func (c *conn) tell(f conversation.Finding) {
+	e := &f.Evidence
+	server := c.ends()[1]
+	if c.x.kills.Own(server, &f) {
+		return
+	}
+	if e.Stream != cause.StreamOpen || e.ServerError != nil {
+		e.RelatedFailures = c.x.failed.Add(server, c.number, f.Time)
+	}
+	v := &report.Violation{
+		Cause: f.Diagnose(), Finding: f, Server: server, Started: time.Unix(0, c.start), Number: c.number,
+	}
+	if n := vantageNote(c.vantage, c.flow); n != "" {
+		v.Notes = append(v.Notes, n)
+	}
+	if c.gaps > 0 {
+		v.Notes = append(v.Notes, "the capture lacks "+report.Bytes(c.lost)+" of this connection, in "+plural(c.gaps, "place"))
+	}
+	if v.Quiet() {
+		c.quiet++
+		c.x.totals.Knocks++
+		return
+	}
+	c.causes = append(c.causes, v.Cause.Slug)
+	c.x.totals.Violations++
+	c.x.violation(c, v)
 }

@@ -62,9 +62,10 @@ type explainer struct {
 	tally  tally
 	page   *page
 	kills  report.Kills
-	failed map[string][]int64 // when connections of a server failed, the last second
-	format bool               // pcapng: secrets may come with the frames
-	err    error              // of the output
+	failed report.Failures
+	ended  []*ended // that wait, by time
+	format bool     // pcapng: secrets may come with the frames
+	err    error    // of the output
 	enc    *json.Encoder
 }
 
@@ -72,7 +73,7 @@ type explainer struct {
 func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, error) {
 	x := &explainer{
 		opts: o, out: bufio.NewWriterSize(out, 64<<10), live: map[*conn]struct{}{},
-		hosts: map[[16]byte]cause.Vantage{}, failed: map[string][]int64{},
+		hosts: map[[16]byte]cause.Vantage{},
 	}
 	x.enc = json.NewEncoder(x.out)
 	x.tally.init()
@@ -103,6 +104,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 	x.table.IsServer = x.isServer
 	err = x.read(ctx, r)
 	x.table.Close()
+	x.settleAll()
 	x.totals.Bytes = r.Read()
 	if err == nil {
 		err = x.finish()
@@ -144,6 +146,7 @@ func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
 			t.First = time.Unix(0, f.Time)
 		}
 		t.Last = time.Unix(0, f.Time)
+		x.settle(f.Time)
 		switch f.Segment(&s) {
 		case capture.IsTCP:
 			x.table.Segment(&s, f.Time)
@@ -152,8 +155,9 @@ func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
 		default:
 			t.NotTCP++
 		}
-		if x.opts.Live && !r.Buffered() {
+		if x.opts.Live && !r.Buffered() { // the next frame may be far off
 			x.table.Tick(f.Time)
+			x.settleAll()
 		}
 	}
 }
@@ -186,22 +190,3 @@ func (x *explainer) secrets(lines []byte) {
 }
 
 func (x *explainer) now() int64 { return x.totals.Last.UnixNano() }
-
-// failures counts those of other connections to a server within the second.
-func (x *explainer) failures(server string, at int64) int {
-	list := x.failed[server]
-	i := 0
-	for i < len(list) && at-list[i] > 1e9 {
-		i++
-	}
-	list = list[i:]
-	n := len(list)
-	if n < 1024 {
-		list = append(list, at)
-	}
-	if len(x.failed) > 1024 {
-		clear(x.failed)
-	}
-	x.failed[server] = list
-	return n
-}

@@ -42,7 +42,11 @@ func addr(last byte, port uint16) capture.Addr {
 }
 
 func newScript(t testing.TB, port uint16, trip [2]int64) *script {
-	s := &script{t: t, ends: [2]capture.Addr{addr(7, 40000), addr(9, port)}, next: [2]uint32{1000, 5000}, at: 1_764_000_000e9, trip: trip}
+	return newScriptFrom(t, 40000, port, trip)
+}
+
+func newScriptFrom(t testing.TB, own, port uint16, trip [2]int64) *script {
+	s := &script{t: t, ends: [2]capture.Addr{addr(7, own), addr(9, port)}, next: [2]uint32{1000, 5000}, at: 1_764_000_000e9, trip: trip}
 	s.send(client, capture.SYN, nil)
 	s.at += trip[0]
 	s.send(server, capture.SYN|capture.ACK, nil)

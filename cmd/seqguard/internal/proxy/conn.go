@@ -23,6 +23,11 @@ type conn struct {
 	closed         atomic.Bool
 	tapped         bool // TLS ends here: what passes is looked at below it
 
+	// unread: what is passed on to the client has not been taken yet. taken is when
+	// it was, on the conversation's clock.
+	unread atomic.Bool
+	taken  atomic.Int64
+
 	mu      sync.Mutex
 	link    *link // of a loop that relays it
 	talk    conversation.Conversation
@@ -31,10 +36,6 @@ type conn struct {
 	random  keylog.Random
 	waits   bool // for secrets
 	parent  traceparent
-
-	// taken is when the client had taken the server's last bytes. It belongs to
-	// the goroutine that passes them.
-	taken time.Duration
 }
 
 func (s *conn) run() {
@@ -42,7 +43,9 @@ func (s *conn) run() {
 		s.p.gone(s)
 		return
 	}
+	s.mu.Lock()
 	s.begin("")
+	s.mu.Unlock()
 	switch {
 	case s.p.cfg.Terminate != nil:
 		s.terminate()
@@ -58,8 +61,10 @@ func (s *conn) run() {
 func (s *conn) connect() bool {
 	server, err := s.p.dial(s.client.Conn)
 	if err != nil {
-		s.p.Counters.Failed.Add(1)
-		s.p.cfg.Log("%s: no connection to the server: %v", s.client.RemoteAddr(), err)
+		if !s.closed.Load() {
+			s.p.Counters.Failed.Add(1)
+			s.p.log("%s: no connection to the server: %v%s", s.client.RemoteAddr(), err, hint(err))
+		}
 		s.client.abort() // the nearest to a refused connection that is left
 		return false
 	}
@@ -74,8 +79,8 @@ func (s *conn) connect() bool {
 	return true
 }
 
-// begin starts the conversation. source is whose connection it is, if something in
-// front of the proxy has said so.
+// begin starts the conversation, with mu held. source is whose connection it is, if
+// something in front of the proxy has said so.
 func (s *conn) begin(source string) {
 	cfg := &s.p.cfg
 	s.address = source
@@ -105,24 +110,31 @@ func (s *conn) now() time.Duration { return max(time.Since(s.start), 1) }
 
 // bytes implements watcher.
 func (s *conn) bytes(d session.Direction, p []byte) {
-	if d == session.FromClient {
+	switch {
+	case d == session.FromServer:
+		s.unread.Store(true)
+	case s.tapped: // p is what look sees encrypted
+		s.mu.Lock()
 		s.parent.look(p)
+		s.mu.Unlock()
 	}
-	if s.tapped {
-		return
+	if !s.tapped {
+		s.look(d, p)
 	}
-	s.look(d, p)
 }
 
 // look shows the conversation bytes as they are on the client's wire.
 func (s *conn) look(d session.Direction, p []byte) {
 	s.mu.Lock()
+	if d == session.FromClient && !s.tapped {
+		s.parent.look(p)
+	}
 	if d == session.FromClient && s.talk.Phase() == session.PhaseGreeting {
 		p = s.header(p)
 	}
-	if d == session.FromServer && s.taken > 0 {
+	if taken := time.Duration(s.taken.Load()); d == session.FromServer && taken > 0 {
 		// While it did not take what it had, nobody read on.
-		s.talk.ReadBegan(s.taken)
+		s.talk.ReadBegan(taken)
 	}
 	s.talk.Bytes(d, p, s.now())
 	s.unlock()
@@ -131,7 +143,8 @@ func (s *conn) look(d session.Direction, p []byte) {
 // passed implements watcher.
 func (s *conn) passed(d session.Direction) {
 	if d == session.FromServer {
-		s.taken = s.now()
+		s.taken.Store(int64(s.now()))
+		s.unread.Store(false)
 	}
 }
 
@@ -151,10 +164,10 @@ func (s *conn) header(p []byte) []byte {
 // unlock releases the lock and tells what was found under it.
 func (s *conn) unlock() {
 	var found []conversation.Finding
+	var parent traceIDs
 	if s.talk.Found() {
-		found = s.talk.Take()
+		found, parent = s.talk.Take(), s.parent.value()
 	}
-	parent := s.parent.value()
 	s.mu.Unlock()
 	for _, f := range found {
 		if s.p.cfg.Keys == nil || !report.EventsEnded(&f) {
@@ -173,12 +186,18 @@ func (s *conn) unlock() {
 const killWait = time.Second
 
 // tell reports what was found, unless it is what the client itself has asked for.
+// A fault of ours in it must not end the connections of all others.
 func (s *conn) tell(f conversation.Finding, parent traceIDs) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.p.fault(v)
+		}
+	}()
 	if s.p.kills.Own(s.p.server, &f) {
 		return
 	}
 	if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
-		e.RelatedFailures = related.add(s.p.server, f.Time)
+		e.RelatedFailures = s.p.failed.Add(s.p.server, int(s.number), f.Time)
 	}
 	s.p.report(&report.Violation{
 		Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
@@ -266,11 +285,12 @@ func (s *conn) tired() {
 	s.unlock()
 }
 
-// idle reports whether ending the connection now hurts nobody.
+// idle reports whether ending the connection now hurts nobody. Of one that cannot be
+// seen, nothing is known.
 func (s *conn) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.begun {
+	if !s.begun || s.unread.Load() {
 		return false
 	}
 	st := s.talk.State()

@@ -3,10 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
@@ -33,7 +36,12 @@ type Proxy struct {
 	telling *delivery.Queue[told]
 	started time.Time
 
-	kills report.Kills
+	kills  report.Kills
+	failed report.Failures
+
+	// life ends with Close: nobody waits for a dial any more.
+	life context.Context
+	end  context.CancelFunc
 
 	Counters Counters
 	seen     atomic.Uint64 // commands, of connections that are over
@@ -59,7 +67,8 @@ func New(cfg Config) *Proxy {
 		cfg: cfg, dialer: net.Dialer{Timeout: cfg.DialTimeout}, server: server,
 		sessions: map[*conn]struct{}{}, started: time.Now(), limiter: newLimiter(),
 	}
-	p.telling = delivery.New(delivery.Limit{Items: toldAtMost, Weight: toldAtMost}, p.deliver, func(v any) { panic(v) })
+	p.life, p.end = context.WithCancel(context.Background())
+	p.telling = delivery.New(delivery.Limit{Items: toldAtMost, Weight: toldAtMost}, p.deliver, p.fault)
 	return p
 }
 
@@ -86,12 +95,20 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 		}
 		// Out of file descriptors, or a client that has gone already: neither lasts.
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		p.cfg.Log("cannot accept a connection: %v", err)
+		p.log("cannot accept a connection: %v%s", err, hint(err))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// hint says what to do about an error, if that is not plain from it.
+func hint(err error) string {
+	if errors.Is(err, syscall.EMFILE) {
+		return " (a connection takes two of this process: raise its limit, ulimit -n or LimitNOFILE, or set -max-connections)"
+	}
+	return ""
 }
 
 func (p *Proxy) accepted(c net.Conn) {
@@ -135,7 +152,7 @@ func (p *Proxy) gone(s *conn) {
 // dial connects to the server and tells it whose connection it is, if it is to.
 func (p *Proxy) dial(client net.Conn) (net.Conn, error) {
 	network, address := Network(p.cfg.Server)
-	c, err := p.dialer.Dial(network, address)
+	c, err := p.dialer.DialContext(p.life, network, address)
 	if err != nil || p.cfg.Header == 0 {
 		return c, err
 	}
@@ -206,8 +223,9 @@ func (p *Proxy) list() []*conn {
 	return list
 }
 
-// Close ends all connections at once.
+// Close ends all connections at once, those too that wait for the server.
 func (p *Proxy) Close() error {
+	p.end()
 	for _, s := range p.list() {
 		s.close()
 	}
@@ -231,26 +249,42 @@ func (p *Proxy) report(v *report.Violation) {
 	}
 	p.last = append(p.last, v)
 	ok, dropped := p.limiter.take(string(v.Cause.Slug), time.Now())
-	if !ok || !p.telling.Put(told{v, dropped}, 1, time.Time{}) {
+	if !ok || !p.telling.Put(told{v: v, dropped: dropped}, 1, time.Time{}) {
 		p.Counters.Dropped.Add(1)
 	}
 }
 
-// told is a violation that is to be told, and how many of its cause were not told before it.
+// log has a line written, in its turn. Like report it does not wait for that.
+func (p *Proxy) log(format string, args ...any) {
+	p.telling.Put(told{line: fmt.Sprintf(format, args...)}, 1, time.Time{})
+}
+
+// fault notes a panic of this program, which is its own fault: the connections go on.
+func (p *Proxy) fault(v any) {
+	p.log("internal error, a violation was not told; please report it: %v\n%s", v, debug.Stack())
+}
+
+// told is a violation that is to be told, and how many of its cause were not told
+// before it; or a line for the log.
 type told struct {
 	v       *report.Violation
 	dropped int
+	line    string
 }
 
-// toldAtMost is how many violations may wait to be told.
+// toldAtMost is how many of them may wait.
 const toldAtMost = 1024
 
 func (p *Proxy) deliver(t told, lost uint64) {
-	if t.dropped > 0 {
-		p.cfg.Log("%d more reports of %s were left out: there were too many", t.dropped, t.v.Cause.Slug)
-	}
 	if lost > 0 {
 		p.cfg.Log("%d more reports were left out: they came faster than they could be written", lost)
+	}
+	if t.v == nil {
+		p.cfg.Log("%s", t.line)
+		return
+	}
+	if t.dropped > 0 {
+		p.cfg.Log("%d more reports of %s were left out: there were too many", t.dropped, t.v.Cause.Slug)
 	}
 	if p.cfg.OnReport != nil {
 		p.cfg.OnReport(t.v)

@@ -235,7 +235,7 @@ func (s *socket) arm() {
 		op = syscall.EPOLL_CTL_DEL // an end would be told again and again otherwise
 	}
 	if err := syscall.EpollCtl(s.link.loop.poll, op, s.fd, &e); err != nil {
-		go s.link.conn.p.cfg.Log("%s: the connection is closed: %v", s.link.conn.address, os.NewSyscallError("epoll_ctl", err))
+		s.link.conn.p.log("#%d: the connection is closed: %v", s.link.conn.number, os.NewSyscallError("epoll_ctl", err))
 		s.link.finish(nil)
 		return
 	}

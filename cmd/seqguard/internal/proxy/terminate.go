@@ -25,7 +25,7 @@ func (s *conn) terminate() {
 	server := tls.Client(s.server.Conn, s.p.cfg.ServerTLS)
 	_ = server.SetDeadline(time.Now().Add(handshakeTime))
 	if err := server.Handshake(); err != nil {
-		s.p.cfg.Log("%s: TLS with the server failed: %v", s.address, err)
+		s.p.log("%s: TLS with the server failed: %v", s.address, err)
 		s.client.abort()
 		s.server.abort()
 		return
@@ -39,7 +39,7 @@ func (s *conn) terminate() {
 	})
 	_ = client.SetDeadline(time.Now().Add(handshakeTime))
 	if err := client.Handshake(); err != nil {
-		s.p.cfg.Log("%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
+		s.p.log("%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
 		s.client.abort()
 		s.server.abort()
 		return

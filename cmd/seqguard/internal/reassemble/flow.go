@@ -56,6 +56,7 @@ type Flow struct {
 	half    [2]half
 	told    int64 // the latest time that the handler was given
 	done    bool
+	reset   *reset // nil: none waits
 
 	key       key
 	newer     *Flow // in the order of use

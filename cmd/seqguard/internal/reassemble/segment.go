@@ -33,12 +33,7 @@ func (t *Table) segment(f *Flow, from Side, s *capture.Segment, at int64) {
 		}
 	}
 	if s.Flags&capture.RST != 0 {
-		if h.ended && o.ended || seq != h.next && !hasAck && !after(seq, h.next) {
-			return
-		}
-		t.flush(f, at)
-		t.end(f, from, EndReset, at)
-		t.finish(f, at)
+		t.reset(f, from, s, at)
 		return
 	}
 	fin := s.Flags&capture.FIN != 0
@@ -366,6 +361,9 @@ func (t *Table) finish(f *Flow, at int64) {
 		return
 	}
 	t.flush(f, at)
+	if f.handler != nil && f.reset != nil {
+		t.tellReset(f)
+	}
 	if f.handler == nil {
 		return
 	}

@@ -57,6 +57,7 @@ type Table struct {
 	lists   [2]list
 	held    int // bytes that wait
 	waiting map[*Flow]struct{}
+	resets  []*Flow // that wait with one, by time
 	now     int64
 
 	Evicted uint64 // connections that were put aside for others while they went on
@@ -77,6 +78,9 @@ func NewTable(l Limits) *Table {
 // Segment takes the next one of the capture.
 func (t *Table) Segment(s *capture.Segment, at int64) {
 	t.now = max(t.now, at)
+	if len(t.resets) > 0 {
+		t.expire(t.now)
+	}
 	k, swapped := keyOf(s)
 	f := t.last
 	if f == nil || f.key != k {
@@ -108,6 +112,9 @@ func (t *Table) Segment(s *capture.Segment, at int64) {
 		return
 	}
 	t.segment(f, from, s, at)
+	if f.reset != nil && f.whole() {
+		t.finish(f, f.reset.at)
+	}
 }
 
 func keyOf(s *capture.Segment) (k key, swapped bool) {
@@ -253,7 +260,7 @@ func (t *Table) Ignore(f *Flow) {
 	}
 	t.drop(f)
 	t.unlink(f)
-	f.handler = nil
+	f.handler, f.reset = nil, nil
 	t.push(f)
 }
 
@@ -267,6 +274,8 @@ func (t *Table) Tick(at int64) {
 	for f := range t.waiting {
 		t.drain(f, t.now)
 	}
+	t.expire(t.now)
+	t.idle()
 }
 
 // Close tells all that is still waiting, and the end of each connection.
@@ -278,4 +287,5 @@ func (t *Table) Close() {
 			t.remove(f)
 		}
 	}
+	t.resets = nil
 }

@@ -107,8 +107,11 @@ func Margin(p *conversation.Packet, v *Violation) string {
 
 // Line is a violation in one line, for a log.
 func (v *Violation) Line() string {
-	who := v.Client().String()
-	return fmt.Sprintf("%s %s: %s [%s → %s, connection %d] %s", v.Cause.Severity, v.Cause.Slug, v.Cause.Explanation, who, v.Server, v.Finding.Connection, v.Cause.Advice)
+	where := v.Client().String() + " → " + v.Server
+	if id := v.Finding.Connection; id != 0 { // it has no number before the greeting
+		where += fmt.Sprintf(", connection %d", id)
+	}
+	return fmt.Sprintf("%s %s: %s [%s] %s", v.Cause.Severity, v.Cause.Slug, v.Cause.Explanation, where, v.Cause.Advice)
 }
 
 // wrap writes a paragraph of at most 110 columns; first is before its first
