@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
@@ -139,15 +138,5 @@ func TestDuplicate(t *testing.T) {
 	_ = c.Close()
 	if _, ok := duplicate(c); ok {
 		t.Error("a closed socket was duplicated")
-	}
-}
-
-// eventually waits until ok, for as long as a busy machine may need.
-func eventually(t *testing.T, ok func() bool, what string) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(what)
-		}
 	}
 }

@@ -65,12 +65,18 @@ func startProxy(t testing.TB, cfg Config) (*Proxy, string) {
 	return p, serve(t, p)
 }
 
-func serve(t testing.TB, p *Proxy) (address string) {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func serve(t testing.TB, p *Proxy) (address string) { return serveOn(t, p, listen(t)) }
+
+func serveOn(t testing.TB, p *Proxy, l net.Listener) (address string) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- p.Serve(ctx, l) }()
@@ -85,7 +91,12 @@ func serve(t testing.TB, p *Proxy) (address string) {
 
 func dialLogin(t testing.TB, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	return dialLoginWith(t, &net.Dialer{}, addr)
+}
+
+func dialLoginWith(t testing.TB, d *net.Dialer, addr string) net.Conn {
+	t.Helper()
+	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +118,16 @@ func ping(t testing.TB, c net.Conn) {
 	_, _ = c.Write(pingPacket)
 	if _, err := io.ReadFull(c, b); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// eventually waits until ok, for as long as a busy machine may need.
+func eventually(t *testing.T, ok func() bool, what string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
 	}
 }
 

@@ -152,8 +152,22 @@ func TestCutEverywhere(t *testing.T) {
 		}
 		return ""
 	}
+	// Behind a whole answer the client writes its next packet to a server that is gone: whether it reads the FIN first or the
+	// reset that it gets for that is a race, with or without a proxy. A fault is there each time.
+	race := map[int]bool{}
+	for i := range serverSays {
+		race[total(serverSays[:i+1])] = true
+	}
 	for cut := 0; cut <= total(serverSays); cut += step {
-		if differs := compare(play(t, cut, 0).Addr().String(), -1); differs != "" {
+		tries := 1
+		if race[cut] {
+			tries = 20
+		}
+		differs := "untried"
+		for ; tries > 0 && differs != ""; tries-- {
+			differs = compare(play(t, cut, 0).Addr().String(), -1)
+		}
+		if differs != "" {
 			t.Errorf("server cut behind byte %d: %s", cut, differs)
 		}
 		// A reset overtakes what has not been read by then, with or without a proxy. A busy machine gets more time, a fault none.
@@ -322,20 +336,29 @@ func TestLimit(t *testing.T) {
 // TestGraceful: when the proxy is to end, an idle connection is closed at once, one
 // within a command when its answer has come.
 func TestGraceful(t *testing.T) {
-	server := fakeServer(t)
-	l, err := Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := New(Config{Server: server, Grace: 10 * time.Second})
+	server := mysqltest.Accept(t, func(c net.Conn) {
+		if letIn(c) {
+			_, _ = io.Copy(io.Discard, c) // it answers nothing
+		}
+	}).Addr().String()
+	l := listen(t)
+	p := New(Config{Server: server, Grace: time.Minute})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx, l) }()
 	idle, busy := dialLogin(t, l.Addr().String()), dialLogin(t, l.Addr().String())
-	_, _ = busy.Write(pingPacket[:4]) // its command is under way
-	time.Sleep(30 * time.Millisecond)
-	_, _ = busy.Write(mysqltest.Packet(0, []byte("\x03SELECT SLEEP(1)"))[:8])
-	time.Sleep(30 * time.Millisecond)
+	_, _ = busy.Write(mysqltest.Packet(0, []byte("\x03SELECT SLEEP(1)")))
+	eventually(t, func() bool {
+		var are [2]int // idle and busy
+		for _, s := range p.list() {
+			if s.idle() {
+				are[0]++
+			} else {
+				are[1]++
+			}
+		}
+		return are == [2]int{1, 1}
+	}, "it is not seen who is busy")
 	stop()
 	if e := readAll(idle); e.got != "" {
 		t.Errorf("%q", e.got)
@@ -351,7 +374,7 @@ func TestGraceful(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("it does not end")
 	}
 	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
