@@ -17,7 +17,7 @@ light() {
   fi
   if have mysqld_exporter test -x "$cache/exporter/bin/mysqld_exporter"; then
     for n in plain ${all:+terminate}; do
-      client mysqld_exporter "$n" "$c/exporter.sh" "$cache/exporter/bin/mysqld_exporter" 127.0.0.1 "$proxy_port" $((proxy_port + 30))
+      client mysqld_exporter "$n" "$c/exporter.sh" "$cache/exporter/bin/mysqld_exporter" 127.0.0.1 "$proxy_port" $((proxy_port + 10))
     done
   fi
   if have mariadb-client command -v mariadb-import; then
@@ -43,7 +43,9 @@ heavy() {
   fi
   if [[ ${ONLY:-go-mysql} == *go-mysql* ]] && have go-mysql go_mysql; then
     for n in plain tls compress; do client 'go-mysql client' $n "$work/gomysql/gomysql" client 127.0.0.1 "$proxy_port"; done
-    for n in plain tls; do [ "$1" != mysql9 ] || client 'go-mysql syncer' $n "$work/gomysql/gomysql" syncer 127.0.0.1 "$proxy_port" mysql; done
+    local flavor=mariadb
+    [ "$1" != mysql9 ] || flavor=mysql
+    for n in plain tls; do client 'go-mysql syncer' $n "$work/gomysql/gomysql" syncer 127.0.0.1 "$proxy_port" $flavor; done
   fi
   if [ "$1" = mysql9 ] && [[ ${ONLY:-CLONE} == *CLONE* ]]; then clone; fi
 }

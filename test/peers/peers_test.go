@@ -315,27 +315,35 @@ func (p *peer) read(c *sql.Conn, q string) {
 // TestPeers produces the cells of the page.
 func TestPeers(t *testing.T) {
 	table := cells(t)
+	var jobs []func() // one a server, beside each other: most of it is waiting
 	for i, name := range columns {
-		t.Run(name, func(t *testing.T) {
-			for _, s := range situations {
-				t.Run(s.name, func(t *testing.T) {
-					row := table[s.name]
-					if len(row) != len(columns) {
-						t.Fatalf("docs/peers.md has no such row, or not %d cells in it: %q", len(columns), row)
-					}
-					if row[i] == "–" && len(s.options) > 0 {
-						return // there is no such thing
-					}
-					p := &peer{T: t}
-					if len(s.options) == 0 {
-						p.server = mysqltest.Shared(t, name)
-					} else {
-						p.server = mysqltest.Start(t, name, s.options...)
-					}
-					if got := s.run(p); got != row[i] {
-						t.Errorf("%s, %s: it said %q, the page has %q", name, s.name, got, row[i])
-					}
-				})
+		jobs = append(jobs, func() {
+			t.Run(name, func(t *testing.T) { testPeer(t, table, i) })
+		})
+	}
+	kit.Beside(jobs)
+}
+
+// testPeer produces every situation on one server.
+func testPeer(t *testing.T, table map[string][]string, i int) {
+	name := columns[i]
+	for _, s := range situations {
+		t.Run(s.name, func(t *testing.T) {
+			row := table[s.name]
+			if len(row) != len(columns) {
+				t.Fatalf("docs/peers.md has no such row, or not %d cells in it: %q", len(columns), row)
+			}
+			if row[i] == "–" && len(s.options) > 0 {
+				return // there is no such thing
+			}
+			p := &peer{T: t}
+			if len(s.options) == 0 {
+				p.server = mysqltest.Shared(t, name)
+			} else {
+				p.server = mysqltest.Start(t, name, s.options...)
+			}
+			if got := s.run(p); got != row[i] {
+				t.Errorf("%s, %s: it said %q, the page has %q", name, s.name, got, row[i])
 			}
 		})
 	}
