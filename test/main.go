@@ -3,10 +3,12 @@
 //
 //	go run ./test [argument of go test ...]
 //
-// It is "go test ./..." (or what the arguments name). The output of failing tests
-// comes at length, and the last lines are what "go test" has not: how many tests were
-// skipped, for want of which server or tool, and how to get it. A bare "ok" hides
-// that.
+// It is "go test ./..." (or what the arguments name), with half an hour for each
+// package where go test gives ten minutes: on a machine that does much besides, the
+// real servers of one package can take that long. The packages that take longest
+// begin first. The output of failing tests comes at length, and the last lines are
+// what "go test" has not: how many tests were skipped, for want of which server or
+// tool, and how to get it. A bare "ok" hides that.
 package main
 
 import (
@@ -21,11 +23,7 @@ import (
 )
 
 func main() {
-	args := os.Args[1:]
-	if !slices.ContainsFunc(args, isPackage) {
-		args = append(args, "./...")
-	}
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd := exec.Command("go", append([]string{"test", "-json"}, arguments(os.Args[1:])...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -42,6 +40,27 @@ func main() {
 	if err != nil || s.failed > 0 {
 		os.Exit(1)
 	}
+}
+
+// longest are the packages that wait most, for servers and their clocks. One that
+// began last would run alone at the end.
+var longest = []string{"./test/testimony", "./test/causes", "./test/wire", "./test/delivery", "./wrapconn"}
+
+// arguments are those of go test for ours.
+func arguments(args []string) []string {
+	args = slices.Clone(args)
+	if !slices.ContainsFunc(args, isPackage) {
+		args = append(append(args, longest...), "./...")
+	}
+	if !slices.ContainsFunc(args, isTimeout) {
+		args = append([]string{"-timeout=30m"}, args...)
+	}
+	return args
+}
+
+func isTimeout(arg string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	return strings.HasPrefix(arg, "-") && (name == "timeout" || name == "test.timeout")
 }
 
 // isPackage tells a package of go test's arguments from a flag.

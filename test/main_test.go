@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,5 +38,24 @@ not an event
 	}
 	if strings.Contains(got, "chatter") {
 		t.Errorf("what a passing test says is noise:\n%s", got)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	all := append(slices.Clone(longest), "./...")
+	for _, c := range []struct{ args, want []string }{
+		{nil, append([]string{"-timeout=30m"}, all...)},
+		{[]string{"-count=1", "-timeout", "5m"}, append([]string{"-count=1", "-timeout", "5m"}, all...)},
+		{[]string{"-test.timeout=5m", "./trace"}, []string{"-test.timeout=5m", "./trace"}},
+		{[]string{"./trace", "./test/..."}, []string{"-timeout=30m", "./trace", "./test/..."}},
+	} {
+		if got := arguments(c.args); !slices.Equal(got, c.want) {
+			t.Errorf("%q becomes %q, want %q", c.args, got, c.want)
+		}
+	}
+	for _, dir := range longest {
+		if files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go")); err != nil || len(files) == 0 {
+			t.Errorf("%s has no tests", dir)
+		}
 	}
 }

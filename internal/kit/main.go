@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,10 @@ func Main(m *testing.M) {
 		return nil
 	})
 }
+
+// WaitBeside, called before Main, has six tests with t.Parallel run at a time, unless go test is told another number. It is for a
+// package in which they wait, for servers and clocks, and take next to no CPU: as many as there are processors would be too few.
+func WaitBeside() { _ = flag.Set("test.parallel", "6") }
 
 var meant atomic.Uint64
 

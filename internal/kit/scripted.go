@@ -9,7 +9,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/big"
-	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -83,11 +83,10 @@ func PlainAndTLS(t *testing.T, test func(t *testing.T, secure bool)) {
 
 // FreePort returns a port of 127.0.0.1 that nobody listens on at the moment.
 func FreePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	port, err := mysqltest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(port)
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -38,6 +39,22 @@ func ForEachServer(t *testing.T, test func(*testing.T, *Instance)) {
 			t.Run(ext.Name, func(t *testing.T) { test(t, ext) })
 		}
 	}
+}
+
+// ForEachServerBeside is [ForEachServer] for a test that mostly waits: the servers' subtests run at the same time, whatever go test's
+// -parallel is.
+func ForEachServerBeside(t *testing.T, test func(*testing.T, *Instance)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, name := range Names {
+		all.Go(func() { t.Run(name, func(t *testing.T) { test(t, Shared(t, name)) }) })
+	}
+	for _, ext := range externals(t) {
+		if !matchesAny(ext) {
+			all.Go(func() { t.Run(ext.Name, func(t *testing.T) { test(t, ext) }) })
+		}
+	}
+	all.Wait()
 }
 
 var entry = regexp.MustCompile(`^\s*([^=\s]+)=(?:[^@]*@)?(tcp|unix)\(([^)]+)\)\S*\s*$`)

@@ -29,7 +29,7 @@ func Jaeger(t testing.TB) *JaegerServer {
 	var ports [4]string
 	var env []string
 	for i, name := range []string{"OTLP_HTTP_PORT", "OTLP_GRPC_PORT", "JAEGER_HTTP_PORT", "JAEGER_GRPC_PORT"} {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -124,7 +124,7 @@ func (i *Instance) run() error {
 	var err error
 	for range attempts {
 		if !fixed {
-			port, err := freePort()
+			port, err := FreePort()
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package mysqltest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -132,12 +134,22 @@ func privateDir() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 }
 
-// freePort returns a TCP port of the loopback interface that is free now. Another process may take it before it is used.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort returns a TCP port of the loopback interface that is free now, another one each time. It lies below the range from which
+// clients get theirs (from 32768 on, on some systems from 49152): a client could get one of those while its server is not yet up, or
+// down to be restarted. Another process may still take it before it is used.
+func FreePort() (port int, err error) {
+	const first, count = 24000, 8000
+	for range 100 {
+		var l net.Listener
+		port = first + int(nextPort.Add(1)%count)
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, err
 }
+
+// nextPort begins anywhere, so that processes do not try the same ports one after the other.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32()) }

@@ -41,7 +41,7 @@ func Router(t testing.TB, backend *Instance) *RouterServer {
 	}
 	var ports [3]string
 	for i := range ports {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ import (
 // The case that the project began with: the server gives up waiting for the
 // login while this process is stalled.
 func TestLoginStalledLocally(t *testing.T) {
-	for _, tls := range []string{"", "tls=skip-verify"} {
+	beside(t, []string{"", "tls=skip-verify"}, func(tls string) {
 		t.Run("tls="+tls, func(t *testing.T) {
 			server := mysqltest.Start(t, "mysql9", "--connect-timeout=2")
 			nth, got, due := 1, uint8(1), uint8(2)
@@ -47,7 +47,7 @@ func TestLoginStalledLocally(t *testing.T) {
 				t.Errorf("operation %v, want the connect", r.Owner)
 			}
 		})
-	}
+	})
 }
 
 func TestLoginDelayedOnTheWay(t *testing.T) {
@@ -61,7 +61,7 @@ func TestLoginDelayedOnTheWay(t *testing.T) {
 
 // ERR 4031 is sent by MySQL only; MariaDB resets the connection without a word.
 func TestIdleTimeoutPinned(t *testing.T) {
-	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
 		for _, tls := range []string{"", "tls=skip-verify"} {
 			t.Run("tls="+tls, func(t *testing.T) {
 				ctx := kit.Timeout(t, 30*time.Second)
@@ -98,7 +98,7 @@ func TestIdleTimeoutPinned(t *testing.T) {
 }
 
 func TestIdleTimeoutPool(t *testing.T) {
-	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
 		ctx := kit.Timeout(t, 30*time.Second)
 		db, c := kit.Open(t, server.DSN(""), nil)
 		db.SetMaxOpenConns(1)
@@ -174,7 +174,7 @@ func TestKillDuringQuery(t *testing.T) {
 }
 
 func TestShutdown(t *testing.T) {
-	for _, name := range []string{"mysql9", "mariadb1011"} {
+	beside(t, []string{"mysql9", "mariadb1011"}, func(name string) {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Start(t, name)
 			ctx := kit.Timeout(t, 60*time.Second)
@@ -221,13 +221,13 @@ func TestShutdown(t *testing.T) {
 				}
 			}
 		})
-	}
+	})
 }
 
 // A server that is full refuses in place of the greeting, MariaDB once the slot
 // for the administrator is taken, too.
 func TestTooManyConnections(t *testing.T) {
-	for _, name := range []string{"mysql9", "mariadb1011"} {
+	beside(t, []string{"mysql9", "mariadb1011"}, func(name string) {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Start(t, name, "--max-connections=1")
 			ctx := kit.Timeout(t, 30*time.Second)
@@ -255,7 +255,7 @@ func TestTooManyConnections(t *testing.T) {
 				t.Errorf("the error does not say what to do: %v", err)
 			}
 		})
-	}
+	})
 }
 
 func TestConnectionLostMidAnswer(t *testing.T) {

@@ -51,7 +51,7 @@ func TestFault3_06SignalWithErrno4031(t *testing.T) {
 
 // The server's last answer says why it hangs up; and a connection with such an answer is given to nobody.
 func TestFault3_07LastWord(t *testing.T) {
-	for _, name := range []string{"mysql9", "mariadb1011"} {
+	beside(t, []string{"mysql9", "mariadb1011"}, func(name string) {
 		t.Run(name, func(t *testing.T) {
 			server := mysqltest.Start(t, name, "--max-allowed-packet=1M")
 			ctx := kit.Timeout(t, 60*time.Second)
@@ -87,7 +87,7 @@ func TestFault3_07LastWord(t *testing.T) {
 				}
 			}
 		})
-	}
+	})
 	// Words that take more to be had from a server.
 	for code, want := range map[uint16]cause.Slug{4081: "server_farewell", 4082: "server_farewell", 1053: "server_shutdown", 1927: "connection_killed"} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -128,14 +128,14 @@ func TestFault3_10CharsetsAndShortContexts(t *testing.T) {
 
 // A callback of the application's that takes longer than the deadline is no fault of TLS.
 func TestFault3_12SlowVerifyConnection(t *testing.T) {
-	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
 		db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
 			cfg.TLS = &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
-				time.Sleep(2 * time.Second) // the fault
+				time.Sleep(4 * time.Second) // the fault
 				return nil
 			}}
 		})
-		err := db.PingContext(kit.Timeout(t, 1300*time.Millisecond))
+		err := db.PingContext(kit.Timeout(t, 3*time.Second)) // the connection must be older than a second then, on a busy machine as well
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("want the context's error in it: %v", err)
 		}
@@ -228,13 +228,54 @@ func TestFault3_25TwoPlugins(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			db, c := kit.Open(t, server.DSNFor("two", "first", ""), nil)
-			if err := db.PingContext(t.Context()); err != nil {
-				t.Errorf("the first plugin's password: %v", err)
+			// See TestNonceThatEndsInZero.
+			for try := 1; ; try++ {
+				db, c := kit.Open(t, server.DSNFor("two", "first", ""), nil)
+				err := db.PingContext(t.Context())
+				if err == nil {
+					c.None(t)
+					break
+				}
+				if try == 3 || !errors.Is(err, mysql.ErrMalformPkt) {
+					t.Fatalf("the first plugin's password: %v", err)
+				}
 			}
-			c.None(t)
 			secondPlugin(t, server.DSNFor("two", "second", ""))
 			secondPlugin(t, server.DSNFor("two", "wrong", ""))
+		})
+	}
+}
+
+// go-sql-driver 1.10.1 takes a 0 at the end of an AuthSwitchRequest's data for a terminator. One of 256 nonces of ed25519 ends in one, and
+// the driver finds it too short (findings/gosqldriver-ed25519.sh). That is told, and no other login.
+func TestNonceThatEndsInZero(t *testing.T) {
+	told := func(t *testing.T, err error, r *seqguard.Report) {
+		t.Helper()
+		if r.Cause.Slug != "auth_plugin_mismatch" || !strings.Contains(r.Cause.Explanation, "nonce ends in 0") || !strings.Contains(err.Error(), "Connect again") {
+			t.Errorf("%v\n%s", err, r.Cause.Explanation)
+		}
+	}
+	t.Run("script", func(t *testing.T) {
+		server := mysqltest.ServeEvery(t, mysqltest.Greeting(mysqltest.GreetingOptions{Version: "11.8.9-MariaDB"}), mysqltest.ExpectLogin(),
+			mysqltest.SendPacket(mysqltest.Next, []byte("\xfeclient_ed25519\x000123456789012345678901234567890\x00")), mysqltest.ExpectClose())
+		db, c := kit.Open(t, server.DSN(""), nil)
+		err := db.PingContext(t.Context())
+		told(t, err, kit.WantCause(t, err, c, "auth_plugin_mismatch"))
+	})
+	for _, name := range []string{"mariadb1011", "mariadb118"} {
+		t.Run(name, func(t *testing.T) {
+			db, c := kit.Open(t, mysqltest.Shared(t, name).DSNFor("ed", "secret", ""), nil)
+			db.SetMaxIdleConns(0) // a login each time
+			const logins = 6000   // that none of them has such a nonce has a chance of one to 10^10
+			for range logins {
+				err := db.PingContext(t.Context())
+				if err == nil {
+					continue
+				}
+				told(t, err, kit.WantCause(t, err, c, "auth_plugin_mismatch"))
+				return
+			}
+			t.Errorf("%d logins, and each has succeeded", logins)
 		})
 	}
 }

@@ -134,6 +134,19 @@ func (r *causeRun) connectIn(ctx context.Context) error {
 	return err
 }
 
+// connectUntilTold connects with a context that ends in the course of the login. That is told of a connection that is older than a
+// second. On a busy machine it is made late, and the context ends too early: then it is done again, with more time.
+func (r *causeRun) connectUntilTold(again func()) (err error) {
+	for limit := 1500 * time.Millisecond; limit < 20*time.Second; limit *= 2 {
+		if err = r.connectIn(kit.Timeout(r.T, limit)); err == nil || reportOf(r, err) != nil {
+			return err
+		}
+		r.Logf("not told, with a limit of %v: %v", limit, err)
+		again()
+	}
+	return err
+}
+
 // renamed makes cfg dial addr under another name.
 func renamed(cfg *mysql.Config, addr, host string, change func(*mysql.Config)) {
 	if change != nil {
@@ -236,6 +249,16 @@ func (r *causeRun) due(n int) int {
 		return n + 1
 	}
 	return n
+}
+
+// beside runs the test for each of the names at the same time: each has a server of its own, and most of it is waiting.
+func beside(t *testing.T, names []string, test func(name string)) {
+	t.Helper()
+	var jobs []func()
+	for _, name := range names {
+		jobs = append(jobs, func() { test(name) })
+	}
+	kit.Beside(jobs)
 }
 
 // check holds the error and the report against the case.

@@ -63,7 +63,7 @@ var greetingCases = []causeCase{
 		run: func(r *causeRun) error {
 			defer r.freeze()()
 			r.direct("", nil)
-			return r.connectIn(kit.Timeout(r.T, 1500*time.Millisecond))
+			return r.connectUntilTold(func() {})
 		}},
 	{slug: "no_greeting", name: "closed", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"closed by the peer"},
@@ -289,7 +289,7 @@ var loginCases = []causeCase{
 			freeze, thaw := r.freezer(), func() {}
 			defer func() { thaw() }()
 			r.direct("", r.beforeLogin(func() { thaw = freeze() }))
-			return r.connectIn(kit.Timeout(r.T, 1500*time.Millisecond))
+			return r.connectUntilTold(func() { thaw() })
 		}},
 	{slug: "login_unanswered", name: "closed", by: byRelay, on: onBoth, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"without an answer"},

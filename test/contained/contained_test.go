@@ -63,7 +63,7 @@ func TestFault2_1(t *testing.T) {
 			})
 			done := make(chan error, 1)
 			go func() {
-				_, err := db.ExecContext(kit.Timeout(t, time.Second), "DO 1")
+				_, err := db.ExecContext(kit.Timeout(t, 10*time.Second), "DO 1")
 				wrapconn.CountOpen()
 				wrapconn.Connections("", 0)
 				done <- err
@@ -74,7 +74,7 @@ func TestFault2_1(t *testing.T) {
 					t.Errorf("%v, want that of the plain driver in it", err)
 				}
 				kit.WantCause(t, err, c, "closed_before_answer")
-			case <-time.After(5 * time.Second):
+			case <-time.After(20 * time.Second):
 				t.Fatal("the operation, or the list of connections, does not return")
 			}
 		})

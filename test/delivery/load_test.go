@@ -263,6 +263,9 @@ func (l *load) provoke(db *sql.DB, i int) error {
 			return err
 		}
 		defer rows.Close()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if _, err := c.ExecContext(ctx, "DO 1"); err == nil {
 			return errors.New("a call while rows are open succeeded")
 		}
@@ -280,8 +283,11 @@ func (l *load) provoke(db *sql.DB, i int) error {
 	conn := l.conns[port]
 	l.mu.Unlock()
 	time.AfterFunc(10*time.Millisecond, conn.reset)
-	if _, err := c.ExecContext(ctx, "DO SLEEP(2)"); err == nil {
+	switch _, err := c.ExecContext(ctx, "DO SLEEP(2)"); {
+	case err == nil:
 		return errors.New("an operation succeeded on a connection that was cut")
+	case errors.Is(err, context.DeadlineExceeded):
+		return err // its own time was over first: it is not lost but given up
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func TestCallbackClosesThePool(t *testing.T) {
 		took <- time.Since(start)
 	}))
 	fail(t, db, 1)
-	if d := <-took; d > time.Second {
+	if d := <-took; d >= 2*time.Second { // for which Close waits for a callback that does not return
 		t.Errorf("Close waited for itself, %v", d)
 	}
 }

@@ -146,7 +146,7 @@ func TestReport18AcceptsAndNeverGreets(t *testing.T) {
 	errs := make(chan error, dials)
 	for range dials {
 		go func() {
-			c, err := db.Conn(kit.Timeout(t, 1500*time.Millisecond))
+			c, err := db.Conn(kit.Timeout(t, 3*time.Second)) // a login is told of when it is older than a second
 			if err == nil {
 				_ = c.Close()
 			}

@@ -68,7 +68,7 @@ func (w *soakWorker) loop() {
 		w.since.Store(0)
 		// A dial has a deadline of its own, which may run out a moment before the context's.
 		deadline, _ := ctx.Deadline()
-		w.note(op.name, began, ctx.Err() != nil || !time.Now().Before(deadline), err)
+		w.note(op.name, began, deadline, ctx.Err() != nil || !time.Now().Before(deadline), err)
 		cancel()
 		if err != nil && time.Since(began) < time.Millisecond {
 			time.Sleep(2 * time.Millisecond) // the server may be away
@@ -76,14 +76,17 @@ func (w *soakWorker) loop() {
 	}
 }
 
+// shortContext is longer than all contexts that end while an operation is under way on a machine with time.
+const shortContext = 8 * time.Millisecond
+
 // context ends late, after a few milliseconds, or at a moment that another goroutine chooses.
 func (w *soakWorker) context() (context.Context, context.CancelFunc) {
 	switch w.rng.IntN(4) {
 	case 0:
-		return context.WithTimeout(context.Background(), time.Duration(w.rng.IntN(8000))*time.Microsecond)
+		return context.WithTimeout(context.Background(), time.Duration(w.rng.Int64N(int64(shortContext))))
 	case 1:
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		timer := time.AfterFunc(time.Duration(w.rng.IntN(8000))*time.Microsecond, cancel)
+		timer := time.AfterFunc(time.Duration(w.rng.Int64N(int64(shortContext))), cancel)
 		return ctx, func() { timer.Stop(); cancel() }
 	}
 	return context.WithTimeout(context.Background(), 20*time.Second)

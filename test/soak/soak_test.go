@@ -22,7 +22,8 @@ import (
 )
 
 // TestSoak uses pools lawfully, at random and at full speed, checks every answer and expects not one report besides those of the
-// restarts that it makes itself. SEQGUARD_SOAK=30m makes it longer; 30 s is the default, 5 s with -short.
+// restarts that it makes itself, and of the logins that it gives up itself (givenup_test.go). SEQGUARD_SOAK=30m makes it longer; 30 s
+// is the default, 5 s with -short.
 func TestSoak(t *testing.T) {
 	length := mysqltest.Length(t, "SEQGUARD_SOAK", 30*time.Second, 5*time.Second)
 	before := seqguard.Stats()
@@ -62,7 +63,8 @@ type soak struct {
 	reports  []*seqguard.Report
 	windows  []soakWindow // in which the server was not all there
 	done     map[string]int
-	failed   map[string]int // with the context's end, or in a window
+	failed   map[string]int     // with the context's end, or in a window
+	givenUp  []*seqguard.Report // of logins that a worker's own context ended, from its errors
 	failures int
 }
 
@@ -199,19 +201,24 @@ func (s *soak) ofRestart(r *seqguard.Report) bool {
 	return false
 }
 
-func (s *soak) note(name string, began time.Time, ended bool, err error) {
+// note takes what came of an operation that began with a context which ends at deadline; ended: it had.
+func (s *soak) note(name string, began, deadline time.Time, ended bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var wrong *wrongAnswer
 	var misuse *seqguard.OwnershipError
 	var protocol *seqguard.ProtocolError
 	disturbed := s.disturbed(began)
+	gaveUp := ended && errors.As(err, &protocol) && loginGivenUp(protocol.Report, began, deadline)
+	if gaveUp {
+		s.givenUp = append(s.givenUp, protocol.Report)
+	}
 	switch {
 	case err == nil:
 		s.done[name]++
 		return
 	case errors.As(err, &wrong), errors.As(err, &misuse):
-	case disturbed:
+	case disturbed, gaveUp:
 		s.failed[name]++
 		return
 	case errors.As(err, &protocol):
@@ -230,11 +237,16 @@ func (s *soak) conclude() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	restarts := map[string]int{}
-	others := 0
+	restarts, givenUp := map[string]int{}, map[string]int{}
+	ended, others := 0, 0
 	for _, r := range s.reports {
 		if s.ofRestart(r) {
 			restarts[string(r.Cause.Slug)]++
+			continue
+		}
+		if s.ofGivenUp(r) {
+			ended++
+			givenUp[string(r.Cause.Slug)]++
 			continue
 		}
 		if others++; others <= 10 {
@@ -248,8 +260,8 @@ func (s *soak) conclude() {
 		total += n
 	}
 	sort.Strings(names)
-	s.t.Logf("%d operations with the right answer, %d failures, %d restarts with reports %v, %d other reports; answered+ended by context or restart: %s",
-		total, s.failures, len(s.windows), restarts, others, strings.Join(names, ", "))
+	s.t.Logf("%d operations with the right answer, %d failures, %d restarts with reports %v, %d logins older than 1 s given up by the worker's own short context %v, %d other reports; answered+ended by context or restart: %s",
+		total, s.failures, len(s.windows), restarts, ended, givenUp, others, strings.Join(names, ", "))
 	for _, op := range soakOps {
 		if s.done[op.name] == 0 {
 			s.t.Errorf("%s never succeeded", op.name)

@@ -112,6 +112,7 @@ func TestHeldTooLong(t *testing.T) {
 func TestPoolExhausted(t *testing.T) {
 	for _, name := range real {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx := kit.Timeout(t, 40*time.Second)
 			db, reports := kit.Open(t, mysqltest.Shared(t, name).DSN(""), nil)
 			db.SetMaxOpenConns(3)

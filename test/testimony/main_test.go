@@ -12,5 +12,6 @@ func TestMain(m *testing.M) {
 	if victim() {
 		return
 	}
+	kit.WaitBeside()
 	kit.Main(m)
 }

@@ -173,7 +173,7 @@ var networkFaults = []fault{
 				err := mysqltest.Steps(mysqltest.Greeting(mysqltest.GreetingOptions{}), mysqltest.ExpectLogin(), mysqltest.ExpectClose()).Run(s)
 				return errors.Join(err, s.Conn.Close())
 			}), "")
-			ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 			defer cancel()
 			return db.PingContext(ctx)
 		},

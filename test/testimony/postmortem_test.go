@@ -142,6 +142,7 @@ func TestPostMortem(t *testing.T) {
 // TestPostMortemIsBounded: a server that greets nobody costs a post-mortem its limit,
 // other reports nothing, and its own connections are not looked into.
 func TestPostMortemIsBounded(t *testing.T) {
+	const limit = 1500 * time.Millisecond
 	script := []mysqltest.Step{mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ExpectCommand(mysqltest.ComQuery), mysqltest.Close()}
 	over := make(chan struct{})
 	hang := []mysqltest.Step{mysqltest.WaitFor(over)}
@@ -154,7 +155,7 @@ func TestPostMortemIsBounded(t *testing.T) {
 			dials.Add(1)
 			return conn, err
 		}
-	}, seqguard.WithPostMortem(seqguard.PostMortem{Limit: 1500 * time.Millisecond}))
+	}, seqguard.WithPostMortem(seqguard.PostMortem{Limit: limit}))
 	fail := func() {
 		t.Helper()
 		conn := kit.Pin(t, db)
@@ -162,7 +163,7 @@ func TestPostMortemIsBounded(t *testing.T) {
 		if _, err := conn.ExecContext(t.Context(), "DO 1"); err == nil {
 			t.Fatal("no error")
 		}
-		if d := time.Since(began); d > time.Second {
+		if d := time.Since(began); d >= limit {
 			t.Errorf("the operation took %v: it waited for the post-mortem", d)
 		}
 		_ = conn.Close()
@@ -181,6 +182,48 @@ func TestPostMortemIsBounded(t *testing.T) {
 	all := c.All()
 	if len(all) != 2 || all[1].Evidence.PostMortem.Failure != "no answer in time" || all[1].Evidence.PostMortem.After > 5*time.Second {
 		t.Errorf("%d reports, the last: %+v", len(all), all[len(all)-1].Evidence.PostMortem)
+	}
+}
+
+// TestPostMortemThatHangs: a dial function that never comes back is called once, and
+// not again for each failure.
+func TestPostMortemThatHangs(t *testing.T) {
+	script := []mysqltest.Step{mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ExpectCommand(mysqltest.ComQuery), mysqltest.Close()}
+	server := mysqltest.ServeConns(t, script, script, script)
+	type own struct{}
+	over := make(chan struct{})
+	defer close(over)
+	var asked atomic.Int32
+	db, c := kit.Open(t, server.DSN(""), func(cfg *mysql.Config) {
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if ctx.Value(own{}) == nil {
+				asked.Add(1)
+				<-over
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	}, seqguard.WithPostMortem(seqguard.PostMortem{Limit: 100 * time.Millisecond, Every: time.Nanosecond}))
+	for range 3 {
+		conn, err := db.Conn(context.WithValue(t.Context(), own{}, true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), "DO 1"); err == nil {
+			t.Fatal("no error")
+		}
+		_ = conn.Close()
+		if err := seqguard.Flush(kit.Timeout(t, 20*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := c.All()
+	if n := asked.Load(); n != 1 || len(all) != 3 {
+		t.Fatalf("asked %d times, %d reports", n, len(all))
+	}
+	for i, r := range all {
+		if p := r.Evidence.PostMortem; p.Asked != (i == 0) || i == 0 && p.Failure != "no answer in time" {
+			t.Errorf("%d: %+v", i, p)
+		}
 	}
 }
 
