@@ -63,7 +63,11 @@ func (c *conn) Bytes(from reassemble.Side, p []byte, at int64) {
 
 func (c *conn) bytes(d session.Direction, p []byte, at int64) {
 	if c.sql != nil {
-		c.sql.bytes(d, p)
+		if _, compressed, _ := c.talk.Layers(); compressed {
+			c.sql = nil
+		} else {
+			c.sql.bytes(d, p)
+		}
 	}
 	c.talk.Bytes(d, p, c.since(at))
 	if c.talk.Found() {
@@ -190,6 +194,9 @@ func (c *conn) begin(at int64, middle bool) {
 	c.talk = conversation.New(cfg)
 	if middle {
 		c.talk.Middle(c.since(at))
+		if c.sql != nil {
+			c.sql.gap()
+		}
 	}
 	x.live[c] = struct{}{}
 }
@@ -222,6 +229,9 @@ func (c *conn) Gap(from reassemble.Side, n int64, at int64) {
 		return
 	}
 	c.x.gap(c, c.dir(from), n, at)
+	if c.sql != nil {
+		c.sql.gap()
+	}
 	c.talk.Gap(c.dir(from), n, c.since(at))
 	c.take()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -56,11 +57,13 @@ type explainer struct {
 	out    *bufio.Writer
 	table  *reassemble.Table
 	keys   keylog.Store
+	log    growing // the file that keys came from
 	live   map[*conn]struct{}
 	hosts  map[[16]byte]cause.Vantage // where the capture was taken, by client
 	totals Totals
 	tally  tally
 	page   *page
+	file   *os.File // of the page
 	kills  report.Kills
 	failed report.Failures
 	ended  []*ended // that wait, by time
@@ -84,18 +87,33 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 		x.page = &page{}
 	}
 	if o.KeyLog != "" {
-		b, err := os.ReadFile(o.KeyLog)
-		if err != nil {
+		b, err := x.log.read(o.KeyLog)
+		if err != nil && !(o.Live && errors.Is(err, fs.ErrNotExist)) { // clients make it when they need it
 			return x.totals, err
 		}
-		x.keys.Add(append(b, '\n'))
-		if x.keys.Len() == 0 && !o.Live {
-			return x.totals, fmt.Errorf("%s holds no line of a key log", o.KeyLog)
+		x.keys.Add(b)
+		if !o.Live {
+			x.keys.Add([]byte("\n"))
+			if x.keys.Len() == 0 {
+				return x.totals, fmt.Errorf("%s holds no line of a key log", o.KeyLog)
+			}
 		}
+	}
+	if o.Live {
+		in = newInterruptible(ctx, in)
 	}
 	r, err := capture.NewReader(in)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("ended before the capture began")
+		}
 		return x.totals, err
+	}
+	if o.HTML != "" { // at the beginning it is early to know that it cannot be written
+		if x.file, err = os.OpenFile(o.HTML, os.O_WRONLY|os.O_CREATE, 0o666); err != nil {
+			return x.totals, err
+		}
+		defer func() { _ = x.file.Close() }()
 	}
 	r.Secrets = x.secrets
 	x.format = r.Sections()
@@ -103,11 +121,12 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 	x.table.Open = x.open
 	x.table.IsServer = x.isServer
 	err = x.read(ctx, r)
+	x.lookForSecrets()
 	x.table.Close()
 	x.settleAll()
 	x.totals.Bytes = r.Read()
-	if err == nil {
-		err = x.finish()
+	if e := x.finish(); err == nil { // of a damaged capture, what lies before the damage is told
+		err = e
 	}
 	if e := x.out.Flush(); err == nil {
 		err = e
@@ -123,6 +142,7 @@ func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
 	t := &x.totals
 	for first := true; ; first = false {
 		if x.opts.Live && !r.Buffered() {
+			x.lookForSecrets()
 			if err := x.out.Flush(); err != nil {
 				return err
 			}
@@ -134,8 +154,6 @@ func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
 			case errors.Is(err, capture.ErrCut):
 				t.Cut = true
 				return nil
-			case ctx.Err() != nil:
-				return nil // the pipe was closed to end it
 			}
 			return err
 		}
@@ -171,9 +189,21 @@ func (x *explainer) isServer(port uint16) bool {
 	return false
 }
 
+// lookForSecrets takes what clients have written into the key log since the capture
+// began.
+func (x *explainer) lookForSecrets() {
+	if !x.opts.Live || x.opts.KeyLog == "" || len(x.live) == 0 {
+		return
+	}
+	b, _ := x.log.read(x.opts.KeyLog) // it may come, or come back
+	x.offer(x.keys.Add(b))
+}
+
 // secrets came with the capture.
-func (x *explainer) secrets(lines []byte) {
-	fresh := x.keys.Add(append(lines, '\n'))
+func (x *explainer) secrets(lines []byte) { x.offer(x.keys.Add(append(lines, '\n'))) }
+
+// offer gives connections that were seen before the secrets that they wait for.
+func (x *explainer) offer(fresh []keylog.Random) {
 	if len(fresh) == 0 {
 		return
 	}

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -68,7 +67,7 @@ func (c *conn) packet(p conversation.Packet) {
 		fmt.Fprintf(x.out, "   ← %s", s)
 	}
 	if c.sql != nil && p.Kind == session.KindCommand {
-		if s := c.sql.next(p.Command); s != "" {
+		if s := c.sql.next(&p); s != "" {
 			fmt.Fprintf(x.out, "   %s", s)
 		}
 	}
@@ -252,12 +251,9 @@ func ending(s *conversation.State) string {
 // finish writes what closes the run.
 func (x *explainer) finish() error {
 	if x.page != nil {
-		f, err := os.Create(x.opts.HTML)
-		if err != nil {
-			return err
-		}
-		err = x.page.write(f, x)
-		if e := f.Close(); err == nil {
+		_ = x.file.Truncate(0) // a pipe has no length
+		err := x.page.write(x.file, x)
+		if e := x.file.Close(); err == nil {
 			err = e
 		}
 		if err != nil {

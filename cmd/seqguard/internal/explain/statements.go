@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -12,9 +13,16 @@ import (
 type statements struct {
 	head  []byte // of the packet under way, header included
 	skip  int
-	list  []string
+	list  []statement
 	stop  bool
 	first bool // a packet of the login has been seen
+	lost  bool // it is not known where a packet begins
+}
+
+// statement is a command that has a text.
+type statement struct {
+	text   string
+	length int // of its packet
 }
 
 const (
@@ -25,6 +33,12 @@ const (
 func (s *statements) bytes(d session.Direction, p []byte) {
 	if d != session.FromClient || s.stop {
 		return
+	}
+	if s.lost {
+		if !commands(p) {
+			return
+		}
+		s.lost = false
 	}
 	for len(p) > 0 {
 		if s.skip > 0 {
@@ -47,6 +61,9 @@ func (s *statements) bytes(d session.Direction, p []byte) {
 	}
 }
 
+// gap is told that bytes are missing, or the beginning.
+func (s *statements) gap() { *s = statements{stop: s.stop, first: true, lost: true} }
+
 func (s *statements) length() int {
 	return int(s.head[0]) | int(s.head[1])<<8 | int(s.head[2])<<16
 }
@@ -66,7 +83,7 @@ func (s *statements) packet() {
 			if n > len(b) {
 				t += "…"
 			}
-			s.list = append(s.list, printable(t))
+			s.list = append(s.list, statement{printable(t), n})
 		}
 	}
 	s.head = s.head[:0]
@@ -78,12 +95,18 @@ func printable(t string) string {
 	return q[1 : len(q)-1]
 }
 
-// next returns the text of the next command that has one.
-func (s *statements) next(c session.Command) string {
-	if c != session.ComQuery && c != session.ComStmtPrepare || len(s.list) == 0 {
+// next returns the text of a command that has one. The list may have more than the
+// packets that are listed: behind a gap commands are passed over.
+func (s *statements) next(p *conversation.Packet) string {
+	if p.Command != session.ComQuery && p.Command != session.ComStmtPrepare {
 		return ""
 	}
-	t := s.list[0]
-	s.list = s.list[1:]
-	return t
+	for i := range s.list {
+		if s.list[i].length == p.Bytes {
+			t := s.list[i].text
+			s.list = s.list[i+1:]
+			return t
+		}
+	}
+	return ""
 }

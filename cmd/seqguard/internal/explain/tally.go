@@ -157,6 +157,16 @@ func (t *Totals) sentence() string {
 		fmt.Fprintf(&b, ", %d knocks (a client that left at once without a word)", t.Knocks)
 	}
 	b.WriteString(".\n")
+	if t.Connections == 0 {
+		if t.NotTCP > 0 {
+			is := "are"
+			if t.NotTCP == 1 {
+				is = "is"
+			}
+			fmt.Fprintf(&b, "%s %s not TCP, or of a link type that is not read.\n", plural(int(t.NotTCP), "frame"), is)
+		}
+		b.WriteString("MySQL is found by its greeting, on any port. Where the greetings are not in the capture, say with -port which ports are MySQL's.\n")
+	}
 	if t.Gaps > 0 {
 		fmt.Fprintf(&b, "%s are missing from the capture, in %s: nothing is claimed about them.\n", report.Bytes(t.Lost), plural(int(t.Gaps), "place"))
 	}
