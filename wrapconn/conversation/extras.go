@@ -60,6 +60,14 @@ func newExtras(c *Conversation, cfg *Config) *extras {
 	return x
 }
 
+// ClientAddress tells where the client is, once something in front of it has said so.
+// It is for a client that is not this process.
+func (c *Conversation) ClientAddress(address string) {
+	if c.x != nil {
+		c.x.client.Address = address
+	}
+}
+
 // passed tells about a packet.
 func (x *extras) passed(start time.Time, e *entry) {
 	if x.onPacket != nil {

@@ -3,6 +3,9 @@ package keylog
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -11,13 +14,18 @@ import (
 // Follower reads a key log file that programs write while it is being read.
 type Follower struct {
 	Store Store
-	path  string
+	// Problem, if not nil, is told why the file cannot be read, once until it can. It
+	// must not wait. A file that is not there yet is none.
+	Problem func(error)
+
+	path string
 
 	mu      sync.Mutex
 	at      int64
 	file    os.FileInfo
 	waiting map[Random]func(lines []byte)
-	fresh   []Random // read, and not yet delivered
+	fresh   []Random // read, and not yet delivered to those who wait
+	problem string   // that was told
 	wake    chan struct{}
 }
 
@@ -40,7 +48,9 @@ func Follow(path string) *Follower {
 func (f *Follower) Lines(r Random, late func(lines []byte)) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fresh = append(f.fresh, f.read()...)
+	if fresh := f.read(); len(f.waiting) > 0 {
+		f.fresh = append(f.fresh, fresh...)
+	}
 	lines := f.Store.Lines(r)
 	if !whole(lines) {
 		f.waiting[r] = late
@@ -123,6 +133,7 @@ func (f *Follower) deliver() {
 func (f *Follower) read() (fresh []Random) {
 	fi, err := os.Stat(f.path)
 	if err != nil {
+		f.failed(err)
 		return nil
 	}
 	if f.file != nil && (!os.SameFile(f.file, fi) || fi.Size() < f.at) {
@@ -134,6 +145,7 @@ func (f *Follower) read() (fresh []Random) {
 	}
 	file, err := os.Open(f.path)
 	if err != nil {
+		f.failed(err)
 		return nil
 	}
 	defer func() { _ = file.Close() }()
@@ -143,7 +155,22 @@ func (f *Follower) read() (fresh []Random) {
 		f.at += int64(n)
 		fresh = append(fresh, f.Store.Add(buf[:n])...)
 		if err != nil || n == 0 {
+			f.failed(err)
 			return fresh
+		}
+	}
+}
+
+// failed tells a problem that is new; nil and the end of the file are none.
+func (f *Follower) failed(err error) {
+	if err == nil || err == io.EOF || errors.Is(err, fs.ErrNotExist) {
+		f.problem = ""
+		return
+	}
+	if s := err.Error(); s != f.problem {
+		f.problem = s
+		if f.Problem != nil {
+			f.Problem(err)
 		}
 	}
 }

@@ -2,10 +2,14 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
@@ -42,10 +46,27 @@ func held(connections int) int { return min(max(64<<20/(connections+1), 64<<10),
 func Listen(address string) (net.Listener, error) {
 	network, address := Network(address)
 	l, err := net.Listen(network, address)
+	if network == "unix" && errors.Is(err, syscall.EADDRINUSE) && leftBehind(address) {
+		_ = os.Remove(address)
+		l, err = net.Listen(network, address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
 	return l, nil
+}
+
+// leftBehind reports whether path is a socket on which nobody listens, as a process that
+// is killed leaves it.
+func leftBehind(path string) bool {
+	if fi, err := os.Lstat(path); err != nil || fi.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		_ = c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // Network tells a path from host:port.

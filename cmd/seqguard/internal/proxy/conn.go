@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,10 @@ type conn struct {
 	talk    conversation.Conversation
 	begun   bool
 	address string // of the client
+	head    []byte // its first bytes, if they may be a PROXY protocol header
+	headed  bool   // they were one, or were none
 	random  keylog.Random
-	waits   bool // for secrets
+	giveUp  *time.Timer // ends the waiting for secrets
 	parent  traceparent
 }
 
@@ -44,7 +47,7 @@ func (s *conn) run() {
 		return
 	}
 	s.mu.Lock()
-	s.begin("")
+	s.begin()
 	s.mu.Unlock()
 	switch {
 	case s.p.cfg.Terminate != nil:
@@ -63,7 +66,7 @@ func (s *conn) connect() bool {
 	if err != nil {
 		if !s.closed.Load() {
 			s.p.Counters.Failed.Add(1)
-			s.p.log("%s: no connection to the server: %v%s", s.client.RemoteAddr(), err, hint(err))
+			s.p.logOf(unreached, "%s: no connection to the server: %v%s", s.client.RemoteAddr(), err, hint(err))
 		}
 		s.client.abort() // the nearest to a refused connection that is left
 		return false
@@ -79,16 +82,12 @@ func (s *conn) connect() bool {
 	return true
 }
 
-// begin starts the conversation, with mu held. source is whose connection it is, if
-// something in front of the proxy has said so.
-func (s *conn) begin(source string) {
+// begin starts the conversation, with mu held.
+func (s *conn) begin() {
 	cfg := &s.p.cfg
-	s.address = source
-	if source == "" {
-		s.address = s.client.RemoteAddr().String()
-		if s.p.kind == "unix" {
-			s.address = "unix socket"
-		}
+	s.address = s.client.RemoteAddr().String()
+	if s.p.kind == "unix" {
+		s.address = "unix socket"
 	}
 	c := conversation.Config{
 		Start: s.start, Network: s.p.kind, History: cfg.History,
@@ -109,7 +108,7 @@ func (s *conn) begin(source string) {
 func (s *conn) now() time.Duration { return max(time.Since(s.start), 1) }
 
 // bytes implements watcher.
-func (s *conn) bytes(d session.Direction, p []byte) {
+func (s *conn) bytes(d session.Direction, p []byte) bool {
 	switch {
 	case d == session.FromServer:
 		s.unread.Store(true)
@@ -119,17 +118,24 @@ func (s *conn) bytes(d session.Direction, p []byte) {
 		s.mu.Unlock()
 	}
 	if !s.tapped {
-		s.look(d, p)
+		return s.look(d, p)
 	}
+	return true
 }
 
-// look shows the conversation bytes as they are on the client's wire.
-func (s *conn) look(d session.Direction, p []byte) {
+// look shows the conversation bytes as they are on the client's wire. It reports
+// whether the connection goes on: a command that comes behind the end of an idle one
+// must not reach the server, whose answer nobody would get.
+func (s *conn) look(d session.Direction, p []byte) bool {
 	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return false
+	}
 	if d == session.FromClient && !s.tapped {
 		s.parent.look(p)
 	}
-	if d == session.FromClient && s.talk.Phase() == session.PhaseGreeting {
+	if d == session.FromClient && !s.headed {
 		p = s.header(p)
 	}
 	if taken := time.Duration(s.taken.Load()); d == session.FromServer && taken > 0 {
@@ -138,6 +144,7 @@ func (s *conn) look(d session.Direction, p []byte) {
 	}
 	s.talk.Bytes(d, p, s.now())
 	s.unlock()
+	return true
 }
 
 // passed implements watcher.
@@ -148,15 +155,22 @@ func (s *conn) passed(d session.Direction) {
 	}
 }
 
-// header passes over a PROXY protocol header of something in front, if it came in
-// one piece, as it does.
+// header passes over a PROXY protocol header of something in front. The first bytes of
+// a client are looked at together until it is known whether they are one; a server that
+// does not wait for it may have greeted before.
 func (s *conn) header(p []byte) []byte {
-	n, source, v := proxyproto.Parse(p)
-	if v != proxyproto.Yes {
-		return p
+	if len(s.head) > 0 {
+		p = append(s.head, p...)
 	}
-	if source.IsValid() {
-		s.begin(source.String())
+	n, source, v := proxyproto.Parse(p)
+	if v == proxyproto.Unsure {
+		s.head = bytes.Clone(p)
+		return nil
+	}
+	s.head, s.headed = nil, true
+	if v == proxyproto.Yes && source.IsValid() {
+		s.address = source.String()
+		s.talk.ClientAddress(s.address)
 	}
 	return p[n:]
 }
@@ -246,6 +260,9 @@ func (s *conn) over() {
 	s.p.seen.Add(s.talk.State().Commands)
 	s.begun = false
 	random := s.random
+	if s.giveUp != nil {
+		s.giveUp.Stop() // it would keep the connection in memory for as long
+	}
 	s.mu.Unlock()
 	if random != (keylog.Random{}) {
 		s.p.cfg.Keys.Forget(random)
@@ -262,8 +279,7 @@ func (s *conn) over() {
 // passed.
 func (s *conn) secrets(random [32]byte) []byte {
 	keys := s.p.cfg.Keys
-	s.random, s.waits = random, true
-	time.AfterFunc(s.p.cfg.KeyWait, s.tired)
+	s.random, s.giveUp = random, time.AfterFunc(s.p.cfg.KeyWait, func() { s.tired(random) })
 	// The follower may call back at once, from its own goroutine, and waits there for
 	// the lock.
 	return keys.Lines(random, func(lines []byte) {
@@ -276,8 +292,8 @@ func (s *conn) secrets(random [32]byte) []byte {
 }
 
 // tired gives up waiting for secrets.
-func (s *conn) tired() {
-	s.p.cfg.Keys.Forget(s.random)
+func (s *conn) tired(random keylog.Random) {
+	s.p.cfg.Keys.Forget(random)
 	s.mu.Lock()
 	if s.begun && s.talk.State().Held > 0 {
 		s.talk.Opaque("its secrets are not in the key log", s.now())
@@ -290,11 +306,29 @@ func (s *conn) tired() {
 func (s *conn) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.isIdle()
+}
+
+// isIdle is idle with mu held.
+func (s *conn) isIdle() bool {
 	if !s.begun || s.unread.Load() {
 		return false
 	}
 	st := s.talk.State()
 	return st.Phase == session.PhaseReady && st.Pending == 0 && !st.InTransaction
+}
+
+// endIdle ends the connection if it is idle. What comes from now on does not pass.
+func (s *conn) endIdle() {
+	s.mu.Lock()
+	idle := s.isIdle()
+	if idle {
+		s.closed.Store(true)
+	}
+	s.mu.Unlock()
+	if idle {
+		s.close()
+	}
 }
 
 // close ends the connection from this side.

@@ -36,6 +36,9 @@ type Proxy struct {
 	telling *delivery.Queue[told]
 	started time.Time
 
+	flushed  sync.Once
+	flushEnd time.Time
+
 	kills  report.Kills
 	failed report.Failures
 
@@ -67,6 +70,9 @@ func New(cfg Config) *Proxy {
 		cfg: cfg, dialer: net.Dialer{Timeout: cfg.DialTimeout}, server: server,
 		sessions: map[*conn]struct{}{}, started: time.Now(), limiter: newLimiter(),
 	}
+	if cfg.Keys != nil {
+		cfg.Keys.Problem = func(err error) { p.log("the key log cannot be read, so TLS is not seen: %v", err) }
+	}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.telling = delivery.New(delivery.Limit{Items: toldAtMost, Weight: toldAtMost}, p.deliver, p.fault)
 	return p
@@ -89,6 +95,7 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 			continue
 		case ctx.Err() != nil:
 			p.drain()
+			p.flush()
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err
@@ -185,12 +192,10 @@ func (p *Proxy) drain() {
 		p.endIdle()
 		select {
 		case <-done:
-			p.flush()
 			return
 		case <-end:
 			_ = p.Close()
 			<-done
-			p.flush()
 			return
 		case <-tick.C:
 		}
@@ -199,9 +204,7 @@ func (p *Proxy) drain() {
 
 func (p *Proxy) endIdle() {
 	for _, s := range p.list() {
-		if s.idle() {
-			s.close()
-		}
+		s.endIdle()
 	}
 }
 
@@ -248,15 +251,62 @@ func (p *Proxy) report(v *report.Violation) {
 		p.last = append(p.last[:0:0], p.last[1:]...)
 	}
 	p.last = append(p.last, v)
-	ok, dropped := p.limiter.take(string(v.Cause.Slug), time.Now())
+	ok, dropped := p.take(string(v.Cause.Slug))
 	if !ok || !p.telling.Put(told{v: v, dropped: dropped}, 1, time.Time{}) {
 		p.Counters.Dropped.Add(1)
 	}
 }
 
+// take asks whether one more of a kind may be told, with tell held, and returns how many
+// were not.
+func (p *Proxy) take(kind string) (ok bool, dropped int) {
+	ok, dropped = p.limiter.take(kind, time.Now())
+	if !ok && dropped == 1 { // the storm may be over before another one may be told
+		time.AfterFunc(leftOutTime, func() {
+			p.tell.Lock()
+			defer p.tell.Unlock()
+			p.tellLeftOut(kind)
+		})
+	}
+	return ok, dropped
+}
+
+// leftOutTime is how soon it is said that reports were left out.
+const leftOutTime = 5 * time.Second
+
+// tellLeftOut says how many of a kind were left out and not yet spoken of, with tell
+// held.
+func (p *Proxy) tellLeftOut(kind string) {
+	if n := p.limiter.forget(kind); n > 0 {
+		p.log(leftOut, n, kind)
+	}
+}
+
+const leftOut = "%d more reports of %s were left out: there were too many"
+
 // log has a line written, in its turn. Like report it does not wait for that.
 func (p *Proxy) log(format string, args ...any) {
 	p.telling.Put(told{line: fmt.Sprintf(format, args...)}, 1, time.Time{})
+}
+
+// These lines come with connections, and like reports in storms: see logOf.
+const (
+	unreached = "a server that is not reached"
+	failedTLS = "TLS that fails"
+)
+
+// logOf is log for a line of which there may be many.
+func (p *Proxy) logOf(kind, format string, args ...any) {
+	p.tell.Lock()
+	defer p.tell.Unlock()
+	ok, dropped := p.take(kind)
+	if !ok {
+		return
+	}
+	if dropped > 0 {
+		p.log(leftOut, dropped, kind)
+	}
+	p.log(format, args...)
 }
 
 // fault notes a panic of this program, which is its own fault: the connections go on.
@@ -284,16 +334,32 @@ func (p *Proxy) deliver(t told, lost uint64) {
 		return
 	}
 	if t.dropped > 0 {
-		p.cfg.Log("%d more reports of %s were left out: there were too many", t.dropped, t.v.Cause.Slug)
+		p.cfg.Log(leftOut, t.dropped, t.v.Cause.Slug)
 	}
 	if p.cfg.OnReport != nil {
 		p.cfg.OnReport(t.v)
 	}
 }
 
-// flush waits until what was found has been told, for a moment at the most.
+// Farewell has the last line written, behind all that was found: it waits for that,
+// for a moment at the most, because nobody may be reading.
+func (p *Proxy) Farewell() {
+	p.tell.Lock()
+	for _, kind := range p.limiter.dropped() {
+		p.tellLeftOut(kind)
+	}
+	p.tell.Unlock()
+	n := &p.Counters
+	p.log("seqguard proxy ends: %d connections, %d violations, %d knocks, %d untracked, %d not seen",
+		n.Connections.Load(), n.Violations.Load(), n.Knocks.Load(), n.Untracked.Load(), n.Opaque.Load())
+	p.flush()
+}
+
+// flush waits until what was found has been told, for flushTime at the most from the
+// first call on.
 func (p *Proxy) flush() {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	p.flushed.Do(func() { p.flushEnd = time.Now().Add(flushTime) })
+	ctx, cancel := context.WithDeadline(context.Background(), p.flushEnd)
 	defer cancel()
 	_ = p.telling.Flush(ctx)
 }

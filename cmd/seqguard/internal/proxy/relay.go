@@ -17,6 +17,9 @@ type end struct {
 	net.Conn
 	// over: this end will not send anything more.
 	over atomic.Bool
+	// cut: writing to it has failed. What is read from it then is an end like any
+	// other, because the kernel tells of a reset once.
+	cut atomic.Bool
 }
 
 // closeWrite passes an end of bytes on: what can be half-closed is.
@@ -49,7 +52,8 @@ func lowest(c net.Conn) net.Conn {
 // watcher is told what passes, before it passes. Each method may be called from
 // two goroutines at once, with different directions.
 type watcher interface {
-	bytes(d session.Direction, p []byte)
+	// bytes reports whether they are to pass: not behind the end of the connection by this proxy.
+	bytes(d session.Direction, p []byte) bool
 	// passed: the other side has taken them.
 	passed(d session.Direction)
 	// ended: a direction is over; err is nil for a FIN.
@@ -75,11 +79,15 @@ func relay(client, server *end, w watcher) {
 // pump passes one direction.
 func pump(d session.Direction, src, dst *end, w watcher) {
 	var failed error // of the writing
+	stopped := false
 	err := each(src.Conn, func(p []byte) bool {
-		w.bytes(d, p)
+		if stopped = !w.bytes(d, p); stopped {
+			return false
+		}
 		n, err := dst.Write(p)
 		if err != nil {
 			failed = err
+			dst.cut.Store(true)
 			w.failed(d, len(p)-n, err)
 		} else {
 			w.passed(d)
@@ -91,22 +99,32 @@ func pump(d session.Direction, src, dst *end, w watcher) {
 	}
 	src.over.Store(true)
 	switch {
+	case stopped:
+		_, _ = dst.Close(), src.Close()
 	case failed != nil:
 		// dst is gone. If it has something left to say, or that it is gone, the other
 		// pump is just passing that on; else it must be said here.
 		if dst.over.Load() {
 			src.abort()
 		}
-	case err == io.EOF:
+	case err == io.EOF && !src.cut.Load():
 		w.ended(d, nil)
 		dst.closeWrite()
 	default:
-		w.ended(d, err)
+		w.ended(d, notEOF(err))
 		dst.abort()
 		if !errors.Is(err, net.ErrClosed) {
 			_ = src.Close()
 		}
 	}
+}
+
+// notEOF is the error of an end that is not a FIN.
+func notEOF(err error) error {
+	if err == io.EOF {
+		return syscall.ECONNRESET
+	}
+	return err
 }
 
 // isReset reports whether the peer cut the connection.

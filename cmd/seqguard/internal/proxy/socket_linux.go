@@ -24,6 +24,7 @@ type socket struct {
 	from  session.Direction // of what it sends
 	armed uint32            // what the epoll is to tell; 0: nothing, not even that the peer is gone
 	over  bool              // nothing more is read from it
+	cut   bool              // writing to it has failed
 	out   []byte            // what it has not taken yet: nothing is read for it meanwhile
 	held  *[bufferSize]byte // where that lies
 }
@@ -143,11 +144,16 @@ func (s *socket) pass() {
 		case err != nil:
 			s.broke(err)
 			return
+		case n == 0 && s.cut: // the kernel tells of a reset once
+			s.broke(syscall.ECONNRESET)
+			return
 		case n == 0:
 			s.ended()
 			return
 		}
-		s.link.conn.bytes(s.from, buf[:n])
+		if !s.link.conn.bytes(s.from, buf[:n]) {
+			return // the link is about to be finished
+		}
 		if !s.other.write(buf[:n]) || n < len(buf) {
 			return
 		}
@@ -283,6 +289,7 @@ func (s *socket) lost(unsent int) {
 // refused: s cannot be written, and has not taken unsent bytes.
 func (s *socket) refused(unsent int, err error) {
 	k, from := s.link, s.other
+	s.cut = true
 	c := k.conn.client.Conn
 	if s == &k.server {
 		c = k.conn.server.Conn

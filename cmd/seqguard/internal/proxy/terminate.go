@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
 	"sync"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -25,7 +27,7 @@ func (s *conn) terminate() {
 	server := tls.Client(s.server.Conn, s.p.cfg.ServerTLS)
 	_ = server.SetDeadline(time.Now().Add(handshakeTime))
 	if err := server.Handshake(); err != nil {
-		s.p.log("%s: TLS with the server failed: %v", s.address, err)
+		s.p.logOf(failedTLS, "%s: TLS with the server failed: %v", s.address, err)
 		s.client.abort()
 		s.server.abort()
 		return
@@ -39,7 +41,7 @@ func (s *conn) terminate() {
 	})
 	_ = client.SetDeadline(time.Now().Add(handshakeTime))
 	if err := client.Handshake(); err != nil {
-		s.p.log("%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
+		s.p.logOf(failedTLS, "%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
 		s.client.abort()
 		s.server.abort()
 		return
@@ -125,24 +127,25 @@ const (
 )
 
 // first takes bytes of the client and returns how many of them may be passed on
-// before the turn to TLS, if there is one.
+// before the turn to TLS, if there is one. A PROXY protocol header may be in front.
 func (t *turn) first(p []byte) (n int, turns bool) {
 	if t.done {
 		return len(p), false
 	}
 	had := len(t.head)
-	t.head = append(t.head, p[:min(len(p), sslRequestLen-had)]...)
-	if len(t.head) < sslRequestLen {
+	t.head = append(t.head, p...)
+	header, _, v := proxyproto.Parse(t.head)
+	h := t.head[header:]
+	if v == proxyproto.Unsure || len(h) < sslRequestLen {
 		return len(p), false
 	}
-	t.done = true
-	h := t.head
+	t.done, t.head = true, nil
 	t.asked = h[0] == 32 && h[1] == 0 && h[2] == 0 && h[3] == 1 && (uint16(h[4])|uint16(h[5])<<8)&clientSSL != 0
 	if !t.asked {
 		return len(p), false
 	}
-	n = sslRequestLen - had
-	t.more = append([]byte(nil), p[n:]...)
+	n = header + sslRequestLen - had
+	t.more = bytes.Clone(p[n:])
 	return n, true
 }
 
@@ -155,10 +158,12 @@ func relayPlain(client, server *end, t *turn) {
 		defer both.Done()
 		pump(session.FromServer, server, client, t)
 	}()
-	failed := false
+	failed, stopped := false, false
 	err := each(client.Conn, func(p []byte) bool {
 		n, turns := t.first(p)
-		t.bytes(session.FromClient, p[:n])
+		if stopped = !t.bytes(session.FromClient, p[:n]); stopped {
+			return false
+		}
 		if m, err := server.Write(p[:n]); err != nil {
 			t.failed(session.FromClient, n-m, err)
 			failed = true
@@ -172,6 +177,8 @@ func relayPlain(client, server *end, t *turn) {
 		return !turns
 	})
 	switch {
+	case stopped:
+		_, _ = client.Close(), server.Close()
 	case t.asked && !failed:
 		both.Wait()
 		_ = server.SetReadDeadline(time.Time{})
