@@ -82,11 +82,16 @@ func TestHelp(t *testing.T) {
 		{[]string{"explain"}, "one capture is needed"},
 		{[]string{"explain", "-json", "-html", "x", "y"}, "exclude each other"},
 		{[]string{"explain", "-port", "0", "y"}, "not a port"},
+		{[]string{"explain", "-sql", "y"}, "go with -packets"},
+		{[]string{"explain", "-rows", "y"}, "go with -packets"},
+		{[]string{"explain", "-packets", "-sql", "-json", "y"}, "-sql is for the text"},
+		{[]string{"explain", "-packets", "-html", "x", "y"}, "has a timeline"},
 		{[]string{"proxy"}, "-server is missing"},
 		{[]string{"proxy", "-server", "db"}, "neither host:port"},
 		{[]string{"proxy", "-server", "db:1", "-tls", "on"}, "passthrough or terminate"},
 		{[]string{"proxy", "-server", "db:1", "-cert", "x"}, "go together"},
 		{[]string{"proxy", "-server", "db:1", "-cert-out", "x"}, "for -tls terminate"},
+		{[]string{"proxy", "-server", "/run/db", "-tls", "terminate", "-server-ca", "x"}, "-server-ca checks the server's name"},
 		{[]string{"proxy", "-server", "db:1", "more"}, `unexpected argument "more"`},
 	} {
 		var out, errs bytes.Buffer
@@ -94,8 +99,17 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: status %d, %s", c.args, code, &errs)
 		}
 	}
-	var out, errs bytes.Buffer
-	if code := run(context.Background(), []string{"explain", "/no/such/file"}, streams{nil, &out, &errs}); code != 1 || !strings.Contains(errs.String(), "no such file") {
-		t.Errorf("status %d, %s", code, &errs)
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"explain", "/no/such/file"}, "no such file"},
+		{[]string{"proxy", "-server", "db:1", "-keylog", t.TempDir()}, "no regular file"},
+		{[]string{"proxy", "-server", "db:1", "-keylog", "docs_test.go/x"}, "-keylog: "},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(context.Background(), c.args, streams{nil, &out, &errs}); code != 1 || !strings.Contains(errs.String(), c.says) {
+			t.Errorf("%v: status %d, %s", c.args, code, &errs)
+		}
 	}
 }

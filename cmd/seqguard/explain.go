@@ -15,7 +15,7 @@ import (
 var explainCommand = command{
 	name:  "explain",
 	short: "reads a capture (pcap, pcapng) and says what happened on its MySQL connections",
-	usage: "seqguard explain [-keylog F] [-port 3306] [-packets [-rows]] [-sql] [-json | -html F] FILE|-",
+	usage: "seqguard explain [-keylog F] [-port 3306] [-packets [-rows] [-sql]] [-json | -html F] FILE|-",
 	long: `Explain reads a capture file, or with "-" one that is being written, and finds the MySQL
 connections in it, on any port. It prints one line of summary for each connection and a report
 for each violation of the protocol: what happened, what caused it, what to do, and the last
@@ -46,11 +46,11 @@ the command was not understood.
 	setup: func(fs *flag.FlagSet) func(context.Context, []string, streams) error {
 		var o explain.Options
 		o.Ports = []uint16{3306}
-		fs.StringVar(&o.KeyLog, "keylog", "", "key log `file` with the secrets of TLS connections, as SSLKEYLOGFILE makes clients write it")
+		fs.StringVar(&o.KeyLog, "keylog", "", "key log `file` with the secrets of TLS connections, as SSLKEYLOGFILE makes clients write it;\nwith \"-\" as the capture it is read as it grows")
 		fs.Var((*portList)(&o.Ports), "port", "treat these `ports` (with commas between them) as MySQL's even if neither greeting nor\nlogin is in the capture")
 		fs.BoolVar(&o.Packets, "packets", false, "list all packets: time since the connection was made, direction, sequence id, kind, length;\na run of rows is one line")
 		fs.BoolVar(&o.Rows, "rows", false, "with -packets, list each row")
-		fs.BoolVar(&o.SQL, "sql", false, "show the texts of statements with -packets, where they are not encrypted or compressed")
+		fs.BoolVar(&o.SQL, "sql", false, "with -packets, show the texts of statements, where they are not encrypted or compressed")
 		fs.BoolVar(&o.JSON, "json", false, "write one JSON object a line for each violation, with -packets for each packet, too,\nand nothing else")
 		fs.StringVar(&o.HTML, "html", "", "write one self-contained page into `file`")
 		return func(ctx context.Context, args []string, std streams) error {
@@ -59,6 +59,12 @@ the command was not understood.
 				return fmt.Errorf("%w: one capture is needed, there are %d", errUsage, len(args))
 			case o.JSON && o.HTML != "":
 				return fmt.Errorf("%w: -json and -html exclude each other", errUsage)
+			case (o.Rows || o.SQL) && !o.Packets:
+				return fmt.Errorf("%w: -rows and -sql go with -packets", errUsage)
+			case o.SQL && (o.JSON || o.HTML != ""):
+				return fmt.Errorf("%w: -sql is for the text; -json and -html show no statements", errUsage)
+			case o.Packets && o.HTML != "":
+				return fmt.Errorf("%w: -packets is for the text and -json; the page of -html has a timeline of each connection", errUsage)
 			}
 			var in io.Reader = std.in
 			if o.Live = args[0] == "-"; !o.Live {
@@ -68,8 +74,6 @@ the command was not understood.
 				}
 				defer func() { _ = f.Close() }()
 				in = f
-			} else if c, ok := std.in.(io.Closer); ok {
-				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 			}
 			_, err := explain.Run(ctx, in, std.out, o)
 			return err

@@ -4,13 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
@@ -112,6 +116,8 @@ func (f *proxyFlags) check(c *proxy.Config, args []string) error {
 		return fmt.Errorf("%w: -cert, -key, -cert-out and -server-ca are for -tls terminate", errUsage)
 	case f.tls == "terminate" && f.keylog != "":
 		return fmt.Errorf("%w: -keylog is for -tls passthrough; with -tls terminate the packets are seen anyway", errUsage)
+	case f.serverCA != "" && isPath(c.Server):
+		return fmt.Errorf("%w: -server-ca checks the server's name, and a socket has none: give -server as host:port", errUsage)
 	case f.cert != "" && f.certOut != "":
 		return fmt.Errorf("%w: -cert-out writes the certificate that the proxy makes; it does not go with -cert", errUsage)
 	case c.Header < 0 || c.Header > 2:
@@ -125,6 +131,11 @@ func (f *proxyFlags) check(c *proxy.Config, args []string) error {
 		}
 	}
 	return nil
+}
+
+func isPath(address string) bool {
+	network, _ := proxy.Network(address)
+	return network == "unix"
 }
 
 // run is the proxy from its start to its end.
@@ -141,9 +152,6 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 	}
 	if f.keylog != "" {
 		c.Keys = keylog.Follow(f.keylog)
-		run, stop := context.WithCancel(context.WithoutCancel(ctx))
-		defer stop()
-		go c.Keys.Run(run)
 	}
 	sender, err := telemetry.FromEnvironment(ctx)
 	if err != nil {
@@ -156,10 +164,17 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 			_ = sender.Close(end)
 		}()
 	}
+	// The end of who reads the reports must not be the end of the connections.
+	signal.Ignore(syscall.SIGPIPE)
+	var broken bool // the standard output
 	c.OnReport = func(v *report.Violation) {
 		c.Log("#%d %s", v.Number, v.Line())
 		if f.json {
-			_ = v.JSON(std.out)
+			err := v.JSON(std.out)
+			if err != nil && !broken {
+				c.Log("-json: violations cannot be written to the standard output: %v", err)
+			}
+			broken = err != nil
 		}
 		if sender != nil {
 			sender.Send(v)
@@ -175,6 +190,11 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 		return err
 	}
 	p := proxy.New(*c)
+	if c.Keys != nil {
+		run, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		go c.Keys.Run(run)
+	}
 	if f.http != "" {
 		page, err := f.serve(p)
 		if err != nil {
@@ -186,9 +206,7 @@ func (f *proxyFlags) run(ctx context.Context, c *proxy.Config, std streams) erro
 	}
 	c.Log("seqguard proxy: %s → %s; %s", l.Addr(), c.Server, seen)
 	err = p.Serve(ctx, l)
-	n := &p.Counters
-	c.Log("seqguard proxy ends: %d connections, %d violations, %d knocks, %d untracked, %d not seen",
-		n.Connections.Load(), n.Violations.Load(), n.Knocks.Load(), n.Untracked.Load(), n.Opaque.Load())
+	p.Farewell()
 	return err
 }
 
@@ -198,7 +216,7 @@ func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 		if f.keylog == "" {
 			return "TLS is passed through, and its packets are not seen (see -keylog and -tls terminate)", nil
 		}
-		return "TLS is passed through, and seen with the secrets in " + f.keylog, nil
+		return f.checkKeyLog()
 	}
 	c.ServerTLS = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // as a client that prefers TLS, but does not insist on who it is
 	if f.serverCA != "" {
@@ -234,6 +252,24 @@ func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 		return "", err
 	}
 	return seen + "need " + f.certOut + " as their CA (mysql --ssl-ca, Go tls.Config.RootCAs, PyMySQL ssl_ca)", nil
+}
+
+// checkKeyLog says what is wrong with the key log file, which need not be there yet.
+func (f *proxyFlags) checkKeyLog() (seen string, err error) {
+	seen = "TLS is passed through, and seen with the secrets in " + f.keylog
+	switch fi, err := os.Stat(f.keylog); {
+	case errors.Is(err, fs.ErrNotExist):
+		return seen + " (which is not there yet)", nil
+	case err != nil:
+		return "", fmt.Errorf("-keylog: %w", err)
+	case !fi.Mode().IsRegular():
+		return "", fmt.Errorf("-keylog: %s is no regular file", f.keylog)
+	}
+	file, err := os.Open(f.keylog)
+	if err != nil {
+		return "", fmt.Errorf("-keylog: %w", err)
+	}
+	return seen, file.Close()
 }
 
 // page is the server of the live page.
