@@ -39,7 +39,7 @@ var schema = struct{ top, process, now, pool, holder, connection, operation, pac
 		"executed", "phase", "owner", "intruder", "packets", "packets_forgotten", // and retry_safe, but not of a misuse
 	},
 	abandoned: []string{
-		"time", "first_time", "count", "server", "connection", "how", "command", "after_ms", "answer_started", "in_transaction", "owner",
+		"time", "first_time", "count", "server", "connection", "how", "command", "after_ms", "answer_started", "delivery", "in_transaction", "owner",
 		"explanation", "packets", "packets_forgotten",
 	},
 }

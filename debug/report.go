@@ -119,6 +119,7 @@ type abandoned struct {
 	Command       string     `json:"command,omitempty"` // none of a login
 	After         ms         `json:"after_ms"`          // since the command was sent, or the connection was made
 	Started       bool       `json:"answer_started"`
+	Delivery      string     `json:"delivery"` // what the kernel proves about what was sent
 	InTransaction bool       `json:"in_transaction"`
 	Owner         *operation `json:"owner,omitempty"`
 	Explanation   string     `json:"explanation"`
@@ -131,13 +132,16 @@ func (h *handler) abandonedOf(r *wrapconn.Repeated, now time.Time) abandoned {
 	a := abandoned{
 		told: h.toldOf(r, now), Server: r.Server, Connection: r.Connection, How: e.Abandoned.String(), Command: e.Command.String(),
 		After: ms(e.SinceCommand), Started: e.AnswerStarted, InTransaction: e.InTransaction, Owner: operationOf(r.Owner),
-		Explanation: r.Cause.Explanation, Packets: packetsOf(r.History, r.Connected, nil), Forgotten: r.Forgotten,
+		Delivery: e.Transport.Delivery().String(), Explanation: r.Cause.Explanation, Packets: packetsOf(r.History, r.Connected, nil), Forgotten: r.Forgotten,
 	}
 	if e.Phase.Connecting() {
 		a.Command, a.After = "", ms(e.Age)
 	}
 	return a
 }
+
+// Dead reports whether what was sent got no further than the network.
+func (a *abandoned) Dead() bool { return a.Delivery == cause.Undelivered.String() }
 
 // Timeline is for the page.
 func (a *abandoned) Timeline() template.HTML { return timelineOf(a.Packets, a.Forgotten) }

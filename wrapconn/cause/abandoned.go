@@ -1,6 +1,11 @@
 package cause
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
 
 // Abandon is how an operation was given up by the application.
 type Abandon uint8
@@ -41,7 +46,11 @@ var abandonedRules = []rule{
 				if e.Abandoned == AbandonDeadline {
 					how = "The deadline of the connect's context passed"
 				}
-				return fmt.Sprintf("%s %s after the connection was made, before the login was over. The driver closed the connection; no statement had been sent on it.", how, dur(e.Age))
+				before := "the login was over"
+				if e.Phase == session.PhaseGreeting {
+					before = "the server had greeted"
+				}
+				return fmt.Sprintf("%s %s after the connection was made, before %s. The driver closed the connection; no statement had been sent on it.", how, dur(e.Age), before)
 			}
 			how := "The context of the operation was cancelled"
 			if e.Abandoned == AbandonDeadline {
@@ -58,6 +67,9 @@ var abandonedRules = []rule{
 			return s + "."
 		},
 		advise: func(e *Evidence) string {
+			if neverGreeted(e) {
+				return "Look for a proxy or balancer without a backend that works, a server that hangs, has no thread for the connection or looks up the client's name (skip_name_resolve), and for another protocol on this port, in which the client speaks first."
+			}
 			if e.Phase.Connecting() {
 				return "If it happens often, find what makes logins slow: the timing of the packets says which side was waited for. Keep more connections open, so that requests need not wait for a login: SetMaxIdleConns defaults to 2."
 			}
@@ -65,4 +77,10 @@ var abandonedRules = []rule{
 		},
 		executed: ifSent,
 	},
+}
+
+// neverGreeted reports whether a connect was given up by somebody who had waited for the
+// greeting for so long that it is not a matter of pace.
+func neverGreeted(e *Evidence) bool {
+	return e.Phase == session.PhaseGreeting && e.Age >= time.Second
 }

@@ -7,7 +7,10 @@ var do = map[Slug]func(*Evidence) string{
 	"rows_never_closed": say("Close the rows where they are opened: defer rows.Close()."),
 	"held_too_long":     say("Close what is open: rows, transaction, sql.Conn."),
 	"abandoned": func(e *Evidence) string {
-		if e.Phase.Connecting() {
+		switch {
+		case neverGreeted(e):
+			return "Look at the proxy and the server behind this address."
+		case e.Phase.Connecting():
 			return "Find what makes logins slow; keep more connections open."
 		}
 		return "It may still run on the server: KILL it there."
@@ -41,13 +44,8 @@ var do = map[Slug]func(*Evidence) string{
 	"not_prepared":              inGo("Send it without arguments, or interpolateParams=true.", "Send it as an ordinary statement."),
 	"malformed_packet":          say(comparePaths),
 
-	"read_too_late": say("Find what held this process up (CPU limit, overload)."),
-	"peer_unresponsive": func(e *Evidence) string {
-		if e.Transport.Delivery() == Undelivered {
-			return "The path is dead: look at firewall, NAT, network."
-		}
-		return "Look for the statement in SHOW PROCESSLIST."
-	},
+	"read_too_late":              say("Find what held this process up (CPU limit, overload)."),
+	"peer_unresponsive":          say("Look for the statement in SHOW PROCESSLIST."), // where the kernel does not know better, see proof.go
 	"closed_before_answer":       say("Look for KILL, a crash, or a limit of the proxy."),
 	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
 	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),

@@ -12,7 +12,7 @@ import (
 // acknowledged" does not mean "not executed".
 func (e *Evidence) prove(d *Diagnosis) {
 	switch d.Slug {
-	case "peer_unresponsive", "closed_before_answer", "login_unanswered":
+	case "peer_unresponsive", "closed_before_answer", "login_unanswered", "abandoned":
 		e.proveDelivery(d)
 	case "login_delayed_on_the_way":
 		e.proveDelay(d)
@@ -36,6 +36,8 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 	if e.Unsent > 0 {
 		subject = "what was sent of it"
 	}
+	givenUp := e.Abandoned != NotAbandoned
+	inTime := e.Stream != StreamTimeout && !givenUp // the end came from there, and not from a clock here
 	behind := "Behind a proxy this is the proxy: look there too."
 	proved := t.Delivery()
 	if proved == Undelivered && (e.Stream == StreamEOF || e.Stream == StreamReset) {
@@ -43,7 +45,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 	}
 	switch proved {
 	case Delivered:
-		if e.Stream != StreamTimeout {
+		if inTime {
 			d.Explanation += fmt.Sprintf(" The kernel of the other side had acknowledged %s before the end, all %s that were written on this connection: it was not lost on the way there.", subject, octets(t.Written))
 			return
 		}
@@ -52,6 +54,9 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 			has = "nothing is lost on the way there"
 		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side has acknowledged all %s that were written: %s. The path there is alive.", octets(t.Written), has)
+		if givenUp { // a statement that takes longer is the usual case, and what to do about it is said
+			return
+		}
 		if !answering.holds(e) && e.Unsent == 0 && !connecting.holds(e) {
 			d.Advice = "Look for the statement in SHOW PROCESSLIST: it waits for a lock, or takes longer than the limit (readTimeout in the DSN, the context's deadline), or the server hangs. It may still run there. " + behind
 		} else if connecting.holds(e) {
@@ -62,26 +67,30 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		silent := min(t.SinceAck, t.SinceData)
 		d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged %s of the %s that were written, although they were retransmitted %s, and nothing has come from there for %s: the path is dead.",
 			count(int(t.outstanding()), "byte", "bytes"), octets(t.Written), times(t.Unanswered), ago(silent))
-		if !answering.holds(e) {
+		d.Do = "The path is dead: look at firewall, NAT, network."
+		if connecting.holds(e) {
+			d.Advice = "Look between this process and the server: the connection was made, and the login does not get there. Look for a firewall that lets only the first packets pass, for an MTU that swallows larger ones, and whether the other machine is gone. Raising the time limit does not help."
+		} else if !answering.holds(e) {
 			d.Advice = "Look between this process and the server: a firewall or NAT that forgot an idle connection drops silently (set SetConnMaxIdleTime below its limit, or let TCP keep-alive run more often), or the other machine or the network in between is gone. Raising the time limit does not help."
 			if d.Executed == ExecutedUnknown {
 				d.Advice += " That nothing was acknowledged does not prove that nothing arrived: check before you run the statement again."
 			}
 		}
 	case NoRoom:
-		if e.Stream != StreamTimeout {
+		if inTime {
 			d.Explanation += fmt.Sprintf(" Before the end the kernel of the other side answered, but had no room for more: the program that should have read there did not, and %s waited here.", octets(t.NotSent))
 			d.Advice += " First it did not read: a thread that hangs or waits, a machine out of CPU or memory, a process that was stopped or dumped core. " + behind
 			return
 		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: the program that should read there does not, and %s wait here.", octets(t.NotSent))
 		d.Advice = "The path is alive. Look for what keeps the server from reading: a thread that hangs or waits, a machine out of CPU or memory. " + behind
+		d.Do = "Look for what keeps the server or proxy from reading."
 	default:
 		if !t.Known || t.outstanding() == 0 {
 			return
 		}
 		n := count(int(t.outstanding()), "byte", "bytes")
-		if e.Stream == StreamTimeout {
+		if !inTime {
 			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet: the time was too short to tell a dead path from a slow one.", n)
 			return
 		}

@@ -25,6 +25,7 @@ func lostAgain(t *Transport) { t.Retransmitted, t.Unanswered = 3, 3 }
 func TestProof(t *testing.T) {
 	silent := with(out(), func(e *Evidence) { e.Stream, e.SinceCommand = StreamTimeout, 12*time.Second })
 	ended := with(out(), func(e *Evidence) { e.Stream = StreamReset })
+	givenUp := with(out(), func(e *Evidence) { e.Abandoned, e.SinceCommand = AbandonDeadline, 12*time.Second })
 	loggingIn := Evidence{Phase: session.PhaseAuth, Stream: StreamTimeout, SinceLogin: 12 * time.Second, LoginAfter: time.Millisecond}
 	for _, tt := range []struct {
 		name      string
@@ -44,6 +45,10 @@ func TestProof(t *testing.T) {
 		// A reset is a word from there.
 		{"ended after retransmissions", ended, acked(188, lostAgain), "never acknowledged the last 12 bytes", "dead"},
 		{"the kernel gave up", with(out(), func(e *Evidence) { e.Stream = StreamBroken }), acked(188, lostAgain), "the path is dead", ""},
+		{"given up, all there", givenUp, acked(200, nil), "it has COM_QUERY and does not answer. The path there is alive.", "before the end"},
+		{"given up, retransmitted", givenUp, acked(188, lostAgain), "the path is dead", "does not answer"},
+		{"given up, too early to tell", givenUp, acked(188, nil), "too short to tell a dead path from a slow one", "never acknowledged"},
+		{"given up in the login, lost", with(loggingIn, func(e *Evidence) { e.Stream, e.Abandoned = StreamOpen, AbandonCanceled }), acked(0, lostAgain), "the path is dead", "does not answer"},
 		{"login, all there", loggingIn, acked(200, nil), "it has the login and does not answer", "dead"},
 		{"login, lost", loggingIn, acked(0, lostAgain), "the path is dead", "and does not answer"},
 		{"login late, network alright", login(1159, 2, 1, time.Millisecond, 3*time.Second), acked(200, nil), "Nothing was sent twice", "lost on the way"},
@@ -61,6 +66,53 @@ func TestProof(t *testing.T) {
 		if tt.never != "" && strings.Contains(d.Explanation, tt.never) {
 			t.Errorf("%s: it says %q: %s", tt.name, tt.never, d.Explanation)
 		}
+	}
+}
+
+// TestDoOfDeadPath: the error line says what the kernel knows, and the advice fits what was lost.
+func TestDoOfDeadPath(t *testing.T) {
+	const dead, slow = "The path is dead: look at firewall, NAT, network.", "It may still run on the server: KILL it there."
+	silent := with(out(), func(e *Evidence) { e.Stream = StreamTimeout })
+	login := Evidence{Phase: session.PhaseAuth, Stream: StreamTimeout, SinceLogin: 12 * time.Second, LoginAfter: time.Millisecond}
+	givenUp := with(out(), func(e *Evidence) { e.Abandoned = AbandonDeadline })
+	full := func(x *Transport) { x.Full, x.NotSent = true, 90 }
+	for _, tt := range []struct {
+		name      string
+		e         Evidence
+		transport Transport
+		do        string
+		advice    string
+	}{
+		{"a limit of this side", silent, acked(188, lostAgain), dead, "SetConnMaxIdleTime"},
+		{"the kernel gave up", with(out(), func(e *Evidence) { e.Stream = StreamBroken }), acked(188, lostAgain), dead, "SetConnMaxIdleTime"},
+		{"given up", givenUp, acked(188, lostAgain), dead, "check before you run the statement again"},
+		{"given up in the answer", with(givenUp, func(e *Evidence) { e.Phase, e.AnswerStarted = session.PhaseRows, true }), acked(188, lostAgain), dead, "KILL"},
+		{"login", login, acked(0, lostAgain), dead, "MTU"},
+		{"given up, delivered", givenUp, acked(200, nil), slow, "max_execution_time"},
+		{"given up, nobody reads", givenUp, acked(100, full), "Look for what keeps the server or proxy from reading.", "The path is alive"},
+		{"nobody reads", silent, acked(100, full), "Look for what keeps the server or proxy from reading.", "The path is alive"},
+	} {
+		tt.e.Transport = tt.transport
+		d := Diagnose(&tt.e)
+		if d.Do != tt.do || len(d.Do) > maxDo || !strings.Contains(d.Advice, tt.advice) {
+			t.Errorf("%s: %s\n%q, want %q\n%s", tt.name, d.Slug, d.Do, tt.do, d.Advice)
+		}
+		if strings.Contains(d.Advice, "idle connection") == (tt.name == "login") && d.Do == dead && tt.advice != "KILL" {
+			t.Errorf("%s: a login is not idle: %s", tt.name, d.Advice)
+		}
+	}
+}
+
+// TestGivenUpBeforeTheGreeting: who has waited for a greeting is not told to look for slow logins.
+func TestGivenUpBeforeTheGreeting(t *testing.T) {
+	e := Evidence{Phase: session.PhaseGreeting, Abandoned: AbandonCanceled, Age: 2 * time.Second}
+	d := Diagnose(&e)
+	if d.Slug != "abandoned" || !strings.Contains(d.Explanation, "before the server had greeted") || !strings.Contains(d.Do, "behind this address") || !strings.Contains(d.Advice, "another protocol") {
+		t.Errorf("%+v", d)
+	}
+	e.Age = 20 * time.Millisecond
+	if d := Diagnose(&e); !strings.Contains(d.Do, "logins slow") {
+		t.Errorf("%+v", d)
 	}
 }
 
