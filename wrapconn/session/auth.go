@@ -20,6 +20,9 @@ func (t *Tracker) auth(p *Packet, ev *Event) {
 		head = p.Prefix[0]
 	}
 	turn := t.turn // then this is early: the client has not answered yet
+	if head == headNextFactor && t.caps&clientMultiFactor == 0 {
+		head = headAuthMore // data of a plugin without a mark
+	}
 	switch head {
 	case headOK:
 		ev.Kind = KindOK
@@ -51,6 +54,21 @@ func (t *Tracker) auth(p *Packet, ev *Event) {
 			ev.Violation = UnexpectedKind
 		}
 		t.verdict, t.keyAsked = false, false
+		t.number(p, ev)
+	case headNextFactor:
+		// The factor before is accepted, and the account has another one (MySQL of
+		// 8.0.27 and later).
+		// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_auth_next_factor_request.html
+		ev.Kind = KindAuthNextFactor
+		name, _, whole := bytes.Cut(p.Prefix[1:], []byte{0})
+		t.authSwitch = string(name)
+		if !whole && int(p.Length) <= len(p.Prefix) {
+			ev.Violation = Malformed
+		}
+		if turn || t.keyAsked {
+			ev.Violation = UnexpectedKind
+		}
+		t.turn, t.fullLogin, t.verdict, t.keyAsked = true, false, false, false
 		t.number(p, ev)
 	default:
 		ev.Kind = KindAuthMoreData
@@ -84,20 +102,30 @@ func (t *Tracker) moreData(p *Packet) bool {
 	case "mysql_native_password", "mysql_clear_password", "client_ed25519", "mysql_old_password":
 		return !sure // the client has said all
 	case "caching_sha2_password":
-		switch b := p.Prefix; {
-		case len(b) < 2 || b[0] != headAuthMore || t.verdict:
+		// MariaDB, which has this plugin since 12.1, marks only data whose first byte
+		// could be taken for something else (sql/sql_acl.cc,
+		// server_mpvio_write_packet); MySQL marks all.
+		b, length := p.Prefix, p.Length
+		switch {
+		case len(b) > 0 && b[0] == headAuthMore:
+			b, length = b[1:], length-1
+		case !t.greeting.MariaDB():
+			return false
+		}
+		switch {
+		case len(b) == 0 || t.verdict:
 			return false
 		case t.keyAsked:
 			t.turn, t.fullLogin, t.keyAsked, t.verdict = true, false, false, true
-			return b[1] == '-'
-		case p.Length > 2:
+			return b[0] == '-'
+		case length > 1:
 			return false
-		case b[1] == sha2FastSuccess:
+		case b[0] == sha2FastSuccess:
 			t.verdict = true
 			return !t.fullLogin
 		default:
 			t.turn, t.fullLogin = true, true
-			return b[1] == sha2FullLogin
+			return b[0] == sha2FullLogin
 		}
 	case "sha256_password":
 		first := !t.verdict

@@ -12,6 +12,7 @@ const (
 	clientDeprecateEOF     capabilities = 1 << 24
 	clientOptionalMetadata capabilities = 1 << 25
 	clientZstdCompression  capabilities = 1 << 26
+	clientMultiFactor      capabilities = 1 << 28 // MULTI_FACTOR_AUTHENTICATION
 )
 
 // extended are MariaDB's capability flags above 32 bits, without the offset.

@@ -16,6 +16,9 @@ func TestConnectionPhase(t *testing.T) {
 		server(0, d.greeting(), KindGreeting, PhaseLogin), client(1, login(d.caps, 0, true), KindSSLRequest, PhaseTLS),
 		client(2, login(d.caps|clientSSL, 0, false), KindLogin, PhaseAuth),
 	}
+	several := d
+	several.caps |= clientMultiFactor
+	factors := []line{server(0, several.greeting(), KindGreeting, PhaseLogin), client(1, login(several.caps, 0, false), KindLogin, PhaseAuth)}
 	for _, tt := range []struct {
 		name  string
 		lines []line
@@ -36,6 +39,23 @@ func TestConnectionPhase(t *testing.T) {
 		{"plugin of MariaDB that marks nothing", join(plain, server(2, "\xfeparsec\x00", KindAuthSwitch, PhaseAuth),
 			client(3, "", KindAuthResponse, PhaseAuth), server(4, "P\x00salt", KindAuthMoreData, PhaseAuth),
 			client(5, "", KindAuthResponse, PhaseAuth).long(96), server(6, "", KindAuthMoreData, PhaseAuth), server(7, okay(0), KindOK, PhaseReady).done())},
+		// mariadb-corporation/mariadb-docs 504: MariaDB has the plugin since 12.1, and sends its data without a mark.
+		{"caching_sha2_password of MariaDB", []line{
+			server(0, mariaBoth.greeting(), KindGreeting, PhaseLogin), client(1, login(mariaBoth.caps, mariaBoth.ext, false), KindLogin, PhaseAuth),
+			server(2, "\xfecaching_sha2_password\x0012345678901234567890\x00", KindAuthSwitch, PhaseAuth), client(3, "", KindAuthResponse, PhaseAuth).long(32),
+			server(4, "\x04", KindAuthMoreData, PhaseAuth), client(5, "\x02", KindAuthResponse, PhaseAuth),
+			server(6, "-----BEGIN PUBLIC KEY-----", KindAuthMoreData, PhaseAuth).long(451),
+			client(7, "", KindAuthResponse, PhaseAuth).long(256), server(8, okay(0), KindOK, PhaseReady).done()}},
+		// sidorares/node-mysql2 1436, mysql-net/MySqlConnector 1068: MySQL of 8.0.27 and later, an account with several factors.
+		{"two factors", join(factors,
+			server(2, "\x01\x03", KindAuthMoreData, PhaseAuth), server(3, "\x02auth_socket\x00", KindAuthNextFactor, PhaseAuth),
+			client(4, "", KindAuthResponse, PhaseAuth), server(5, okay(0), KindOK, PhaseReady).done())},
+		{"three factors, full logins", join(factors,
+			server(2, "\x01\x04", KindAuthMoreData, PhaseAuth), client(3, "", KindAuthResponse, PhaseAuth).long(9),
+			server(4, "\x02authentication_ldap_sasl_client\x00SCRAM-SHA-1", KindAuthNextFactor, PhaseAuth), client(5, "", KindAuthResponse, PhaseAuth).long(40),
+			server(6, "\x01r=", KindAuthMoreData, PhaseAuth), client(7, "", KindAuthResponse, PhaseAuth).long(40),
+			server(8, "\x02mysql_clear_password\x00", KindAuthNextFactor, PhaseAuth), client(9, "", KindAuthResponse, PhaseAuth).long(9),
+			server(10, okay(0), KindOK, PhaseReady).done())},
 		{"refused", join(plain, server(2, errPacket(1045), KindERR, PhaseClosed).done().err(1045))},
 		{"refused after a switch", join(plain, server(2, "\xfex\x00", KindAuthSwitch, PhaseAuth), client(3, "", KindAuthResponse, PhaseAuth),
 			server(4, errPacket(1045), KindERR, PhaseClosed).done().err(1045))},

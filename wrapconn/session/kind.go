@@ -29,6 +29,7 @@ const (
 	KindEvent // of the binary log
 	KindAck   // of a replica: semi-synchronous replication
 	KindClone // of the clone plugin's own protocol
+	KindAuthNextFactor
 
 	numKinds
 )
@@ -38,6 +39,7 @@ var kindNames = [numKinds]string{
 	"OK", "ERR", "EOF", "command", "column count", "column definition", "row", "COM_STMT_PREPARE_OK",
 	"parameter definition", "LOCAL INFILE request", "file data", "end of file data", "text",
 	"progress report", "continuation", "binlog event", "acknowledgement", "clone data",
+	"AuthNextFactor",
 }
 
 func (k Kind) String() string { return name(kindNames[:], int(k), "kind") }

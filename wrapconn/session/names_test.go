@@ -15,7 +15,7 @@ func TestNames(t *testing.T) {
 		wrong string
 	}{
 		{"phase", int(PhaseOpaque), func(i int) fmt.Stringer { return Phase(i) }, "invalid phase 200"},
-		{"kind", int(KindClone), func(i int) fmt.Stringer { return Kind(i) }, "invalid kind 200"},
+		{"kind", int(KindAuthNextFactor), func(i int) fmt.Stringer { return Kind(i) }, "invalid kind 200"},
 		{"violation", int(Truncated), func(i int) fmt.Stringer { return Violation(i) }, "invalid violation 200"},
 	} {
 		seen := map[string]bool{}

@@ -10,6 +10,7 @@ import (
 const (
 	headOK          = 0x00
 	headAuthMore    = 0x01
+	headNextFactor  = 0x02
 	headNull        = 0xFB // also: LOCAL INFILE request
 	headEOF         = 0xFE // also: AuthSwitchRequest, and a row that begins with an 8-byte length
 	headERR         = 0xFF
@@ -76,6 +77,9 @@ type Greeting struct {
 func (g *Greeting) MariaDB() bool {
 	return strings.Contains(g.Version, "MariaDB")
 }
+
+// OffersTLS reports whether the server would begin TLS.
+func (g *Greeting) OffersTLS() bool { return g.capabilities&clientSSL != 0 }
 
 // parseGreeting reads protocol version 10.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
