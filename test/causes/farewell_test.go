@@ -83,8 +83,9 @@ var farewellCases = []causeCase{
 		run: func(r *causeRun) error {
 			return r.behindLogin(mysqltest.SendERR(0, 3169, "HY000", "The session was killed"), mysqltest.Close())
 		}},
+	// MaxScale passes a KILL of its own connection on with number 0, also in the middle of a statement.
 	{slug: "connection_killed", name: "crossing a command", by: byScript, modes: []causeMode{plain, secure},
-		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1927", "ran KILL"},
+		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"1927", "ran KILL"},
 		run: func(r *causeRun) error { return r.crossing(0, 1927, "Connection was killed") }},
 	{slug: "server_farewell", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"9001", "no backend left", "server's words"},

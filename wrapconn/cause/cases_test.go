@@ -224,6 +224,18 @@ var cases = []ruleCase{
 		"server_farewell": func(e *Evidence) { e.ServerError = srv(1926, "") },
 	}},
 	{"connection_killed", "3169", farewell(3169, 0), nil},
+	{"server_farewell", "MaxScale, whose server went away", with(farewell(1927, 0), func(e *Evidence) { e.ServerError, e.MariaDB = srv(1927, "Server shutdown in progress"), true }), map[Slug]change{
+		"connection_killed": func(e *Evidence) { e.ServerError = srv(1927, "Connection was killed") },
+		"server_shutdown":   func(e *Evidence) { e.ServerError = srv(1053, "Server shutdown in progress") },
+	}},
+	{"server_farewell", "MaxScale, in the middle of an answer", with(farewell(1927, 0), func(e *Evidence) {
+		e.ServerError, e.Phase, e.AnswerStarted, e.Expected = srv(1927, "Lost connection to backend server: network error"), session.PhaseRows, true, 9
+	}), nil},
+	{"server_farewell", "MaxScale, as the answer", with(rest(), func(e *Evidence) {
+		e.LastError, e.Stream = srv(1927, "Connection killed by MaxScale: Router could not recover from connection errors"), StreamEOF
+	}), map[Slug]change{
+		"connection_killed": func(e *Evidence) { e.LastError.Message = "Connection was killed" },
+	}},
 	{"server_farewell", "a proxy's words", farewell(9001, 0), map[Slug]change{
 		"peer_misnumbers_results": func(e *Evidence) { e.Actual = 3 },
 		"packet_too_large":        func(e *Evidence) { e.ServerError = srv(1153, "") },

@@ -173,8 +173,8 @@ var farewellRules = []rule{
 		severity: Notice,
 		title:    "Somebody killed the connection",
 		signs: []sign{
-			{said(erConnectionKilled, erSessionKilled)},
-			{ended, noPacket, loggedIn, lastWord(erConnectionKilled, erSessionKilled)},
+			{said(erConnectionKilled, erSessionKilled), notMaxScale},
+			{ended, noPacket, loggedIn, lastWord(erConnectionKilled, erSessionKilled), notMaxScale},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
@@ -201,11 +201,16 @@ var farewellRules = []rule{
 			{loggedIn, anyERR, notSaid(transportCodes...), notEarlier, violation(session.Unsolicited), fact{is: "the ERR is the last word, or has the number of a farewell", holds: func(e *Evidence) bool { return finalWord(e) }}},
 			{phase(session.PhaseLogin), anyERR, notSaid(transportCodes...), violation(session.Unsolicited)},
 			{waiting, anyERR, notSaid(transportCodes...), notEarlier, violation(session.MisnumberedError), fact{is: "the ERR has number 0", holds: func(e *Evidence) bool { return e.Actual == 0 }}},
+			{loggedIn, said(erConnectionKilled), fact{is: "the words are MaxScale's", holds: byMaxScale}},
+			{ended, noPacket, loggedIn, lastWord(erConnectionKilled), fact{is: "the words are MaxScale's", holds: byMaxScale}},
 			{ended, noPacket, loggedIn, lastWord(erMemoryGlobal, erMemory)},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
 				return fmt.Sprintf("The server had answered the command before with %s; then the connection was %s. A server ends the connection after such an answer.", lastWords(e), e.ending())
+			}
+			if byMaxScale(e) {
+				return fmt.Sprintf("MaxScale ended the connection with %s. It gives this number to whatever makes it close a session, also when nobody ran KILL: the words say what it was.%s", e.words(), company(e))
 			}
 			awaited := "a command"
 			if connecting.holds(e) {
@@ -214,8 +219,15 @@ var farewellRules = []rule{
 			return fmt.Sprintf("While it waited for %s the server said %s.%s", awaited, e.words(), company(e))
 		},
 		advise: func(e *Evidence) string {
-			if e.ServerError == nil {
+			if e.ServerError == nil && !byMaxScale(e) {
 				return "The command before took more memory than connection_memory_limit or global_connection_memory_limit allows: make its result or its sort smaller, or raise the limit. This connection was lost with it, whoever uses it next."
+			}
+			if byMaxScale(e) {
+				s := "Look into MaxScale's log at this moment: it names the server behind it that failed, or the limit that was over (connection_timeout, a router that cannot replace its server, delayed_retry and transaction_replay). Connecting again is safe."
+				if unlessFarewell(e) == ExecutedUnknown {
+					s = "The statement may have been executed: check before you run it again. " + s
+				}
+				return s
 			}
 			return "Act on the server's words; they are about the connection and not about a statement. Code and words that MySQL's manual does not know are a proxy's: its log has more."
 		},
@@ -262,6 +274,25 @@ var farewellRules = []rule{
 		},
 	},
 }
+
+// byMaxScale: its words under the number of a KILL. They are in
+// server/modules/protocol/MariaDB/mariadb_client.cc (error, kill: number 1927 with
+// the words of whatever it was), server/core/session.cc (session_get_close_reason)
+// and the routers' of MaxScale 24.02. MariaDB itself says "Connection was killed",
+// in its language, and MaxScale passes that on.
+func byMaxScale(e *Evidence) bool {
+	s := e.ServerError
+	if s == nil {
+		s = e.LastError
+	}
+	if s == nil || s.Code != erConnectionKilled {
+		return false
+	}
+	return strings.Contains(s.Message, "MaxScale") || strings.HasPrefix(s.Message, "Lost connection to backend server") || strings.HasPrefix(s.Message, "Server shutdown in progress")
+}
+
+// notMaxScale keeps a KILL apart from what MaxScale gives its number.
+var notMaxScale = guard("the words are not MaxScale's", func(e *Evidence) bool { return !byMaxScale(e) })
 
 // orSlow adds to what the end of an answer may have been, besides, that its
 // reader was slow: what others met at that time excludes that as little as chance.
