@@ -159,7 +159,7 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 			switch {
 			case errors.Is(err, context.DeadlineExceeded):
 				it.wire.DeadlineExceeded(err)
-			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 0:
+			case pluginRefused(err), errors.Is(err, mysql.ErrMalformPkt) && it.wire.AuthSwitches() > 0, it.wire.KeyRefused():
 				it.wire.LoginGivenUp(err)
 			}
 			if err != nil { // and what was told just now is no news

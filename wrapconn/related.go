@@ -201,6 +201,14 @@ func (c *Conn) AuthSwitches() int {
 	return c.talk.AuthSwitches()
 }
 
+// KeyRefused reports whether the login ended with an ERR in place of the public key
+// that the client had asked for.
+func (c *Conn) KeyRefused() bool {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.KeyRefused()
+}
+
 // Transaction says that a transaction was begun on the connection, or that it is
 // over. The server's status says this too, but some proxies change it.
 func (c *Conn) Transaction(open bool) { c.tx.Store(open) }

@@ -72,7 +72,7 @@ func random(r *rand.Rand) Evidence {
 	bit := func(n int) bool { return r.IntN(n) == 0 }
 	d := func() time.Duration { return durations[r.IntN(len(durations))] }
 	e := Evidence{
-		Violation: session.Violation(r.IntN(11)), Phase: session.Phase(r.IntN(17)), Direction: session.Direction(r.IntN(2)), Kind: session.Kind(r.IntN(23)),
+		Violation: session.Violation(r.IntN(11)), Phase: session.Phase(r.IntN(17)), Direction: session.Direction(r.IntN(2)), Kind: session.Kind(r.IntN(26)),
 		Command: commands[r.IntN(len(commands))], Expected: uint8(r.IntN(3)), Actual: uint8(r.IntN(3)), Length: r.Uint32(),
 		Stream: StreamEnd(r.IntN(6)), InsidePacket: bit(3), FirstBytes: firsts[r.IntN(len(firsts))],
 		ServerVersion: "9.7.4\nforged line", MariaDB: bit(2), TLS: TLS(r.IntN(4)), Compressed: bit(4), Commands: r.Uint64N(3),
@@ -84,6 +84,8 @@ func random(r *rand.Rand) Evidence {
 		TxBegun: bit(3), Unread: bit(20), Late: bit(10), Server: "db:3306\nforged line", Vantage: Vantage(r.IntN(6)),
 		Siblings: Siblings{Looked: d(), Ended: r.IntN(12), Spread: d(), Large: r.IntN(3), SameRun: bit(2), AnsweredAfter: d(), LoggedInAfter: d(), Open: r.IntN(3), Refused: bit(3)},
 	}
+	e.AuthDue, e.PasswordDue, e.KeyRefused, e.NoTLSOffered = bit(3), bit(3), bit(10), bit(3)
+	e.ClientAlert = []string{"", "", "bad certificate", "protocol version not supported\nforged line"}[r.IntN(4)]
 	if bit(2) {
 		e.Client = Client{Local: bit(4), Address: "10.0.0.7:4711", User: "shop\nforged line", Name: []string{"aiomysql", "MySQL Connector/J", "x"}[r.IntN(3)]}
 	}

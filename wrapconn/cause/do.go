@@ -95,7 +95,12 @@ var do = map[Slug]func(*Evidence) string{
 	"login_unreadable":         say("Look for what closes one direction of connections."),
 	"tls_failed":               say("Compare certificates, names and TLS versions."),
 	"auth_plugin_mismatch": func(e *Evidence) string {
-		if shortNonce(e) {
+		switch {
+		case turnedAway.holds(e) && e.PasswordDue:
+			return "Use TLS, or let the client ask for the public key."
+		case keyRefused.holds(e):
+			return "Use TLS: the server has no public key to give."
+		case shortNonce(e):
 			return "Connect again: go-sql-driver gives up one of 256 such logins."
 		}
 		return "Give the account a plugin that both sides have."

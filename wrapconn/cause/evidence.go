@@ -103,9 +103,21 @@ type Evidence struct {
 	// AuthPlugin is what the server asked for in its last AuthSwitchRequest, or
 	// in its greeting if it sent none.
 	AuthPlugin string
+	// AuthDue: in the authentication, the next step was the client's: it had read
+	// what the server wants and had not answered. PasswordDue: what is wanted is
+	// the password itself (caching_sha2_password, "perform full authentication").
+	AuthDue, PasswordDue bool
+	// KeyRefused: the login ended with an ERR in place of the public key that the
+	// client had asked for.
+	KeyRefused bool
+	// NoTLSOffered: the server greeted, and would not begin TLS.
+	NoTLSOffered bool
 	// TLSAlert names the alert that the peer sent where it could be read, that
 	// is, before the handshake turned encrypted.
 	TLSAlert string
+	// ClientAlert names the alert by which the client ended TLS, where it could be
+	// read; empty if it only said good-bye.
+	ClientAlert string
 	// Compression says what is wrong with a compressed frame; empty if nothing is.
 	Compression string
 	// RowsSent and RowsRead are the rows that came and those that the client made

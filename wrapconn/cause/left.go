@@ -2,9 +2,28 @@ package cause
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
+
+// clientEnded: seen by others only.
+var clientEnded = fact{is: "the client's side ended first", holds: func(e *Evidence) bool {
+	return e.Direction == session.FromClient && e.Stream != StreamOpen && e.Violation == session.Truncated
+}}
+
+// turnedAway: the client ended at a step of the authentication that was its own, and
+// at once. Who waits for a server does not end there: it is how client libraries end
+// a login that they cannot, or may not, go on with, as the protocol has no word for
+// that. MySQL manual, "New Authentication Method Not Known by Client".
+var turnedAway = fact{is: "the server had said how it wants the client to log in, and the client left at once", holds: func(e *Evidence) bool {
+	return clientEnded.holds(e) && e.AuthDue && !e.InsidePacket && e.OwnPause < time.Second
+}}
+
+// refusedTLS: the client said why it ended TLS.
+var refusedTLS = fact{is: "the client had ended TLS with an alert", holds: func(e *Evidence) bool {
+	return clientEnded.holds(e) && connecting.holds(e) && e.ClientAlert != ""
+}}
 
 // clientRules are about a client that ended the connection: seen by a proxy or
 // in a capture, never by the client itself.
@@ -13,11 +32,8 @@ var clientRules = []rule{
 		slug:     "client_left",
 		severity: Error,
 		title:    "The client ended the connection before it had all it was owed",
-		signs: when(
-			fact{is: "the client's side ended first", holds: func(e *Evidence) bool {
-				return e.Direction == session.FromClient && e.Stream != StreamOpen && e.Violation == session.Truncated
-			}},
-		),
+		signs: when(clientEnded,
+			guard("it was not the answer to what the server wanted in the login", func(e *Evidence) bool { return !turnedAway.holds(e) && !refusedTLS.holds(e) })),
 		explain: func(e *Evidence) string {
 			how := map[StreamEnd]string{StreamEOF: "closed the connection", StreamReset: "reset the connection"}[e.Stream]
 			if how == "" {
@@ -31,7 +47,7 @@ var clientRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase.Connecting() {
-				return "Look at the client: a time limit of its own (connect timeout), a process that ended, or a health check that only knocks. The server counts such connections (Aborted_connects), and blocks a host after max_connect_errors of them."
+				return leftForTLS(e) + "Look at the client: a time limit of its own (connect timeout), a process that ended, or a health check that only knocks. The server counts such connections (Aborted_connects), and blocks a host after max_connect_errors of them."
 			}
 			return "Look at the client: a time limit of its own (read timeout, a request that was cancelled), or a process that ended. The server may have run the statement all the same: check before it is run again."
 		},
@@ -41,7 +57,26 @@ var clientRules = []rule{
 			}
 			return ifSent(e)
 		},
+		others: func(e *Evidence) []Slug {
+			if leftForTLS(e) != "" {
+				return []Slug{"tls_failed"}
+			}
+			return nil
+		},
 	},
+}
+
+// leftForTLS is what a client may have left for that said nothing, if it is about
+// TLS; it ends with a space. A health check leaves at the same places.
+func leftForTLS(e *Evidence) string {
+	switch {
+	case e.Phase == session.PhaseLogin && e.NoTLSOffered && e.OwnPause < time.Second:
+		return "The server offers no TLS. A client that requires it hangs up like this, with an error of its own (ERROR 2026): MariaDB's clients of 11.4 and later do by default (ssl-verify-server-cert), others with ssl-mode=REQUIRED or the like. " +
+			"If it is one of them, give the server a certificate, or switch that off in the client. Otherwise: "
+	case e.Phase == session.PhaseTLS && e.OwnPause < time.Second:
+		return "A client that does not trust the server's certificate hangs up like this, with an error of its own: see what the client says of it (CA, name, date, a certificate that the server has made for itself). Otherwise: "
+	}
+	return ""
 }
 
 // leftWhere says what was under way when the client ended.

@@ -173,9 +173,16 @@ var loginRules = []rule{
 			{phase(session.PhaseTLS), over, noERR, notLate},
 			{phase(session.PhaseTLS), violation(session.Unsolicited, session.NotMySQL, session.Malformed, session.SequenceMismatch), noERR},
 			{connecting, fact{is: "the peer sent a TLS alert", holds: func(e *Evidence) bool { return e.TLSAlert != "" }}},
+			{refusedTLS},
 		},
 		explain: func(e *Evidence) string {
 			switch {
+			case refusedTLS.holds(e):
+				s := fmt.Sprintf("%s ended the handshake of TLS with the alert %s", capital(e.who()), text(e.ClientAlert))
+				if aboutCertificate(e.ClientAlert) {
+					s += ": it refused the server's certificate"
+				}
+				return s + "."
 			case certificateAlert(e):
 				return fmt.Sprintf("The server refused the certificate that %s showed: it ended TLS with the alert %s. (With TLS 1.3 the client considers the handshake done before the server has looked at the certificate.)", e.who(), text(e.TLSAlert))
 			case e.TLSAlert != "":
@@ -192,6 +199,10 @@ var loginRules = []rule{
 			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s", e.ending(), hello)
 		},
 		advise: func(e *Evidence) string {
+			if refusedTLS.holds(e) && aboutCertificate(e.ClientAlert) {
+				return "Look at the server's certificate (`openssl s_client -starttls mysql -connect host:port` shows it): has it expired, is it signed by a CA that the client trusts (ssl-ca), does it have the name by which the client connects? " +
+					"A certificate that the server has made for itself (MySQL in its data directory; MariaDB of 11.4 and later in memory) is signed by no CA that a client knows: give the client the server's CA, or the server another certificate."
+			}
 			if certificateAlert(e) {
 				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate has nothing to do with it."
 			}
@@ -232,6 +243,9 @@ var loginRules = []rule{
 		title:    "The two sides do not agree on a way to log in",
 		signs: []sign{
 			{connecting, said(erUnsupportedAuth, erPluginNotLoaded, erSecureTransport), guard("the packet's number is right", func(e *Evidence) bool { return !numberWrong.holds(e) })},
+			{turnedAway},
+			// The driver has an error of its own for it, and does not give the server's words.
+			{connecting, keyRefused, violation(session.None)},
 			{connecting, fact{is: "the server had asked for another plugin", holds: func(e *Evidence) bool {
 				return e.Kind == session.KindAuthSwitch || e.Kind == session.KindGreeting && e.AuthPlugin != ""
 			}},
@@ -239,12 +253,18 @@ var loginRules = []rule{
 		},
 		explain: func(e *Evidence) string {
 			switch {
+			case keyRefused.holds(e):
+				return fmt.Sprintf("The server asked for the password itself (caching_sha2_password: it does not have it in its cache). There is no TLS, so %s asked for the server's public key, and got %s: the server has none to give. The packets' numbers are right.", e.who(), e.words())
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server ended the login with %s. The packets' numbers are right.", e.words())
+			case turnedAway.holds(e):
+				return wantedOfClient(e)
 			case e.AuthSwitches > 1:
 				return fmt.Sprintf("The server asked for a second authentication plugin, %s, after the first was refused: the account has several (IDENTIFIED VIA … OR …). That is lawful, and this client gives up there. Either the password is wrong, or it is right for the second plugin alone. The packets' numbers are right.", text(e.AuthPlugin))
 			case shortNonce(e):
 				return fmt.Sprintf("The server asked for the authentication plugin %s, and go-sql-driver gave up before it answered, although it has that plugin. So does version 1.10.1 when the server's nonce ends in 0, as one of 256 does: it takes that 0 for a terminator. The packets' numbers are right.", text(e.AuthPlugin))
+			case unmarked(e):
+				return "The server asked for the authentication plugin caching_sha2_password, and go-sql-driver took its next packet for a malformed one: MariaDB, which has this plugin since 12.1, sends a plugin's data without the mark that MySQL puts in front. That is lawful, and version 1.10.1 of the driver does not know it. The packets' numbers are right."
 			case e.AuthPlugin != "":
 				return fmt.Sprintf("The server asked for the authentication plugin %s and the login did not go on. The packets' numbers are right.", text(e.AuthPlugin))
 			}
@@ -254,8 +274,16 @@ var loginRules = []rule{
 			if e.code() == erSecureTransport {
 				return "The server takes this account only over TLS (require_secure_transport or REQUIRE SSL): " + e.inGo("set tls=true in the DSN.", "switch TLS on in the client.")
 			}
+			if keyRefused.holds(e) {
+				return "Use TLS (" + e.inGo("tls= in the DSN", "in the client's settings") + "): then no key is needed. MySQL makes a pair of keys when it starts, unless caching_sha2_password_auto_generate_rsa_keys is OFF or the files of caching_sha2_password_private_key_path and …_public_key_path cannot be read: its error log says so. " +
+					"ProxySQL has no key for its clients, and takes the request for a wrong password. The password itself was not looked at."
+			}
+			if turnedAway.holds(e) && e.PasswordDue {
+				return "Let the client use TLS, or let it ask for the server's public key: get-server-public-key of the mysql client (MYSQL_OPT_GET_SERVER_PUBLIC_KEY in C), allowPublicKeyRetrieval=true of Connector/J and .NET. " +
+					"When somebody has logged in with this account otherwise, the server knows the password and does not ask for it again until it restarts: so this comes and goes."
+			}
 			if e.library() != &goLibrary {
-				return "Give the account a plugin that both sides have (" + alterUser(e) + "), or update the client's library. Some plugins are only allowed by a setting of the client."
+				return pluginAdvice(e) + "Give the account a plugin that both sides have (" + alterUser(e) + "), or update the client's library. Some plugins are only allowed by a setting of the client."
 			}
 			switch plugin := e.AuthPlugin; {
 			case shortNonce(e):
@@ -268,6 +296,12 @@ var loginRules = []rule{
 			return "Give the account a plugin that both sides have (caching_sha2_password; ALTER USER … IDENTIFIED WITH), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
 		},
 		executed: never,
+		others: func(e *Evidence) []Slug {
+			if turnedAway.holds(e) {
+				return []Slug{"client_left"}
+			}
+			return nil
+		},
 	},
 	{
 		// The converse of proxy_refusal_misnumbered: whoever knows the user has
@@ -388,6 +422,42 @@ var loginRules = []rule{
 			return out
 		},
 	},
+}
+
+// keyRefused: see wrapconn/session, moreData.
+var keyRefused = fact{is: "an ERR came in place of the server's public key", holds: func(e *Evidence) bool { return e.KeyRefused && e.ServerError != nil }}
+
+// unmarked reports whether go-sql-driver gave up on what MariaDB's
+// caching_sha2_password said (read in the driver, packets.go, readAuthResult, and in
+// MariaDB, sql/sql_acl.cc, server_mpvio_write_packet).
+func unmarked(e *Evidence) bool {
+	return e.ServerError == nil && e.Kind == session.KindAuthSwitch && e.Violation == session.None && e.MariaDB && e.PasswordDue &&
+		e.AuthPlugin == "caching_sha2_password" && e.library() == &goLibrary
+}
+
+// wantedOfClient says what the server wanted when the client left.
+func wantedOfClient(e *Evidence) string {
+	switch {
+	case e.PasswordDue && e.TLS == TLSNone:
+		return fmt.Sprintf("The server asked for the password itself (caching_sha2_password: it does not have it in its cache), and %s left without an answer. The connection has no TLS. Clients do not send a password over it in the clear, and ask for the server's public key only if they are told so (ERROR 2061 \"Authentication requires secure connection\", \"Public Key Retrieval is not allowed\").", e.who())
+	case e.PasswordDue:
+		return fmt.Sprintf("The server asked for the password itself (caching_sha2_password: it does not have it in its cache), and %s left without an answer.", e.who())
+	case e.AuthPlugin != "":
+		return fmt.Sprintf("The server asked for the authentication plugin %s and %s left without an answer: that is how a client ends a login whose plugin it does not have, or may not use. The packets' numbers are right.", text(e.AuthPlugin), e.who())
+	}
+	return fmt.Sprintf("The server asked for a next step of the authentication, and %s left without an answer.", e.who())
+}
+
+// pluginAdvice is what is to be known of a plugin that clients do not have; it ends
+// with a space.
+func pluginAdvice(e *Evidence) string {
+	switch e.AuthPlugin {
+	case "mysql_native_password":
+		return "The client libraries of MySQL 9 do not have mysql_native_password built in: they look for mysql_native_password.so in their directory of plugins (plugin-dir), which some packages leave out. "
+	case "mysql_clear_password":
+		return "The server wants the password as it is, as those do that pass it on or check a token (LDAP, PAM, IAM of AWS): clients do that only if it is allowed (enable-cleartext-plugin of the mysql client, LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN=1), and it should be over TLS. "
+	}
+	return ""
 }
 
 // shortNonce reports whether go-sql-driver gave up at the first request for a plugin

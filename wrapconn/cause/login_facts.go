@@ -12,7 +12,7 @@ import (
 
 // silentEnd: the peer ended the connection and said nothing.
 func silentEnd(e *Evidence) bool {
-	return ended.holds(e) && e.ServerError == nil && e.TLSAlert == ""
+	return ended.holds(e) && e.ServerError == nil && e.TLSAlert == "" && e.Direction == session.FromServer
 }
 
 // proxyHeader recognises MariaDB's refusals of a PROXY header by its words:
@@ -24,8 +24,10 @@ var proxyHeader = fact{is: "the server spoke of a PROXY header", holds: func(e *
 // certificateAlert reports whether the server's alert is about the client's
 // certificate: whoever receives such an alert is the one whose certificate it is.
 // RFC 8446, section 6.2.
-func certificateAlert(e *Evidence) bool {
-	a := strings.ToLower(e.TLSAlert)
+func certificateAlert(e *Evidence) bool { return aboutCertificate(e.TLSAlert) }
+
+func aboutCertificate(alert string) bool {
+	a := strings.ToLower(alert)
 	for _, s := range [...]string{"certificate", "unknown ca", "unknown_ca", "unknown certificate"} {
 		if strings.Contains(a, s) {
 			return true

@@ -136,13 +136,18 @@ func (c *Conversation) Malformed(err error, now time.Duration) {
 }
 
 // LoginGivenUp says that the client ended the login because it does not have,
-// or may not use, the authentication plugin that the server wants.
+// or may not use, the authentication plugin that the server wants, or because it got
+// no public key and does not tell what it got.
 func (c *Conversation) LoginGivenUp(err error, now time.Duration) {
 	c.now = now
 	defer c.rescue()
 	kind := session.KindGreeting
 	if c.tracker.AuthSwitch() != "" {
 		kind = session.KindAuthSwitch
+	}
+	if c.tracker.KeyRefused() {
+		c.find(finding{phase: session.PhaseAuth, dir: session.FromServer, kind: session.KindERR, expected: c.tracker.Expected(), server: c.words, err: err})
+		return
 	}
 	if phase := c.tracker.Phase(); phase == session.PhaseLogin || phase == session.PhaseTLS || phase == session.PhaseAuth {
 		c.find(finding{phase: phase, dir: session.FromServer, kind: kind, expected: c.tracker.Expected(), err: err})

@@ -14,7 +14,8 @@ type extras struct {
 	client  cause.Client
 	vantage cause.Vantage
 	tap     loginTap
-	becomes string // the user that COM_CHANGE_USER asks for
+	becomes string        // the user that COM_CHANGE_USER asks for
+	alert   wire.TLSAlert // by which the client ended TLS; 0: none
 
 	onPacket func(Packet)
 	eachRow  bool

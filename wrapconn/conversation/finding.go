@@ -3,6 +3,7 @@ package conversation
 import (
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -125,6 +126,9 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.Compressed = c.comp != nil
 	e.FileSent = t.Infile()
 	e.AuthPlugin, e.TLSAlert = t.AuthSwitch(), c.alert
+	e.AuthDue, e.PasswordDue = t.AuthDue()
+	e.KeyRefused = t.KeyRefused()
+	e.NoTLSOffered = g.Version != "" && !g.OffersTLS()
 	e.ClassicEOF = t.ClassicEOF()
 	e.EarlierUnfinished, e.EarlyCommands = t.Overrun(), t.Early()
 	_, e.AnswerFailed = t.AnswerFailed()
@@ -136,6 +140,9 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.AnswerAfter = c.history.answerAfter()
 	if c.x != nil {
 		e.Client, e.Vantage = c.x.client, c.x.vantage
+		if c.x.alert != (wire.TLSAlert{}) {
+			e.ClientAlert = c.x.alert.String()
+		}
 	}
 }
 

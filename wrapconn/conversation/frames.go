@@ -100,7 +100,7 @@ func (f *frames) note(h wire.Header, prefix []byte, ev *session.Event, before se
 			c.outerSequence(*ev, before)
 		}
 	}
-	if c.listening && ev.Kind == session.KindERR {
+	if ev.Kind == session.KindERR && (c.listening || c.tracker.KeyRefused()) {
 		if e, ok := session.ParseError(prefix); ok {
 			c.words = &e
 		}

@@ -74,6 +74,10 @@ func (c *Conversation) LastERR() uint16 { return c.said.code }
 // AuthSwitches counts the AuthSwitchRequests of the login under way.
 func (c *Conversation) AuthSwitches() int { return int(c.said.switches) }
 
+// KeyRefused reports whether the login ended with an ERR in place of the public key
+// that the client had asked for.
+func (c *Conversation) KeyRefused() bool { return c.tracker.KeyRefused() }
+
 // Spent reports whether the last answer was an ERR behind which servers end the
 // connection (a command that was too large, a memory limit, a shutdown).
 func (c *Conversation) Spent() bool { return c.said.err != nil }

@@ -58,10 +58,14 @@ func (v *tlsLayer) refused() {
 func (v *tlsLayer) Alert(from wire.TLSSide, a wire.TLSAlert) {
 	c := v.c
 	switch {
+	case from != wire.TLSServer && !a.CloseNotify():
+		if c.x != nil {
+			c.x.alert = a
+		}
 	case from != wire.TLSServer:
 		// What the server says to a client that has said good-bye is its answer to
 		// that. Of its own process, a connection knows what it does.
-		if a.CloseNotify() && c.x != nil && c.x.vantage != cause.VantageClient {
+		if c.x != nil && c.x.vantage != cause.VantageClient {
 			c.tracker.EndOfClient()
 		}
 	case !a.CloseNotify():

@@ -132,6 +132,20 @@ func (t *Tracker) Infile() int64 { return t.infile }
 // "" if there was none.
 func (t *Tracker) AuthSwitch() string { return t.authSwitch }
 
+// AuthDue reports whether the authentication waits for the client: the server has
+// said what it wants, and the client has not answered. password is whether
+// caching_sha2_password wants the password itself.
+func (t *Tracker) AuthDue() (due, password bool) {
+	due = t.phase == PhaseAuth && t.turn
+	return due, due && t.fullLogin
+}
+
+// KeyRefused reports whether the login ended with an ERR in place of the public key
+// that the client had asked for (caching_sha2_password).
+func (t *Tracker) KeyRefused() bool {
+	return t.phase == PhaseClosed && t.keyAsked && t.sent == 0 && t.lastERR != 0
+}
+
 // Overrun reports whether the client has sent a command while an answer was
 // outstanding, and is not one that may. Since then its answers may belong to
 // other questions.
