@@ -155,7 +155,7 @@ var failures = []failure{
 			s.must(err)
 			defer rows.Close()
 			rows.Next()
-			time.Sleep(5 * time.Second)
+			time.Sleep(5 * time.Second) // the fault
 			for rows.Next() {
 			}
 			return rows.Err()
@@ -188,11 +188,12 @@ var failures = []failure{
 				}
 				return mysqltest.Action{}
 			})
-			c := s.conn(s.poolOn(r.Addr, "", nil))
+			var sockets kit.Sockets
+			c := s.conn(s.poolOn(r.Addr, "", sockets.Watch))
 			if _, err := c.ExecContext(s.ctx, "DO 4711"); err != nil {
 				return err
 			}
-			time.Sleep(200 * time.Millisecond)
+			sockets.AwaitFor(2 * time.Second) // unless it was read with the first
 			_, err := c.ExecContext(s.ctx, "DO 1")
 			return err
 		}},
@@ -214,7 +215,7 @@ func (broken) Read([]byte) (int, error) { return 0, errors.New("object store: co
 func (s *stage) tooIdle() error {
 	c := s.conn(s.pool(""))
 	s.exec(c, "SET SESSION wait_timeout=1")
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // the server's clock
 	_, err := c.ExecContext(s.ctx, "DO 1")
 	return err
 }
@@ -223,7 +224,7 @@ func (s *stage) tooIdle() error {
 // returns one of the errors.
 func (s *stage) four(db *sql.DB, end func([]*sql.Conn)) error {
 	conns := []*sql.Conn{s.conn(db), s.conn(db), s.conn(db), s.conn(db)}
-	s.ids(conns)
+	ids := s.ids(conns)
 	errs := make(chan error, len(conns))
 	for _, c := range conns {
 		go func() {
@@ -231,7 +232,10 @@ func (s *stage) four(db *sql.DB, end func([]*sql.Conn)) error {
 			errs <- err
 		}()
 	}
-	time.Sleep(300 * time.Millisecond)
+	for _, id := range ids {
+		kit.AwaitStatement(s.T, s.server, id)
+	}
+	time.Sleep(300 * time.Millisecond) // for how long they run
 	end(conns)
 	var err error
 	for range conns {

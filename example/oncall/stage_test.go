@@ -136,7 +136,8 @@ func (s *stage) kill(c *sql.Conn) { s.killID(s.ids([]*sql.Conn{c})[0]) }
 
 func (s *stage) killID(id int) {
 	s.admin(fmt.Sprintf("KILL %d", id))
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // the page says that it has been idle for so long
+	kit.AwaitEnd(s.T, s.server, id)
 }
 
 func (s *stage) killSoon(c *sql.Conn) {
@@ -145,6 +146,7 @@ func (s *stage) killSoon(c *sql.Conn) {
 	s.Cleanup(func() { <-done })
 	time.AfterFunc(300*time.Millisecond, func() {
 		defer close(done)
+		kit.AwaitStatement(s.T, s.server, id)
 		if _, err := s.root.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
 			s.Error(err)
 		}

@@ -23,7 +23,7 @@ func Kill(t *testing.T, server *mysqltest.Instance, id int) {
 	awaitEnd(t, server, admin, id)
 }
 
-// KillSoon kills a connection while the test waits for it. The test ends after
+// KillSoon kills a connection whose statement has run for a moment; the test begins with one that takes long. The test ends after
 // the answer to the KILL, which may come later than the end of what it killed.
 func KillSoon(t *testing.T, server *mysqltest.Instance, id int) {
 	t.Helper()
@@ -35,6 +35,7 @@ func KillSoon(t *testing.T, server *mysqltest.Instance, id int) {
 	t.Cleanup(func() { <-done })
 	time.AfterFunc(300*time.Millisecond, func() {
 		defer close(done)
+		AwaitStatement(t, server, id) // on a busy machine it begins late
 		if _, err := admin.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
 			t.Error(err)
 		}

@@ -19,11 +19,12 @@ func proxyHeader(header string) func(*mysql.Config) {
 	return func(cfg *mysql.Config) {
 		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err == nil {
-				_, err = c.Write([]byte(header))
+			if err != nil {
+				return nil, err
 			}
+			_, err = c.Write([]byte(header))
 			// Until the refusal is there: else whether it comes before the login is by chance.
-			time.Sleep(100 * time.Millisecond)
+			kit.AwaitEnded(c.(*net.TCPConn))
 			return c, err
 		}
 	}

@@ -209,8 +209,8 @@ func TestNotAbandoned(t *testing.T) {
 	if _, err := c.ExecContext(t.Context(), kit.LongStatement); err == nil {
 		t.Error("a killed statement succeeded")
 	}
-	limited := pool(t, server.DSN("readTimeout=100ms"))
-	if _, err := limited.ExecContext(t.Context(), "DO SLEEP(2)"); !errors.Is(err, mysql.ErrInvalidConn) {
+	limited := pool(t, server.DSN("readTimeout=1s")) // the login's, too
+	if _, err := limited.ExecContext(t.Context(), "DO SLEEP(5)"); !errors.Is(err, mysql.ErrInvalidConn) {
 		t.Errorf("after the driver's time limit: %v", err)
 	}
 	if err := db.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -189,11 +190,12 @@ type plainDriver struct{ driver.Driver }
 func TestFault2_05DriverOpen(t *testing.T) {
 	spans, reader := tracetest.NewInMemoryExporter(), sdkmetric.NewManualReader()
 	var told atomic.Int32
-	seqguard.Register("mysql-fault-2.05",
+	name := fmt.Sprintf("mysql-fault-2.05-%d", time.Now().UnixNano()) // with -count=2 it is registered twice
+	seqguard.Register(name,
 		seqguard.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
 		seqguard.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
 		seqguard.WithOnReport(func(context.Context, *seqguard.Report) { told.Add(1) }))
-	db, err := sql.Open("mysql-fault-2.05", "/")
+	db, err := sql.Open(name, "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,9 +203,9 @@ func TestFault2_05DriverOpen(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sql.Register("mysql-fault-2.05-wrapped", plainDriver{inner})
+	sql.Register(name+"-wrapped", plainDriver{inner})
 
-	full, err := sql.Open("mysql-fault-2.05-wrapped", refusing(t).DSN(""))
+	full, err := sql.Open(name+"-wrapped", refusing(t).DSN(""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +221,7 @@ func TestFault2_05DriverOpen(t *testing.T) {
 		t.Errorf("told %d times, want %d", n, failures)
 	}
 
-	works, err := sql.Open("mysql-fault-2.05-wrapped", answering(t).DSN(""))
+	works, err := sql.Open(name+"-wrapped", answering(t).DSN(""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,6 +200,7 @@ var situations = []situation{
 		done := make(chan struct{})
 		time.AfterFunc(300*time.Millisecond, func() {
 			defer close(done)
+			kit.AwaitStatement(p.T, p.server, id)
 			_, _ = admin.Exec(fmt.Sprintf("KILL QUERY %d", id))
 		})
 		p.read(c, "SELECT SLEEP(5)")
@@ -263,7 +264,13 @@ var situations = []situation{
 	}},
 	{"the server is killed, a statement runs", []string{"--max-connections=50"}, func(p *peer) string {
 		c := kit.Pin(p.T, p.pool("", nil))
-		time.AfterFunc(300*time.Millisecond, p.server.Kill)
+		id, done := p.id(c), make(chan struct{})
+		time.AfterFunc(300*time.Millisecond, func() {
+			defer close(done)
+			kit.AwaitStatement(p.T, p.server, id)
+			p.server.Kill()
+		})
+		defer func() { <-done }()
 		_, err := c.ExecContext(p.ctx(), kit.LongStatement)
 		return p.of(err)
 	}},
@@ -275,10 +282,11 @@ func (p *peer) header(h string) string {
 	_, err := p.pool("", func(cfg *mysql.Config) {
 		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err == nil {
-				_, err = c.Write([]byte(h))
+			if err != nil {
+				return nil, err
 			}
-			time.Sleep(100 * time.Millisecond) // until the refusal is there: else whether it comes before the login is by chance
+			_, err = c.Write([]byte(h))
+			kit.AwaitEnded(c.(*net.TCPConn)) // the refusal is there then: else whether it comes before the login is by chance
 			return c, err
 		}
 	}).Conn(p.ctx())

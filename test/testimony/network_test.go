@@ -230,7 +230,7 @@ var networkFaults = []fault{
 // can have come, or behind the answer to it.
 func (r *faultRun) oneTooMany(early bool) error {
 	r.lab.Delay(100 * time.Millisecond)
-	send := make(chan bool)
+	send, sent := make(chan bool), make(chan struct{})
 	addr := r.script(func(s *mysqltest.Session) error {
 		if err := errors.Join(login(s), answered(s)); err != nil {
 			return err
@@ -252,6 +252,7 @@ func (r *faultRun) oneTooMany(early bool) error {
 				return err
 			}
 		}
+		close(sent)
 		_ = s.ReadPacket() // the third command must not come
 		return s.Conn.Close()
 	})
@@ -267,7 +268,12 @@ func (r *faultRun) oneTooMany(early bool) error {
 	if _, err := c.ExecContext(ctx, "DO 2"); err != nil {
 		return err // it was so late that the answer too many was there
 	}
-	time.Sleep(500 * time.Millisecond) // longer than the way of what is too much
+	select {
+	case <-sent:
+		time.Sleep(500 * time.Millisecond) // longer than the way of what is too much
+	case <-ctx.Done():
+		r.Fatal("the scripted proxy has not sent what is too much")
+	}
 	_, err := c.ExecContext(ctx, "DO 3")
 	return err
 }

@@ -113,7 +113,13 @@ func TestPostMortem(t *testing.T) {
 				server := mysqltest.Start(t, name)
 				db, c := kit.Open(t, server.DSN(""), nil, seqguard.WithPostMortem(seqguard.PostMortem{}))
 				conn := kit.Pin(t, db)
-				time.AfterFunc(300*time.Millisecond, server.Kill)
+				id, done := kit.ID(t, conn), make(chan struct{})
+				time.AfterFunc(300*time.Millisecond, func() {
+					defer close(done)
+					kit.AwaitStatement(t, server, id)
+					server.Kill()
+				})
+				defer func() { <-done }()
 				if _, err := conn.ExecContext(t.Context(), kit.LongStatement); err == nil {
 					t.Fatal("no error")
 				}

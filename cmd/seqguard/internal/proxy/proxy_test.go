@@ -200,9 +200,12 @@ func bothWays(t testing.TB, cfg Config) map[string]string {
 
 // TestClientReset: a client that goes away with a reset is gone for the server, too.
 func TestClientReset(t *testing.T) {
-	seen := make(chan ending, 2)
+	came, seen := make(chan string, 2), make(chan ending, 2)
 	server := mysqltest.Accept(t, func(c net.Conn) {
 		_, _ = c.Write(greetingPacket)
+		first := make([]byte, 10)
+		n, _ := io.ReadFull(c, first)
+		came <- string(first[:n])
 		seen <- readAll(c)
 	}).Addr().String()
 	for name, addr := range bothWays(t, Config{Server: server}) {
@@ -214,11 +217,11 @@ func TestClientReset(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = c.Write(loginPacket[:10])
-		time.Sleep(20 * time.Millisecond)
+		first := <-came // a reset would overtake it
 		_ = c.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
-		if e := <-seen; !e.reset || e.got != string(loginPacket[:10]) {
-			t.Errorf("%s: the server saw %+v", name, e)
+		if e := <-seen; !e.reset || e.got != "" || first != string(loginPacket[:10]) {
+			t.Errorf("%s: the server saw %q and %+v", name, first, e)
 		}
 	}
 }
@@ -385,13 +388,11 @@ func TestGraceful(t *testing.T) {
 
 // TestNoServer: a client of a server that is not there is not left waiting.
 func TestNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := mysqltest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := l.Addr().String()
-	_ = l.Close()
-	p, addr := startProxy(t, Config{Server: gone})
+	p, addr := startProxy(t, Config{Server: fmt.Sprintf("127.0.0.1:%d", port)})
 	c, err := net.Dial("tcp", addr)
 	if err == nil {
 		if e := readAll(c); e.got != "" || !e.reset {
@@ -429,8 +430,10 @@ func TestReport(t *testing.T) {
 	c := dialLogin(t, addr)
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	q := mysqltest.Packet(0, []byte("\x03SELECT 1 /*traceparent='"+trace+"'*/"))
+	busy := func() bool { return !p.list()[0].idle() }
+	eventually(t, func() bool { return !busy() }, "the login is not over")
 	_, _ = c.Write(q)
-	time.Sleep(20 * time.Millisecond)
+	eventually(t, busy, "the first command is not seen")
 	_, _ = c.Write(q)
 	for deadline := time.Now().Add(5 * time.Second); len(r.slugs()) == 0 && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
