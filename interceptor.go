@@ -129,8 +129,8 @@ func (it *interceptor) explainAll(err error) error {
 		_ = it.wire.Check()
 	}
 	r := it.wire.Take()
-	if r == nil && err == mysql.ErrInvalidConn {
-		r = it.lostBefore()
+	if r == nil && (err == mysql.ErrInvalidConn || err == driver.ErrBadConn) {
+		r = it.lostBefore(err)
 	}
 	if r == nil {
 		return err
@@ -142,11 +142,15 @@ func (it *interceptor) explainAll(err error) error {
 // that came too late to meet it. The error of the one that met it may have been
 // seen by nobody: database/sql drops those of a statement that it closes. What
 // was said to be executed is another statement.
-func (it *interceptor) lostBefore() *wrapconn.Report {
-	if r := it.wire.Err(); r != nil && r.Cause.Executed != cause.ExecutedYes {
-		return r
+func (it *interceptor) lostBefore(err error) *wrapconn.Report {
+	r := it.wire.Err()
+	switch {
+	case r == nil || r.Cause.Executed == cause.ExecutedYes:
+		return nil
+	case err == driver.ErrBadConn && r.Cause.Executed != cause.ExecutedNo:
+		return nil // nothing was sent of this one, and a word of the other's fate would stand beside that
 	}
-	return nil
+	return r
 }
 
 // ConnectorConnect implements sqlmw.Interceptor. The dialer began the
