@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # otel-mysql2-streamed.sh: OpenTelemetry's instrumentation of npm's mysql2, and a query whose rows are read one by one (query(…).stream()
-# or .on('result'), as one does with many rows; knex's stream too). One expects a span from the call to the last row, with the error if
+# or .on('result'), as one does with many rows). One expects a span from the call to the last row, with the error if
 # there was one. But the span ends with the first event "result", and mysql2 emits one for each row:
 #
 # - The span is over at the first row: a query that takes minutes looks like one of milliseconds.
 # - If the query fails after that (killed, out of time, connection lost), the span's status is unset.
 # - A query that finds no row emits no "result": its span is never ended, so it is never exported.
-# - With values, query('… ?', [1]), nothing ends the span whatever comes: none of these queries is in any trace.
+# - With values, query('… ?', [1]), nothing ends the span whatever comes: none of these queries is in any trace. (knex's stream()
+#   calls it so.)
 #
 # With a callback or a promise all is well, so it is the long queries that one cannot find in the traces.
 #
