@@ -44,9 +44,14 @@ var do = map[Slug]func(*Evidence) string{
 	"not_prepared":              inGo("Send it without arguments, or interpolateParams=true.", "Send it as an ordinary statement."),
 	"malformed_packet":          say(comparePaths),
 
-	"read_too_late":              say("Find what held this process up (CPU limit, overload)."),
-	"peer_unresponsive":          say("Look for the statement in SHOW PROCESSLIST."), // where the kernel does not know better, see proof.go
-	"closed_before_answer":       say("Look for KILL, a crash, or a limit of the proxy."),
+	"read_too_late":     say("Find what held this process up (CPU limit, overload)."),
+	"peer_unresponsive": say("Look for the statement in SHOW PROCESSLIST."), // where the kernel does not know better, see proof.go
+	"closed_before_answer": func(e *Evidence) string {
+		if e.large() {
+			return "Compare its size with max_allowed_packet (proxy's, too)."
+		}
+		return "Look for KILL, a crash, or a limit of the proxy."
+	},
 	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
 	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),
 

@@ -75,6 +75,24 @@ func TestDoIdleTimeout(t *testing.T) {
 	}
 }
 
+// A command that may have been refused for its size is compared with the limit first: a KILL is the rarer case.
+func TestDoClosedBeforeAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Evidence)
+		want   string
+	}{
+		{func(*Evidence) {}, "KILL"},
+		{func(e *Evidence) { e.CommandBytes = 2 << 20 }, "max_allowed_packet"},
+		{func(e *Evidence) { e.Unsent = 5000 }, "max_allowed_packet"},
+	} {
+		e := with(out(), func(e *Evidence) { e.Stream = StreamEOF })
+		tt.change(&e)
+		if d := Diagnose(&e); d.Slug != "closed_before_answer" || !strings.Contains(d.Do, tt.want) || utf8.RuneCountInString(d.Do) > maxDo {
+			t.Errorf("%s: %q, want %q in it", d.Slug, d.Do, tt.want)
+		}
+	}
+}
+
 // What to do about a refusal depends on its code.
 func TestDoRefused(t *testing.T) {
 	for code, want := range map[uint16]string{1040: "max_connections", 1203: "max_user_connections", 1129: "FLUSH HOSTS", 1130: "account", 1053: "again", 1135: "words"} {
