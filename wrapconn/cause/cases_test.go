@@ -120,6 +120,17 @@ var cases = []ruleCase{
 		"no_greeting": func(e *Evidence) { e.FirstBytes, e.Violation, e.Stream = nil, session.Truncated, StreamEOF },
 	}},
 	{"not_mysql", "a single answer, then the end", Evidence{Stream: StreamEOF, FirstBytes: []byte("-ERR wrong")}, nil},
+	{"not_mysql", "a client that speaks HTTP", with(login(1156, 2, 1, 0, 0), func(e *Evidence) {
+		e.Phase, e.ClientSpeaks = session.PhaseLogin, "an HTTP request"
+	}), map[Slug]change{
+		"proxy_header_refused": func(e *Evidence) { e.ClientSpeaks = "" },
+	}},
+	{"not_mysql", "a client that speaks TLS at once", with(login(0, 0, 1, 0, 0), func(e *Evidence) {
+		e.ServerError, e.Phase, e.Direction, e.Kind, e.Violation = nil, session.PhaseLogin, session.FromClient, 0, session.SequenceMismatch
+		e.ClientSpeaks = "a TLS ClientHello"
+	}), map[Slug]change{
+		"client_misnumbered": func(e *Evidence) { e.ClientSpeaks = "" },
+	}},
 	{"not_mysql", "unknown bytes", Evidence{Violation: session.NotMySQL, FirstBytes: []byte{1, 2, 3}}, nil},
 	{"no_greeting", "silence", Evidence{Stream: StreamTimeout, Age: 5 * time.Second}, map[Slug]change{
 		"login_unanswered": func(e *Evidence) { e.Phase, e.LoginAfter = session.PhaseAuth, time.Millisecond },

@@ -37,6 +37,9 @@ type Evidence struct {
 	InsidePacket bool
 	// FirstBytes are the peer's first bytes when they are not a greeting.
 	FirstBytes []byte
+	// ClientSpeaks names the protocol that a client which is not this process began
+	// with, if that is a known one that is not MySQL's.
+	ClientSpeaks string
 
 	Server        string // address as the user wrote it
 	ServerVersion string

@@ -36,8 +36,17 @@ var greetingRules = []rule{
 				name, _ := protocol(e.FirstBytes)
 				return name != "" && !greetingLike(e.FirstBytes)
 			}}},
+			{connecting, fromServer, anyERR, clientForeign},
+			{connecting, fromClient, violation(session.SequenceMismatch), clientForeign},
 		},
 		explain: func(e *Evidence) string {
+			if clientForeign.holds(e) {
+				s := fmt.Sprintf("%s does not speak MySQL: its first bytes are %s.", capital(e.who()), e.ClientSpeaks)
+				if e.ServerError != nil {
+					s += fmt.Sprintf(" The server could not read them (%s).", e.err())
+				}
+				return s
+			}
 			if len(e.FirstBytes) == 0 {
 				return "The peer's first packet cannot be a MySQL greeting."
 			}
@@ -48,6 +57,9 @@ var greetingRules = []rule{
 			return fmt.Sprintf("The peer's first bytes (%s) look like %s.", firstBytes(e.FirstBytes), name)
 		},
 		advise: func(e *Evidence) string {
+			if clientForeign.holds(e) {
+				return "Look at that client: a health check, a scanner, or a program whose address for another service is this one. The server and other clients have nothing to do with it."
+			}
 			_, hint := protocol(e.FirstBytes)
 			if hint != "" {
 				hint += " "

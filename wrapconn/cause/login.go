@@ -335,7 +335,8 @@ var loginRules = []rule{
 			{connecting, fromServer, proxyHeader},
 			// MySQL knows no PROXY protocol: it takes the header for the login
 			// (measured on 9.7, with a header of either version).
-			{phase(session.PhaseLogin), fromServer, said(erOutOfOrder), fact{is: "nothing had been sent from here", holds: func(e *Evidence) bool { return e.LoginAfter == 0 }}},
+			{phase(session.PhaseLogin), fromServer, said(erOutOfOrder), fact{is: "nothing had been sent from here", holds: func(e *Evidence) bool { return e.LoginAfter == 0 }},
+				clientNative},
 		},
 		explain: func(e *Evidence) string {
 			if e.code() == erOutOfOrder {

@@ -77,8 +77,8 @@ var sendingRules = []rule{
 		severity: Error,
 		title:    "The client numbered its packets wrongly",
 		signs: []sign{
-			{said(erOutOfOrder), fact{is: "a packet of the client had a wrong number", holds: func(e *Evidence) bool { return e.Misnumbered }}},
-			{fromClient, violation(session.SequenceMismatch)},
+			{said(erOutOfOrder), fact{is: "a packet of the client had a wrong number", holds: func(e *Evidence) bool { return e.Misnumbered }}, clientNative},
+			{fromClient, violation(session.SequenceMismatch), clientNative},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {

@@ -16,9 +16,14 @@ func (c *Conversation) Bytes(dir session.Direction, p []byte, now time.Duration)
 	c.now = now
 	defer c.rescue()
 	c.of(dir).taken += int64(len(p))
-	if c.x != nil && c.holding() {
-		c.hold(dir, p)
-		return
+	if c.x != nil {
+		if dir == session.FromClient && int(c.x.said) < len(c.x.first) {
+			c.x.said += uint8(copy(c.x.first[c.x.said:], p))
+		}
+		if c.holding() {
+			c.hold(dir, p)
+			return
+		}
 	}
 	c.take(dir, p)
 	if c.x != nil {
