@@ -116,6 +116,19 @@ func (t *TLS) giveBack() {
 // Info returns what is known.
 func (t *TLS) Info() TLSInfo { return t.info }
 
+// ClientMute reports whether the client has sent no data of its own, which can be
+// known where nothing is seen through: of TLS 1.3, whose handshake looks like data,
+// only if it sent one record of some size, its Finished.
+func (t *TLS) ClientMute() bool {
+	switch {
+	case t.info.Version == 0 || !t.opaque():
+		return false
+	case t.is13():
+		return t.client.large <= 1
+	}
+	return t.client.large == 0
+}
+
 // Format keeps the secrets out of whatever prints a TLS, with any verb.
 func (t *TLS) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "TLS(%v)", t.info.State) }
 

@@ -10,12 +10,23 @@ func (h *tlsHalf) record(typ tlsRecordType, body []byte) {
 		// cannot make sense of the other's keys sends it so.
 		h.alert(body)
 	case h.t.opaque():
+		h.unseen(typ, len(body))
 	case h.phase == tlsPlain:
 		h.recordPlain(typ, body)
 	case h.t.is13():
 		h.record13(typ, body)
 	default:
 		h.record12(typ, body)
+	}
+}
+
+// unseen counts a record that cannot be seen through, unless it is as small as an
+// alert or, of a client that was asked for a certificate and has none, the message
+// that says so (RFC 8446, sections 6 and 4.4.2).
+func (h *tlsHalf) unseen(typ tlsRecordType, n int) {
+	const noCertificate = 4 + 1 + 3 + 1 + tlsTagLen // header, context, list, content type
+	if typ == tlsApplicationData && n > noCertificate && h.large < 255 {
+		h.large++
 	}
 }
 
@@ -145,6 +156,7 @@ func (h *tlsHalf) completeDropped(tail *[tlsTailLen]byte) {
 	h.have = 0
 	h.records++
 	if h.t.opaque() {
+		h.unseen(tlsRecordType(h.header[0]), int(h.length))
 		return
 	}
 	n := int(h.length) - tlsTagLen - h.explicitLen()

@@ -20,9 +20,10 @@ var turnedAway = fact{is: "the server had said how it wants the client to log in
 	return clientEnded.holds(e) && e.AuthDue && !e.InsidePacket && e.OwnPause < time.Second
 }}
 
-// refusedTLS: the client said why it ended TLS.
+// refusedTLS: the client said why it ended TLS. Whatever its server does then, and
+// whose end is seen first, is the consequence.
 var refusedTLS = fact{is: "the client had ended TLS with an alert", holds: func(e *Evidence) bool {
-	return clientEnded.holds(e) && connecting.holds(e) && e.ClientAlert != ""
+	return connecting.holds(e) && e.ClientAlert != ""
 }}
 
 // clientRules are about a client that ended the connection: seen by a proxy or
@@ -85,7 +86,7 @@ func leftWhere(e *Evidence) string {
 	case p == session.PhaseGreeting:
 		return dur(e.Age) + " after it was made, before the server had greeted"
 	case p == session.PhaseTLS:
-		return "in the handshake of TLS"
+		return "in the handshake of TLS, or behind it and before its login"
 	case p == session.PhaseLogin:
 		return dur(e.Age-e.GreetingAfter) + " after the server's greeting, before it had sent its login"
 	case p == session.PhaseAuth && e.Command != session.ComChangeUser:

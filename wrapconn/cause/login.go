@@ -40,8 +40,8 @@ var busyHere = fact{is: "the client spent most of the time in its own steps", ho
 // noAlert: whoever sent a TLS alert has said why; what follows it in plaintext
 // does not count. But OpenSSL says decode_error of a stream that ends too early,
 // which is what the ERR behind it is about.
-var noAlert = guard("the peer sent no TLS alert of its own", func(e *Evidence) bool {
-	return e.TLSAlert == "" || e.TLSAlert == "error decoding message"
+var noAlert = guard("nobody sent a TLS alert of his own", func(e *Evidence) bool {
+	return (e.TLSAlert == "" || e.TLSAlert == "error decoding message") && e.ClientAlert == ""
 })
 
 // neverRead: ERR 1043 is said of a login that makes no sense, and (measured, with

@@ -12,7 +12,7 @@ import (
 
 // silentEnd: the peer ended the connection and said nothing.
 func silentEnd(e *Evidence) bool {
-	return ended.holds(e) && e.ServerError == nil && e.TLSAlert == "" && e.Direction == session.FromServer
+	return ended.holds(e) && e.ServerError == nil && e.TLSAlert == "" && e.ClientAlert == ""
 }
 
 // proxyHeader recognises MariaDB's refusals of a PROXY header by its words:

@@ -100,6 +100,9 @@ func (c *Conversation) clientEnd(e ending) {
 	c.left = true
 	c.tracker.EndOfClient()
 	phase := c.tracker.Phase()
+	if phase == session.PhaseOpaque && c.tls != nil && c.x != nil && c.x.vantage != cause.VantageClient && c.tls.view.ClientMute() {
+		phase = session.PhaseTLS // its login was not sent, whatever cannot be seen
+	}
 	inside := c.client.frames.missing() > 0 || c.comp != nil && c.comp.client.Missing() > 0
 	if e.how == cause.StreamTimeout || c.ended ||
 		phase == session.PhaseEvents && !inside || // they have no end of their own: a replica stops by leaving
