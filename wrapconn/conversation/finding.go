@@ -69,7 +69,7 @@ func (c *Conversation) farewell(f *finding) bool {
 
 // find makes a finding.
 func (c *Conversation) find(f finding) {
-	if c.ended && c.firstOnly || c.farewell(&f) || !c.x.worth(&f) {
+	if c.ended && c.firstOnly || c.tracker.Quit() || c.farewell(&f) || !c.x.worth(&f) {
 		return
 	}
 	e := cause.Evidence{

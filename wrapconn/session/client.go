@@ -2,10 +2,23 @@ package session
 
 // fromClient takes a packet of the client that is not a continuation.
 func (t *Tracker) fromClient(p *Packet, ev *Event) {
+	if p.Seq == 0 && p.Length == 1 && t.phase.Connecting() && !t.changingUser() && (t.next != 0 || t.spoke) {
+		// COM_QUIT behind a login, or in place of one: it is the only packet of one
+		// byte that a client numbers 0, and hanging up is lawful at any time. HAProxy's
+		// mysql-check sends it in one write with its login, and reads what the server
+		// says to that (src/tcpcheck.c, proxy_parse_mysql_check_opt).
+		ev.Kind, ev.Command, ev.Expected = KindCommand, ComQuit, 0
+		t.quit, t.clientGone = true, true
+		return
+	}
 	switch t.phase {
 	case PhaseGreeting:
 		// A client that speaks before the greeting, as health checks do. The
-		// manual has no such packet; the server's word decides what follows.
+		// manual has no such packet; the server's word decides what follows. HAProxy
+		// sends its login like this.
+		if caps, ext, ok := parseLogin(p.Prefix); ok && p.Seq == 1 && p.Length > 32 {
+			t.spoke, t.caps, t.ext = true, caps, ext
+		}
 	case PhaseLogin, PhaseTLS: // after SSLRequest only what is inside TLS comes here
 		t.loginPacket(p, ev)
 	case PhaseAuth:

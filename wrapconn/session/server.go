@@ -90,6 +90,10 @@ func (t *Tracker) greet(p *Packet, ev *Event) {
 	t.greeting = g
 	t.phase = PhaseLogin
 	t.number(p, ev)
+	if t.spoke {
+		t.caps, t.ext = t.caps&g.capabilities, t.ext&g.extended
+		t.phase, t.next = PhaseAuth, t.next+1
+	}
 }
 
 // failure takes an ERR packet after the greeting.

@@ -67,6 +67,8 @@ type Tracker struct {
 	tls        bool // SSLRequest was seen
 	classic    bool // an EOF came where both sides had agreed on OK, ever
 	clientGone bool // the client has ended its half of the stream
+	quit       bool // the client has said good-bye in the middle of its login
+	spoke      bool // the client's login came before the greeting; caps and ext are what it asks for
 	verdict    bool // the server has said all but OK or ERR
 	turn       bool // in PhaseAuth: the client has the word
 	fullLogin  bool // caching_sha2_password: it is to send its password, or to ask for a key
@@ -139,6 +141,10 @@ func (t *Tracker) AuthDue() (due, password bool) {
 	due = t.phase == PhaseAuth && t.turn
 	return due, due && t.fullLogin
 }
+
+// Quit reports whether the client has said good-bye (COM_QUIT) in the middle of its
+// login.
+func (t *Tracker) Quit() bool { return t.quit }
 
 // KeyRefused reports whether the login ended with an ERR in place of the public key
 // that the client had asked for (caching_sha2_password).
