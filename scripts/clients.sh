@@ -27,9 +27,11 @@ fi
 export GOWORK=off TZ=UTC
 work=$(mktemp -d -t clients.XXXXXX)
 chmod 755 "$work"
+shared=${SHARED:-$work}
 jar=/usr/share/java/mariadb-java-client.jar
-lost=0 again=0 server_dir='' server_name='' recipient='' capture_pid='' proxy_pid='' failures=0 runs=0 skipped=0
+lost=0 again=0 server_dir='' server_name='' recipient='' capture_pid='' proxy_pid='' failures=0 runs=0 skipped=0 lanes=()
 cleanup() {
+  [ ${#lanes[@]} = 0 ] || kill "${lanes[@]}" 2>/dev/null || true
   [ -z "$capture_pid" ] || kill "$capture_pid" 2>/dev/null || true
   [ -z "$proxy_pid" ] || kill "$proxy_pid" 2>/dev/null || true
   [ -z "$server_dir" ] || "$here/servers.sh" stop "$server_dir" || true
@@ -84,7 +86,7 @@ stop_capture() {
 
 start_proxy() {
   : >"$work/log"
-  "$work/seqguard" proxy -listen "127.0.0.1:$proxy_port" -server "127.0.0.1:$port" -json "$@" >"$work/json" 2>"$work/log" &
+  "$shared/seqguard" proxy -listen "127.0.0.1:$proxy_port" -server "127.0.0.1:$port" -json "$@" >"$work/json" 2>"$work/log" &
   proxy_pid=$!
   wait_for 10 $proxy_pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
 }
@@ -127,7 +129,7 @@ client() {
   [ ! -s "$work/json" ] || bad "$name $mode: reported: $(sed -E 's/.*"cause":"([a-z_]*)".*/\1/' "$work/json" | sort | uniq -c | tr '\n' ' ')"
   [[ $line == *' 0 violations'*' 0 untracked, 0 not seen' ]] || bad "$name $mode: $line"
   [ "$mode" != terminate ] || { say "ok: $name $mode: ${line##*ends: }" && return; } # the secrets of the server's side are nobody's
-  "$work/seqguard" explain -port "$port" -packets -rows -json "${explain[@]}" "$work/capture.pcap" >"$work/packets"
+  "$shared/seqguard" explain -port "$port" -packets -rows -json "${explain[@]}" "$work/capture.pcap" >"$work/packets"
   if grep -q '"cause"' "$work/packets"; then bad "$name $mode: the capture: $(grep -o '"cause":"[a-z_]*"' "$work/packets" | sort | uniq -c | tr '\n' ' ')"; fi
   : >"$work/tshark"
   [ "$name" = CLONE ] || fields "$work/capture.pcap" "$work/tshark" # which loses its place in 80 MB of packets of 1 MiB, and takes minutes for it
@@ -153,7 +155,7 @@ mangle() {
   [[ ! $name =~ ^(Connector/J|npm\ mariadb|CLONE) ]] || pipelines=(pipelines)
   for what in duplicate reorder; do
     python3 "$here/clients/mangle.py" $what "$port" "$work/capture.pcap" "$work/mangled.pcap"
-    "$work/seqguard" explain -port "$port" -packets -rows -json "$work/mangled.pcap" >"$work/mangled"
+    "$shared/seqguard" explain -port "$port" -packets -rows -json "$work/mangled.pcap" >"$work/mangled"
     if result=$(python3 "$here/clients/compare.py" "$port" "$work/mangled" "$work/tshark" "$@"); then
       if [ "$(stat -c %s "$work/mangled.pcap")" -lt 8000000 ]; then # of packets of many segments, out of order, it takes minutes
         fields "$work/mangled.pcap" "$work/tshark-mangled"
@@ -166,7 +168,7 @@ mangle() {
     ! grep -q '"cause"' "$work/mangled" || bad "$name, $what: $(told "$work/mangled")"
   done
   python3 "$here/clients/mangle.py" lose "$port" "$work/capture.pcap" "$work/mangled.pcap" >"$work/lost"
-  "$work/seqguard" explain -port "$port" -packets -rows -json "$work/mangled.pcap" >"$work/mangled"
+  "$shared/seqguard" explain -port "$port" -packets -rows -json "$work/mangled.pcap" >"$work/mangled"
   if result=$(python3 "$here/clients/lossy.py" "$work/packets" "$work/mangled" "$work/lost" "${pipelines[@]}"); then say "ok: $name, lose: $result"; else bad "$name, lose: $result"; fi
   ! grep -q '"cause"' "$work/mangled" || bad "$name, lose: $(told "$work/mangled")"
 }
@@ -202,10 +204,10 @@ all_clients() {
   if have ruby-mysql2 ruby -rmysql2 -e 1; then client ruby-mysql2 plain ruby "$c/mysql2.rb" 127.0.0.1 "$proxy_port"; fi
   if have npm node -e 1 && npm_packages; then
     for n in mysql2 mysql mariadb; do
-      client "npm $n" plain env NODE_PATH="$work/npm/node_modules" node "$c/node.js" "$n" 127.0.0.1 "$proxy_port"
+      client "npm $n" plain env NODE_PATH="$shared/npm/node_modules" node "$c/node.js" "$n" 127.0.0.1 "$proxy_port"
     done
-    client 'npm mysql2' terminate env NODE_PATH="$work/npm/node_modules" node "$c/node.js" mysql2 127.0.0.1 "$proxy_port"
-    for n in mysql2 mariadb; do client "npm $n" compress env NODE_PATH="$work/npm/node_modules" node "$c/node.js" "$n" 127.0.0.1 "$proxy_port"; done
+    client 'npm mysql2' terminate env NODE_PATH="$shared/npm/node_modules" node "$c/node.js" mysql2 127.0.0.1 "$proxy_port"
+    for n in mysql2 mariadb; do client "npm $n" compress env NODE_PATH="$shared/npm/node_modules" node "$c/node.js" "$n" 127.0.0.1 "$proxy_port"; done
   fi
   local account=(-h127.0.0.1 "-P$proxy_port" -ugotest -psecret) new=(--ssl-mode=DISABLED --get-server-public-key)
   if have mariadb-client command -v mariadb-dump; then
@@ -288,9 +290,9 @@ binlogs() {
 }
 
 npm_packages() {
-  [ -d "$work/npm/node_modules" ] && return
-  mkdir -p "$work/npm"
-  (cd "$work/npm" && npm install --silent --no-audit --no-fund mysql2@3.24.6 mysql@2.18.1 mariadb@3.5.4) >"$work/npm.log" 2>&1 || {
+  [ -d "$shared/npm/node_modules" ] && return
+  mkdir -p "$shared/npm"
+  (cd "$shared/npm" && npm install --silent --no-audit --no-fund mysql2@3.24.6 mysql@2.18.1 mariadb@3.5.4) >"$work/npm.log" 2>&1 || {
     say "NOT TESTED: npm install failed: $(tail -1 "$work/npm.log")"
     skipped=$((skipped + 1))
     return 1
@@ -314,8 +316,8 @@ seed() {
   stop_proxy
   stop_capture
   cp "$work/capture.pcap" "$work/seed-$what-$mode.pcap"
-  "$work/seqguard" explain -port "$port" "${flags[@]}" -json "$work/capture.pcap" >"$work/explained"
-  [ -z "${OUT:-}" ] || { printf '\n== %s, %s\n' "$what" "$mode" && cat "$work/out" && cat "$work/log" && "$work/seqguard" explain -port "$port" "${flags[@]}" "$work/capture.pcap"; } >>"$OUT"
+  "$shared/seqguard" explain -port "$port" "${flags[@]}" -json "$work/capture.pcap" >"$work/explained"
+  [ -z "${OUT:-}" ] || { printf '\n== %s, %s\n' "$what" "$mode" && cat "$work/out" && cat "$work/log" && "$shared/seqguard" explain -port "$port" "${flags[@]}" "$work/capture.pcap"; } >>"$OUT"
   for got in json explained; do
     if [ "$(told "$work/$got")" = "$*${*:+ }" ]; then say "ok: seed $what $mode, $got: ${*:-nothing}"; else bad "seed $what $mode, $got: $(told "$work/$got"), want ${*:-nothing}"; fi
   done
@@ -326,7 +328,27 @@ for name in mysql9 mariadb118; do
   if [[ " $* " == *" $name "* ]]; then "$here/servers.sh" fetch "${name}tools"; fi
 done
 "$here/servers.sh" fetch exporter
-(cd "$here/../cmd/seqguard" && go build -o "$work/seqguard" .)
+if [ -z "${SHARED:-}" ]; then
+  (cd "$here/../cmd/seqguard" && go build -o "$work/seqguard" .)
+fi
+# A run of its own for each of several servers, beside each other: much of it is waiting. SHARED is what they have in common.
+if [ $# -gt 1 ]; then
+  if command -v node >/dev/null; then npm_packages || true; fi # what is missing is said there
+  port=${PORT:-23940} names=("$@")
+  for name in "$@"; do
+    SHARED=$work PORT=$port "$0" ${all:+-all} "$name" >"$work/$name.log" 2>&1 &
+    lanes+=($!)
+    port=$((port - 40))
+  done
+  failed=''
+  for i in "${!lanes[@]}"; do
+    wait "${lanes[i]}" || failed+=" ${names[i]}"
+    sed "s/^/${names[i]}: /" "$work/${names[i]}.log"
+  done
+  lanes=()
+  [ -z "$failed" ] || die "failed:$failed"
+  exit
+fi
 port=${PORT:-23940} proxy_port=$((${PORT:-23940} + 1)) # below the range from which clients get theirs
 for name in "$@"; do
   server_dir=$work/$name
