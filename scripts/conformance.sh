@@ -11,6 +11,7 @@
 # Environment:
 #   UNWRAP=0      three tests assert the driver's private connection type on what sql.Conn.Raw hands out. They are made to look
 #                 through the wrapper (a method Raw, Unwrap or Parent that returns a driver.Conn); 0 leaves them as they are
+#   SUITES        a folder in which built suites are kept for other runs, also at the same time
 #   EXTRA_DSN     more DSN parameters for every connection, such as tls=skip-verify or tls=skip-verify&compress=true
 #   PLAIN=1       the plain driver instead of ours, as the baseline
 #   RUN           only the tests that match; EXPECT (167): so many top-level tests must pass, default no count if RUN is set
@@ -38,35 +39,47 @@ out=${OUT:-$work/log}
 case $out in /*) ;; *) out=$PWD/$out ;; esac
 export GOWORK=off
 
-version=$(cd "$repo" && go list -m -f '{{.Version}}' "$theirs")
-src=$(cd "$repo" && go mod download -json "$theirs@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
-[ -d "$src" ] || die "cannot download $theirs@$version"
-mkdir "$work/m"
-cp -R "$src/." "$work/m/"
-chmod -R u+w "$work/m"
-cd "$work/m"
-
-[ -z "${EXTRA_DSN:-}" ] || sed -i "s/?timeout=30s\"/?timeout=30s\&${EXTRA_DSN//&/\\&}\"/" driver_test.go
-ld=()
-if [ -z "${PLAIN:-}" ]; then
-  # Unset, it would be what the driver is called now: mysql-plain.
-  ld=("-ldflags=-X $theirs.driverNameTest=mysql")
-  cp "$here/conformance/internal.go.txt" zz_seqguard_internal_test.go
-  cp "$here/conformance/external.go.txt" zz_seqguard_test.go
-  [ "${UNWRAP:-1}" = 0 ] || sed -i 's/conn\.(\*mysqlConn)/unwrapForTest(conn)/' driver_test.go
-  go mod edit -require "$ours@v0.0.0" -replace "$ours=$repo"
-  GOFLAGS=-mod=mod go mod tidy >"$work/tidy.log" 2>&1 || {
-    cat "$work/tidy.log" >&2
-    die 'go mod tidy failed'
-  }
-fi
-go test -c -o "$work/suite" "${ld[@]}" "${flags[@]}" . || die 'the suite does not build'
+# A build serves every server and every DSN: it is kept in SUITES, under what it depends on.
+mkdir -p "${SUITES:-$work}"
+built=$(cd "${SUITES:-$work}" && pwd)/$(tr -c 'a-zA-Z0-9\n' _ <<<"${PLAIN:+plain}${flags[*]}unwrap=${UNWRAP:-1}")
+build() {
+  local version src ld=()
+  version=$(cd "$repo" && go list -m -f '{{.Version}}' "$theirs")
+  src=$(cd "$repo" && go mod download -json "$theirs@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+  [ -d "$src" ] || die "cannot download $theirs@$version"
+  rm -rf "$built"
+  mkdir -p "$built"
+  cp -R "$src/." "$built/"
+  chmod -R u+w "$built"
+  cd "$built"
+  sed -i 's/?timeout=30s"/&+extraDSN()/' driver_test.go
+  cp "$here/conformance/dsn.go.txt" zz_dsn_test.go
+  if [ -z "${PLAIN:-}" ]; then
+    # Unset, it would be what the driver is called now: mysql-plain.
+    ld=("-ldflags=-X $theirs.driverNameTest=mysql")
+    cp "$here/conformance/internal.go.txt" zz_seqguard_internal_test.go
+    cp "$here/conformance/external.go.txt" zz_seqguard_test.go
+    [ "${UNWRAP:-1}" = 0 ] || sed -i 's/conn\.(\*mysqlConn)/unwrapForTest(conn)/' driver_test.go
+    go mod edit -require "$ours@v0.0.0" -replace "$ours=$repo"
+    GOFLAGS=-mod=mod go mod tidy >"$work/tidy.log" 2>&1 || {
+      cat "$work/tidy.log" >&2
+      die 'go mod tidy failed'
+    }
+  fi
+  go test -c -o suite.new "${ld[@]}" "${flags[@]}" . || die 'the suite does not build'
+  mv suite.new suite
+}
+(
+  flock 9 # somebody else may be building it
+  if [ ! -x "$built/suite" ]; then build; fi
+) 9>"$built.lock"
+cd "$built"
 
 export MYSQL_TEST_USER=${MYSQL_TEST_USER:-gotest} MYSQL_TEST_PASS=${MYSQL_TEST_PASS-secret} MYSQL_TEST_DBNAME=${MYSQL_TEST_DBNAME:-gotest}
 export MYSQL_TEST_PROT=${PROT:-tcp} MYSQL_TEST_ADDR=$addr MYSQL_TEST_CONCURRENT=1
 suite() {
   status=0
-  "$work/suite" -test.v -test.count=1 -test.timeout=300s -test.parallel=10 -test.run "${RUN:-.}" -test.skip "$skip" >"$out" 2>&1 || status=$?
+  ./suite -test.v -test.count=1 -test.timeout=300s -test.parallel=10 -test.run "${RUN:-.}" -test.skip "$skip" >"$out" 2>&1 || status=$?
 }
 count() { grep -c "^--- $1: " "$out" || true; }
 suite

@@ -29,6 +29,7 @@ for mode in "$@"; do
   opaque) dsn=tls=skip-verify ;;
   *) die "unknown mode $mode" ;;
   esac
+  : >"$work/log" # that of the mode before says that it listens
   "$work/seqguard" proxy -listen "127.0.0.1:$port" -server "$server" "${flags[@]}" -json >"$work/json" 2>"$work/log" &
   pid=$!
   wait_for 10 $pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
