@@ -38,7 +38,7 @@ func TestFailuresUnderLoad(t *testing.T) {
 	case testing.Short():
 		failures, length = 100, time.Second
 	case mysqltest.Race: // no time that is measured there is a driver's
-		failures, length = 300, 3*time.Second
+		failures, length = 300, 10*time.Second // a login in TLS takes the detector long
 	}
 	for _, name := range []string{"mysql9", "mariadb118"} {
 		// What was cut ends on the server only when it wants to answer.
@@ -72,15 +72,16 @@ func TestFailuresUnderLoad(t *testing.T) {
 				t.Logf("guarded %v", guarded)
 				t.Logf("ratio: operations %.3f, median %.3f, 99%% %.3f", guarded.rate()/plain.rate(),
 					float64(guarded.median)/float64(plain.median), float64(guarded.p99)/float64(plain.p99))
-				// A machine that stands still for a moment makes operations late with any driver.
-				if slack := plain.n / 1000; guarded.late > plain.late+slack {
+				// A machine that stands still for a moment makes operations late with any driver. One on which those of the plain driver are late by
+				// the hundred says less about the other.
+				if slack := plain.n/1000 + plain.late/4; guarded.late > plain.late+slack {
 					t.Errorf("%d operations passed their deadline by more than %v, with the plain driver %d", guarded.late, loadLate, plain.late)
 				}
 				// What a receiver holds up takes seconds. The ratio itself is for a quiet machine.
 				if guarded.median > 10*plain.median+50*time.Millisecond {
 					t.Error("the healthy operations suffer")
 				}
-				if guarded.unexpected > plain.unexpected+plain.n/1000 {
+				if guarded.unexpected > plain.unexpected+plain.n/1000+plain.unexpected/4 {
 					t.Errorf("%d healthy operations failed, with the plain driver %d", guarded.unexpected, plain.unexpected)
 				}
 			})
@@ -209,9 +210,12 @@ func (l *load) through(t *testing.T, connector func(*mysql.Config) (driver.Conne
 					return
 				}
 				time.Sleep(time.Until(start.Add(l.length * time.Duration(i) / time.Duration(l.failures)))) // the failures are spread over the time
-				began := time.Now()
-				if err := l.provoke(db, i); err != nil { // a machine that stands still
+				began, err := time.Now(), l.provoke(db, i)
+				for tries := 1; err != nil && tries < 3; tries++ { // a machine that stands still
 					t.Logf("failure %d was not provoked: %v", i, err)
+					began, err = time.Now(), l.provoke(db, i)
+				}
+				if err != nil {
 					continue
 				}
 				failed.Add(1)
