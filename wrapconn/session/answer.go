@@ -122,6 +122,9 @@ func (t *Tracker) endOfResult(p *Packet, ev *Event) {
 	}
 	t.number(p, ev)
 	t.status = flags
+	if t.outs && ev.Kind == KindEOF {
+		flags |= statusMoreResultsExists
+	}
 	// Elsewhere the flag is left over from an earlier answer, and clients do
 	// not wait.
 	if flags&statusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
@@ -143,7 +146,7 @@ func (t *Tracker) columnCount(p *Packet, ev *Event) {
 		return
 	}
 	t.number(p, ev)
-	t.left = uint32(count)
+	t.left, t.outs = uint32(count), false
 	// MariaDB may leave the definitions out and says so in a byte behind the
 	// count: https://mariadb.com/kb/en/result-set-packets/#column-count-packet
 	omitted := false
@@ -205,10 +208,19 @@ func (t *Tracker) column(p *Packet, ev *Event) {
 		ev.Violation = Malformed
 	}
 	t.number(p, ev)
-	t.phase = PhaseRows
+	t.phase, t.outs = PhaseRows, outParameters(flags)
 	if t.cursor && flags&statusCursorExists != 0 {
 		t.cursorOpened(ev)
 	}
+}
+
+// outParameters reports whether the EOF behind columns says that the row is of the OUT
+// parameters of a CALL, as clients with CLIENT_PS_MULTI_RESULTS get them, and that more
+// follows. MySQL 9.7 says the latter here alone, and not behind the row, which its own
+// client library knows (cli_read_binary_rows); MariaDB says it twice.
+func outParameters(flags uint16) bool {
+	const both = statusOutParameters | statusMoreResultsExists
+	return flags&both == both
 }
 
 // row takes a row or the end of the rows.

@@ -30,4 +30,5 @@ const (
 	statusInTransaction     uint16 = 0x0001
 	statusMoreResultsExists uint16 = 0x0008
 	statusCursorExists      uint16 = 0x0040
+	statusOutParameters     uint16 = 0x1000
 )

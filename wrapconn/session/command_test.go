@@ -115,6 +115,22 @@ var exchanges = []exchange{
 		r, seq := d.binaryResult(1, 1, 1, statusMoreResultsExists)
 		return join(command(ComStmtExecute, "\x01\x00\x00\x00", PhaseCommand), r, server(seq, okay(0), KindOK, PhaseReady).done())
 	}},
+	{"COM_STMT_EXECUTE of a CALL with OUT parameters", func(d dialect) []line {
+		// As MySQL 9.7 and MariaDB 10.11 and 11.8 were seen to send it: that more follows is
+		// said behind the row, and where there is an EOF behind the columns, by MySQL only there.
+		r, seq := d.binaryResult(1, 1, 1, statusMoreResultsExists)
+		outs, seq := d.binaryResult(seq, 1, 1, statusMoreResultsExists|statusOutParameters)
+		for i := range outs {
+			switch {
+			case outs[i].kind != KindEOF:
+			case outs[i].phase == PhaseRows:
+				outs[i].payload = eof(statusMoreResultsExists | statusOutParameters)
+			case !d.mariaDB:
+				outs[i].payload = eof(0)
+			}
+		}
+		return join(command(ComStmtExecute, "\x01\x00\x00\x00", PhaseCommand), r, outs, server(seq, okay(0), KindOK, PhaseReady).done())
+	}},
 	{"COM_STMT_BULK_EXECUTE", fixed(command(ComStmtBulkExecute, "\x01", PhaseCommand), server(1, okay(0), KindOK, PhaseReady).done())},
 	{"a cursor and COM_STMT_FETCH", func(d dialect) []line {
 		open := join(command(ComStmtExecute, "\x01\x00\x00\x00\x01", PhaseCommand), server(1, d.head(1), KindColumnCount, PhaseColumns))

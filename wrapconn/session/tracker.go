@@ -34,6 +34,7 @@ type Tracker struct {
 	failed    bool      // it ended with ERR
 	cursor    bool      // the COM_STMT_EXECUTE asked for a cursor
 	binary    bool      // the rows are of the binary protocol
+	outs      bool      // they are OUT parameters, and more follows: see outParameters
 	uploaded  bool      // a file was sent in the present exchange: OK or ERR is due
 	unsure    bool      // the login was not seen: see learn
 	foreign   bool      // a dialect that is not followed
@@ -306,6 +307,7 @@ func (t *Tracker) begin(p pending) {
 	}
 	t.rows = 0
 	t.cloned, t.acked = false, false
+	t.outs = false
 	t.cursor, t.binary = p.cursor, p.cmd == ComStmtExecute || p.cmd == ComStmtFetch || p.cmd == ComStmtBulkExecute
 	switch g {
 	case answerAuth:

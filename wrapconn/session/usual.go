@@ -30,7 +30,7 @@ func (t *Tracker) Usual(d Direction, seq uint8, length uint32, prefix []byte) (k
 	case PhaseColumns:
 		switch {
 		case t.left == 0:
-			if first != headEOF || len(prefix) < 5 || t.cursor || t.unsure {
+			if first != headEOF || len(prefix) < 5 || t.cursor || t.unsure || outParameters(binary.LittleEndian.Uint16(prefix[3:])) {
 				return KindUnknown, false
 			}
 			t.phase, k = PhaseRows, KindEOF
@@ -78,7 +78,7 @@ func (t *Tracker) usualCommand(seq uint8, prefix []byte) Kind {
 
 // usualEnd is Usual for the OK or EOF that ends an answer.
 func (t *Tracker) usualEnd(length uint32, prefix []byte) (k Kind, done bool) {
-	if len(prefix) < 5 || t.uploaded || t.queued() > 0 {
+	if len(prefix) < 5 || t.uploaded || t.outs || t.queued() > 0 {
 		return KindUnknown, false
 	}
 	k = KindOK
