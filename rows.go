@@ -102,7 +102,7 @@ func (r *rows) NextResultSet() (err error) {
 	defer func() {
 		p := recover()
 		if err != nil && taken {
-			r.it.wire.Abandoned()
+			r.failed(err)
 		}
 		if err == io.EOF && r.lease {
 			// Behind a row that it could not read, the driver does not know yet that
@@ -135,7 +135,7 @@ func (r *rows) Close() (err error) {
 		}
 		p := recover()
 		if err != nil && taken {
-			r.it.wire.Abandoned()
+			r.failed(err)
 		}
 		r.leave(taken, true)
 		r.finish(p, &err)
@@ -143,6 +143,15 @@ func (r *rows) Close() (err error) {
 	err = r.driverRows.Close()
 	returned = true
 	return err
+}
+
+// failed notes that the holder of the lease is inside and failed: a further result may
+// have been a LOAD DATA LOCAL.
+func (r *rows) failed(err error) {
+	if err != io.EOF {
+		r.it.wire.Failed(err)
+	}
+	r.it.wire.Abandoned()
 }
 
 // finish makes the error of an operation that has left.

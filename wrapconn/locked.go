@@ -341,7 +341,7 @@ func (c *Conn) LoginGivenUp(err error) {
 // Failed tells the connection, before End, that the operation under way failed
 // with err. If it was a LOAD DATA LOCAL whose file broke off on this side, the
 // server took what it got for the whole file: that is reported, and the
-// connection stays in order.
+// connection stays in order, unless results of further statements are left.
 func (c *Conn) Failed(err error) {
 	if !c.infileBroke() {
 		return
@@ -353,7 +353,7 @@ func (c *Conn) Failed(err error) {
 func (c *Conn) infileBroke() bool {
 	c.mu.Lock()
 	defer c.unlock()
-	return c.talk.InfileBroke(c.owner.started())
+	return !c.closed.Load() && c.talk.InfileBroke(c.owner.started())
 }
 
 // textOf is err's text, empty if there is none to be had.

@@ -127,7 +127,7 @@ type selection struct {
 func newSelection(o *OverviewOptions, n int) selection {
 	p := selection{skip: max(o.Skip, 0), byID: o.ByID}
 	if o.Limit > 0 && p.skip < n {
-		p.most = min(n, p.skip+o.Limit)
+		p.most = p.skip + min(n-p.skip, o.Limit) // a Limit may be the largest int there is
 		p.heap = make([]glimpse, 0, p.most)
 	}
 	return p

@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -33,11 +34,11 @@ func TestOverviewParts(t *testing.T) {
 	for _, byID := range []bool{false, true} {
 		want := slices.Clone(all)
 		slices.SortFunc(want, func(a, b glimpse) int { return a.compare(&b, byID) })
-		for _, o := range []OverviewOptions{{Limit: 1}, {Limit: 10}, {Skip: 5, Limit: 10}, {Skip: 50, Limit: 10}, {Limit: n}, {Limit: 1000}, {Skip: n, Limit: 1}, {Skip: -3, Limit: 2}, {}} {
+		for _, o := range []OverviewOptions{{Limit: 1}, {Limit: 10}, {Skip: 5, Limit: 10}, {Skip: 50, Limit: 10}, {Limit: n}, {Limit: 1000}, {Skip: 5, Limit: math.MaxInt}, {Skip: n, Limit: 1}, {Skip: -3, Limit: 2}, {}} {
 			o.ByID = byID
 			got := partOf(all, &o)
 			from := min(max(o.Skip, 0), n)
-			part := want[from:min(n, from+o.Limit)]
+			part := want[from : from+min(n-from, o.Limit)]
 			if len(got) != len(part) {
 				t.Fatalf("%+v: %d, want %d", o, len(got), len(part))
 			}

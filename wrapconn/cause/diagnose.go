@@ -33,7 +33,8 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 	// An operation that was refused at the door leaves the connection, and a
 	// transaction on it, as they were. One that nobody knew until it wrote has
 	// broken it.
-	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone
+	alive := r.severity == Misuse && e.NothingWritten && e.Stream == StreamOpen && e.Ownership != OwnershipNone ||
+		e.InfileFailed && !e.MoreResults && e.Stream == StreamOpen // its user can still roll back, as the advice says
 	lost := e.lostTransaction() && !alive && !e.standing()
 	if d.Severity == Notice && e.Abandoned == NotAbandoned && !e.standing() && (lost || e.Pinned || e.Pending > 0 || e.Phase.Answering() || e.Phase.Connecting()) {
 		// The farewell met somebody who was not idle, or whom the pool does not

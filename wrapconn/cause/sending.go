@@ -177,7 +177,11 @@ var sendingRules = []rule{
 			if e.InfileError != "" {
 				said = " (" + text(e.InfileError) + ")"
 			}
-			return "The reader of LOAD DATA LOCAL INFILE failed in the middle" + said + ". The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come."
+			left := ""
+			if e.MoreResults {
+				left = " The results of the statements behind it are left unread: they may have been run, and the connection must not be used again."
+			}
+			return "The reader of LOAD DATA LOCAL INFILE failed in the middle" + said + ". The driver then ends the upload as if the file were complete, so the server has loaded, and keeps, the rows that had come." + left
 		},
 		advise: func(*Evidence) string {
 			return "Run LOAD DATA inside a transaction and roll back on error, or delete what was loaded before you load again. Then fix the reader: Exec returned its error."

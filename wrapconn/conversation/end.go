@@ -158,23 +158,28 @@ func (c *Conversation) LoginGivenUp(err error, now time.Duration) {
 }
 
 // InfileBroke reports whether an operation of the client that began at since, and
-// has failed, was a LOAD DATA LOCAL whose file broke off on the client's side.
+// has failed while the connection stayed open, was a LOAD DATA LOCAL whose file broke
+// off on the client's side.
 func (c *Conversation) InfileBroke(since time.Duration) bool {
-	_, refused := c.tracker.AnswerFailed()
-	return c.tracker.Infile() > 0 && !refused && c.tracker.Phase() == session.PhaseReady && c.marks.command >= since
+	if _, refused := c.tracker.AnswerFailed(); refused || c.marks.command < since {
+		return false
+	}
+	return c.tracker.BehindFile() || c.tracker.Infile() > 0 && c.tracker.Phase() == session.PhaseReady
 }
 
 // Failed says that the operation of the client which began at since failed with
 // err. said is the text of err, because foreign code must not run in here. If
 // InfileBroke, the server took what it got for the whole file: that is a finding,
-// and the connection stays usable.
+// and the connection stays usable, unless there are results of further statements: go-sql-driver
+// reads no more of them. They may be in its hands already, or in crypto/tls, where no
+// look into the socket finds them.
 func (c *Conversation) Failed(err error, said string, since, now time.Duration) {
 	c.now = now
 	defer c.rescue()
 	if c.InfileBroke(since) {
 		c.find(finding{
 			phase: session.PhaseLocalInfile, dir: session.FromClient, kind: session.KindInfileEnd,
-			command: c.tracker.Command(), infile: true, infileSaid: said, survived: true, err: err,
+			command: c.tracker.Command(), infile: true, infileSaid: said, survived: !c.tracker.BehindFile(), err: err,
 		})
 	}
 }

@@ -80,6 +80,7 @@ func (c *Conversation) find(f finding) {
 		Late: c.late && f.stream == cause.StreamTimeout,
 	}
 	e.InfileError = f.infileSaid
+	left := f.infile && !f.survived
 	if f.waiting {
 		c.marks.idle = c.now - c.marks.last()
 	}
@@ -89,6 +90,7 @@ func (c *Conversation) find(f finding) {
 		e.Pending = 1
 	}
 	c.evidence(&e)
+	e.MoreResults = e.MoreResults || left
 	if f.kind == session.KindGreeting {
 		e.AuthPlugin = c.tracker.Greeting().AuthPlugin
 	}

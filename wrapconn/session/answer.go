@@ -77,7 +77,7 @@ func (t *Tracker) head(p *Packet, ev *Event) {
 			// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
 			ev.Kind = KindLocalInfile
 			t.number(p, ev)
-			t.phase = PhaseLocalInfile
+			t.phase, t.asked, t.behind = PhaseLocalInfile, true, false
 		default:
 			t.columnCount(p, ev)
 		}
@@ -128,7 +128,7 @@ func (t *Tracker) endOfResult(p *Packet, ev *Event) {
 	// Elsewhere the flag is left over from an earlier answer, and clients do
 	// not wait.
 	if flags&statusMoreResultsExists != 0 && t.cmd.grammar() == answerResult {
-		t.phase = PhaseMoreResults
+		t.phase, t.asked, t.behind = PhaseMoreResults, false, t.behind || t.asked
 		return
 	}
 	t.answered(ev)

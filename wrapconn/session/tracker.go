@@ -36,6 +36,8 @@ type Tracker struct {
 	binary    bool      // the rows are of the binary protocol
 	outs      bool      // they are OUT parameters, and more follows: see outParameters
 	uploaded  bool      // a file was sent in the present exchange: OK or ERR is due
+	asked     bool      // the last result of it was a LOCAL INFILE request
+	behind    bool      // more results were announced behind such a file: see BehindFile
 	unsure    bool      // the login was not seen: see learn
 	foreign   bool      // a dialect that is not followed
 	lenient   bool      // inner ids of a compressed conversation: informative only
@@ -130,6 +132,10 @@ func (t *Tracker) InTransaction() bool { return t.status&statusInTransaction != 
 // Infile returns how many bytes of a LOCAL INFILE the client sent in the last
 // exchange.
 func (t *Tracker) Infile() int64 { return t.infile }
+
+// BehindFile reports whether the server has announced further results behind the last
+// LOCAL INFILE of the present answer, or of the last one.
+func (t *Tracker) BehindFile() bool { return t.behind }
 
 // AuthSwitch returns the plugin that the server's last AuthSwitchRequest named,
 // "" if there was none.
@@ -307,7 +313,7 @@ func (t *Tracker) begin(p pending) {
 	}
 	t.rows = 0
 	t.cloned, t.acked = false, false
-	t.outs = false
+	t.outs, t.asked, t.behind = false, false, false
 	t.cursor, t.binary = p.cursor, p.cmd == ComStmtExecute || p.cmd == ComStmtFetch || p.cmd == ComStmtBulkExecute
 	switch g {
 	case answerAuth:
