@@ -168,3 +168,37 @@ func TestServers(t *testing.T) {
 		}
 	}
 }
+
+// TestTerminateRefused: a client that refuses the certificate of the proxy is told, as
+// one that refuses the server's is.
+func TestTerminateRefused(t *testing.T) {
+	server := mysqltest.Shared(t, "mysql9")
+	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			pair, _, err := SelfMade("127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var r reports
+			p, addr := startProxy(t, Config{
+				Server: server.Addr, OnReport: r.add, Terminate: pair, ServerTLS: &tls.Config{InsecureSkipVerify: true},
+			})
+			client := mysql.NewConfig()
+			client.Net, client.Addr, client.User, client.Passwd = "tcp", addr, "gotest", "secret"
+			client.TLS = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost", MaxVersion: version}
+			connector, err := mysql.NewConnector(client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			db := sql.OpenDB(connector)
+			defer func() { _ = db.Close() }()
+			if err := db.PingContext(context.Background()); err == nil {
+				t.Fatal("the certificate was accepted")
+			}
+			eventually(t, func() bool { return len(p.list()) == 0 && len(r.slugs()) > 0 }, "nothing was told")
+			if s := r.slugs(); len(s) != 1 || s[0] != "tls_failed" {
+				t.Errorf("told %v", s)
+			}
+		})
+	}
+}

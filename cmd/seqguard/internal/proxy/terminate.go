@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -42,12 +43,28 @@ func (s *conn) terminate() {
 	_ = client.SetDeadline(time.Now().Add(handshakeTime))
 	if err := client.Handshake(); err != nil {
 		s.p.logOf(failedTLS, "%s: TLS with the client failed: %v (does it know the certificate?)", s.address, err)
+		s.clientGaveUp(err)
 		s.client.abort()
 		s.server.abort()
 		return
 	}
 	_ = client.SetDeadline(time.Time{})
 	relay(&end{Conn: halfCloser{client}}, &end{Conn: halfCloser{server}}, s)
+}
+
+// clientGaveUp tells the conversation of an end of the handshake with the client that was
+// not this proxy's doing: of an alert of its own the tap has told, and to wait for too long
+// is the proxy's patience.
+func (s *conn) clientGaveUp(err error) {
+	var alert *net.OpError
+	switch {
+	case errors.As(err, &alert) && alert.Op == "remote error": // crypto/tls's name for the peer's alert
+		s.ended(session.FromClient, nil)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		s.ended(session.FromClient, nil)
+	case isReset(err):
+		s.ended(session.FromClient, err)
+	}
 }
 
 // handshakeTime is the most that either handshake may take.
