@@ -322,6 +322,7 @@ func TestFault2_OwnStages(t *testing.T) {
 						}
 						got = play(t, c.NetConn(), inner, owned, talk.segments)
 						c.Failed(errInjected)
+						c.DeadlineExceeded(errInjected)
 						_ = c.Check()
 						faultAt = nil
 						answers(t, c)

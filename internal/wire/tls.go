@@ -124,9 +124,9 @@ func (t *TLS) ClientMute() bool {
 	case t.info.Version == 0 || !t.opaque():
 		return false
 	case t.is13():
-		return t.client.large <= 1
+		return t.client.tally <= 1
 	}
-	return t.client.large == 0
+	return t.client.tally == 0
 }
 
 // Format keeps the secrets out of whatever prints a TLS, with any verb.
@@ -154,6 +154,7 @@ func (t *TLS) fail(reason string) {
 		return
 	}
 	t.info.State, t.info.Reason = TLSOpaque, reason
+	t.client.tally, t.server.tally = 0, 0 // of other records from now on
 	t.wipe()
 	t.ev.Opaque(reason)
 }

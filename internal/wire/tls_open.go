@@ -25,8 +25,8 @@ func (h *tlsHalf) record(typ tlsRecordType, body []byte) {
 // that says so (RFC 8446, sections 6 and 4.4.2).
 func (h *tlsHalf) unseen(typ tlsRecordType, n int) {
 	const noCertificate = 4 + 1 + 3 + 1 + tlsTagLen // header, context, list, content type
-	if typ == tlsApplicationData && n > noCertificate && h.large < 255 {
-		h.large++
+	if typ == tlsApplicationData && n > noCertificate && h.tally < 255 {
+		h.tally++
 	}
 }
 

@@ -73,8 +73,7 @@ type tlsHalf struct {
 	waiting bool  // for secrets; bytes go to held
 	drop    bool  // the incomplete body is not kept, only tail
 	padded  bool  // this side pads records, TLS 1.3
-	dense   uint8 // records that need no look before they are decrypted whole
-	large   uint8 // encrypted ones of some size, while they cannot be seen through; see unseen
+	tally   uint8 // of records that need no look before they are decrypted whole; opaque: of those of some size, see unseen
 
 	records  uint32 // complete ones, seen through or not
 	switches uint16 // how often the sink changed

@@ -27,7 +27,7 @@ func (h *tlsHalf) view(c []byte) {
 		switch {
 		case n > 0 && (n == rest || !looked || n >= h.epoch.keys.gap()):
 			if n == len(c) {
-				h.dense = 0
+				h.tally = 0
 			}
 			h.skip(n)
 			off += n
@@ -35,13 +35,13 @@ func (h *tlsHalf) view(c []byte) {
 		case rest <= tlsBlockMax:
 			h.blocks(c, off, len(c))
 			return
-		case looked || h.dense > 0:
+		case looked || h.tally > 0:
 			// Two looks close to each other: small packets, and so it will go on,
 			// in the next records, too.
 			if looked {
-				h.dense = tlsDense
+				h.tally = tlsDense
 			} else {
-				h.dense--
+				h.tally--
 			}
 			h.whole(c, func(p []byte) { h.give(p[off:]) })
 			return

@@ -131,6 +131,9 @@ var cases = []ruleCase{
 	}), map[Slug]change{
 		"client_misnumbered": func(e *Evidence) { e.ClientSpeaks = "" },
 	}},
+	{"not_mysql", "an alert of TLS", Evidence{Violation: session.NotMySQL, FirstBytes: []byte{0x15, 3, 3, 0, 2, 2, 0x32}}, map[Slug]change{
+		"undetermined": func(e *Evidence) { e.FirstBytes = append(e.FirstBytes, 0x4b, 0, 0, 0, 10, '9', '.', '7', '.') },
+	}},
 	{"not_mysql", "unknown bytes", Evidence{Violation: session.NotMySQL, FirstBytes: []byte{1, 2, 3}}, nil},
 	{"no_greeting", "silence", Evidence{Stream: StreamTimeout, Age: 5 * time.Second}, map[Slug]change{
 		"login_unanswered": func(e *Evidence) { e.Phase, e.LoginAfter = session.PhaseAuth, time.Millisecond },
@@ -182,6 +185,10 @@ var cases = []ruleCase{
 		"login_unanswered": func(e *Evidence) { e.Phase = session.PhaseAuth },
 	}},
 	{"tls_failed", "plaintext ERR", Evidence{Phase: session.PhaseTLS, Kind: session.KindERR, Violation: session.Unsolicited, Expected: 2, Actual: 2, ServerError: srv(3159, "")}, nil},
+	{"tls_failed", "ERR 1156 to the request for TLS", with(login(1156, 2, 1, 0, 0), func(e *Evidence) { e.Phase = session.PhaseTLS }), map[Slug]change{
+		"client_misnumbered":    func(e *Evidence) { e.Misnumbered = true },
+		"renumbered_on_the_way": func(e *Evidence) { e.Phase = session.PhaseAuth },
+	}},
 	{"tls_failed", "alert", Evidence{Phase: session.PhaseTLS, TLSAlert: "handshake failure"}, nil},
 	{"auth_plugin_mismatch", "1251", login(1251, 2, 2, time.Millisecond, time.Millisecond), map[Slug]change{
 		"peer_misnumbers_handshake": func(e *Evidence) { e.Actual, e.Violation = 1, session.MisnumberedError },

@@ -267,7 +267,7 @@ func TestSentences(t *testing.T) {
 func TestProtocol(t *testing.T) {
 	for first, want := range map[string]string{
 		"\x54\x00\x00\x00\x0b\x08\x05\x1a\x00":  "MySQL's X Protocol",
-		"\x15\x03\x01\x00\x02":                  "a TLS server that speaks first",
+		"\x15\x03\x01\x00\x02":                  "TLS from the first byte",
 		"SSH-2.0-OpenSSH":                       "SSH",
 		"220 mail ESMTP":                        "SMTP or FTP",
 		"E\x00\x00\x00\x8fSFATAL\x00VFATAL\x00": "PostgreSQL",

@@ -26,7 +26,7 @@ var foreign = []struct {
 		// a packet of MySQL's with a wrong first byte would do.
 		return len(b) >= 6 && b[1] == 0 && b[2] == 0 && b[3] == 0 && (b[4] == 0x0b || b[4] == 0x01) && b[5] == 0x08
 	}},
-	{"a TLS server that speaks first", "The port expects TLS from the first byte, or a TLS proxy stands there; MySQL begins in plaintext and turns to TLS after its greeting.", func(b []byte) bool {
+	{"TLS from the first byte", "The port expects TLS from the first byte, or a TLS proxy stands there; MySQL begins in plaintext and turns to TLS after its greeting.", func(b []byte) bool {
 		return len(b) >= 3 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 && b[2] <= 4
 	}},
 	{"HTTP", "An HTTP server or load balancer answers on this port.", begins("HTTP/", "<html", "<HTML", "<!DOC")},
@@ -84,6 +84,16 @@ func telnet(b []byte) bool {
 
 // greetingLike reports whether b begins as a greeting does: packet 0, protocol 10.
 func greetingLike(b []byte) bool { return len(b) >= 5 && b[3] == 0 && b[4] == 10 }
+
+// alert recognises an alert of TLS, in the clear. RFC 8446, section 6.
+func alert(b []byte) bool {
+	return len(b) >= alertLen && b[0] == 0x15 && b[1] == 3 && b[2] <= 4 && b[3] == 0 && b[4] == 2
+}
+
+const alertLen = 5 + 2
+
+// alertBefore reports whether b is such an alert in front of a greeting.
+func alertBefore(b []byte) bool { return alert(b) && greetingLike(b[alertLen:]) }
 
 func begins(prefixes ...string) func([]byte) bool {
 	return func(b []byte) bool {

@@ -31,10 +31,10 @@ var greetingRules = []rule{
 		severity: Error,
 		title:    "The peer does not speak the MySQL protocol",
 		signs: []sign{
-			{violation(session.NotMySQL)},
+			{violation(session.NotMySQL), guard("no greeting follows", func(e *Evidence) bool { return !alertBefore(e.FirstBytes) })},
 			{phase(session.PhaseGreeting), fact{is: "the first bytes are another protocol's", holds: func(e *Evidence) bool {
 				name, _ := protocol(e.FirstBytes)
-				return name != "" && !greetingLike(e.FirstBytes)
+				return name != "" && !greetingLike(e.FirstBytes) && !alertBefore(e.FirstBytes)
 			}}},
 			{connecting, fromServer, anyERR, clientForeign},
 			{connecting, fromClient, violation(session.SequenceMismatch), clientForeign},
@@ -54,7 +54,11 @@ var greetingRules = []rule{
 			if name == "" {
 				return fmt.Sprintf("The peer's first bytes (%s) cannot be a MySQL greeting.", firstBytes(e.FirstBytes))
 			}
-			return fmt.Sprintf("The peer's first bytes (%s) look like %s.", firstBytes(e.FirstBytes), name)
+			s := fmt.Sprintf("The peer's first bytes (%s) look like %s.", firstBytes(e.FirstBytes), name)
+			if alert(e.FirstBytes) {
+				s += " Or it is an alert that is for another connection: " + mixedUp
+			}
+			return s
 		},
 		advise: func(e *Evidence) string {
 			if clientForeign.holds(e) {
@@ -67,6 +71,12 @@ var greetingRules = []rule{
 			return hint + "Check host and port " + e.inGo("of the DSN", "that the client connects to") + ", and what the load balancer forwards this port to."
 		},
 		executed: never,
+		others: func(e *Evidence) []Slug {
+			if alert(e.FirstBytes) {
+				return []Slug{"server_shutdown"}
+			}
+			return nil
+		},
 	},
 	{
 		slug:     "no_greeting",

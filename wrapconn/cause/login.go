@@ -170,6 +170,7 @@ var loginRules = []rule{
 		title:    "TLS could not be set up",
 		signs: []sign{
 			{phase(session.PhaseTLS), anyERR, notSaid(erReadError, erReadInterrupted, erOutOfOrder), guard("it is not about a PROXY header", func(e *Evidence) bool { return !proxyHeader.holds(e) })},
+			{phase(session.PhaseTLS), fromServer, said(erOutOfOrder), ownNumbersRight},
 			{phase(session.PhaseTLS), over, noERR, notLate},
 			{phase(session.PhaseTLS), violation(session.Unsolicited, session.NotMySQL, session.Malformed, session.SequenceMismatch), noERR},
 			{connecting, fact{is: "the peer sent a TLS alert", holds: func(e *Evidence) bool { return e.TLSAlert != "" }}},
@@ -187,6 +188,8 @@ var loginRules = []rule{
 				return fmt.Sprintf("The server refused the certificate that %s showed: it ended TLS with the alert %s. (With TLS 1.3 the client considers the handshake done before the server has looked at the certificate.)", e.who(), text(e.TLSAlert))
 			case e.TLSAlert != "":
 				return fmt.Sprintf("After the request for TLS the server ended the handshake with the alert %s.", text(e.TLSAlert))
+			case e.code() == erOutOfOrder:
+				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s: it read something else than it was sent.", e.words()) + otherBytes
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s.", e.words())
 			case e.Stream == StreamOpen:
@@ -205,6 +208,9 @@ var loginRules = []rule{
 			}
 			if certificateAlert(e) {
 				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate has nothing to do with it."
+			}
+			if e.code() == erOutOfOrder {
+				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
 			}
 			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
 				if e.CommandBytes-sslRequestBytes > oneSegment {
@@ -233,6 +239,9 @@ var loginRules = []rule{
 			}
 			if silentEnd(e) {
 				out = append(out, "server_shutdown", "connection_killed")
+			}
+			if e.code() == erOutOfOrder {
+				out = append(out, "proxy_header_refused", "renumbered_on_the_way", "server_shutdown", "connection_killed")
 			}
 			return out
 		},

@@ -98,11 +98,11 @@ var sendingRules = []rule{
 		slug:     "renumbered_on_the_way",
 		severity: Error,
 		title:    "Packets were renumbered, lost or doubled on the way to the server",
-		signs:    when(said(erOutOfOrder), ownNumbersRight),
+		signs:    when(said(erOutOfOrder), ownNumbersRight, guard("TLS was not being set up", func(e *Evidence) bool { return e.Phase != session.PhaseTLS })),
 		explain: func(e *Evidence) string {
 			header := ""
 			if connecting.holds(e) {
-				header = " Or something came in front of them: a PROXY header, which MySQL does not know, has the same answer."
+				header = " Or something came in front of them: a PROXY header, which MySQL does not know, has the same answer. " + mixedUp
 			}
 			return fmt.Sprintf("The server found the client's packets out of order (%s), but they left %s with the right numbers: something between the two changed, dropped or repeated them.", e.err(), e.who()) + header
 		},
@@ -116,7 +116,7 @@ var sendingRules = []rule{
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			if connecting.holds(e) {
-				return []Slug{"proxy_header_refused"}
+				return []Slug{"proxy_header_refused", "server_shutdown"}
 			}
 			return nil
 		},

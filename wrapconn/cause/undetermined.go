@@ -46,6 +46,7 @@ func facts(e *Evidence) []string {
 	add(e.TLS != TLSNone, "TLS %s", e.TLS)
 	add(e.Compressed, "compressed")
 	add(len(e.FirstBytes) > 0, "first bytes %s", firstBytes(e.FirstBytes))
+	add(alertBefore(e.FirstBytes), "an alert of TLS in front of the greeting, as if for another connection (MySQL 9.7.4 was seen to do this while it ended many logins: offline_mode)")
 	add(e.Age > 0, "connected %s ago", dur(e.Age))
 	add(e.LoginAfter > 0, "login %s after the greeting", dur(e.LoginAfter))
 	add(e.Idle > 0, "idle for %s", dur(e.Idle))
