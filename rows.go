@@ -111,7 +111,8 @@ func (r *rows) NextResultSet() (err error) {
 				err = newProtocolError(lost, io.ErrUnexpectedEOF)
 			}
 		}
-		r.leave(taken, err != nil || p != nil)
+		// After an error the driver may read on when it is closed: the lease stays until then.
+		r.leave(taken, err == io.EOF || p != nil)
 		r.finish(p, &err)
 	}()
 	if !r.ended {
