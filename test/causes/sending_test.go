@@ -141,19 +141,13 @@ var sendingCases = []causeCase{
 			server := mysqltest.ServeEvery(r.T, mysqltest.Login(mysqltest.GreetingOptions{}), mysqltest.ExpectPacket(), mysqltest.SendERR(1, 1156, "08S01", "Got packets out of order"))
 			return r.exec(r.faulty(server.Addr, false, misnumber(isMarker)), marker)
 		}},
-	{slug: "renumbered_on_the_way", by: byRelay, on: onBoth, modes: everyMode,
+	{slug: "renumbered_on_the_way", by: byRelay, on: onBoth, modes: []causeMode{plain, compressed},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "right numbers", "past it"},
-		run: func(r *causeRun) error {
-			// The server closes with the login unread, which makes a reset, and that may overtake the ERR.
-			for range 5 {
-				r.reports = &kit.Collector{}
-				err := r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
-				if rep := reportOf(r, err); rep == nil || rep.Evidence.ServerError != nil {
-					return err
-				}
-			}
-			return errors.New("the ERR was lost five times")
-		}},
+		run: renumberedLogin},
+	// What the server does not read then is the request for TLS; its word is the same for other reasons.
+	{slug: "tls_failed", by: byRelay, on: onBoth, modes: []causeMode{secure},
+		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "right numbers", "past what is in between", "PROXY header"},
+		run: renumberedLogin},
 	{slug: "renumbered_on_the_way", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1156", "right numbers"},
 		run: func(r *causeRun) error {
@@ -203,4 +197,17 @@ var sendingCases = []causeCase{
 		run: func(r *causeRun) error {
 			return r.load(r.serve("", asksFile(1, mysqltest.Close())), lines(8_000_000))
 		}},
+}
+
+// renumberedLogin connects through a relay that gives the client's first packet another number.
+func renumberedLogin(r *causeRun) error {
+	// The server closes with the login unread, which makes a reset, and that may overtake the ERR.
+	for range 5 {
+		r.reports = &kit.Collector{}
+		err := r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
+		if rep := reportOf(r, err); rep == nil || rep.Evidence.ServerError != nil {
+			return err
+		}
+	}
+	return errors.New("the ERR was lost five times")
 }

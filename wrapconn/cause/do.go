@@ -98,7 +98,12 @@ var do = map[Slug]func(*Evidence) string{
 	"login_stalled_locally":    inGo("Find what held this process up (CPU limit, overload).", "Find what held the client up (CPU limit, event loop)."),
 	"login_delayed_on_the_way": say("Look at the network and the proxy in between."),
 	"login_unreadable":         say("Look for what closes one direction of connections."),
-	"tls_failed":               say("Compare certificates, names and TLS versions."),
+	"tls_failed": func(e *Evidence) string {
+		if e.code() == erOutOfOrder {
+			return comparePaths
+		}
+		return "Compare certificates, names and TLS versions."
+	},
 	"auth_plugin_mismatch": func(e *Evidence) string {
 		switch {
 		case turnedAway.holds(e) && e.PasswordDue:

@@ -189,7 +189,7 @@ var loginRules = []rule{
 			case e.TLSAlert != "":
 				return fmt.Sprintf("After the request for TLS the server ended the handshake with the alert %s.", text(e.TLSAlert))
 			case e.code() == erOutOfOrder:
-				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s: it read something else than it was sent.", e.words()) + otherBytes
+				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s: it read something else than was sent, for the packets left %s with the right numbers.", e.words(), e.who()) + otherBytes
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s.", e.words())
 			case e.Stream == StreamOpen:
