@@ -92,6 +92,7 @@ var gaps = []gap{
 	{"mismatched_answer", realColumns, []causeMode{compressed}, innerNumber},
 	{"packet_too_large", []causeColumn{colScript}, []causeMode{compressed}, innerNumber},
 	{"split_packet_misnumbered", causeColumns, []causeMode{secure, compressed}, belowTLS},
+	{"renumbered_on_the_way", realColumns, []causeMode{secure}, "Only the request for TLS can be renumbered, and that is tls_failed; what follows is inside TLS."},
 	{"client_misnumbered", causeColumns, []causeMode{secure, compressed}, belowTLS},
 	{"upload_interrupted", []causeColumn{colMariaDB}, everyMode, "MariaDB ends the connection without an ERR: `local_infile_aborted`."},
 	{"upload_interrupted", []causeColumn{colScript}, []causeMode{compressed}, innerNumber},
