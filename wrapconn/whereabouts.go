@@ -16,12 +16,17 @@ import (
 // is no reason to look for ever.
 var lateAfter = [...]time.Duration{time.Second, 10 * time.Second, time.Minute}
 
+// misses is how often it is looked again a second later if the goroutine was not found:
+// it may have been on its way to another place.
+const misses = 2
+
 // sighting is where the goroutine was that began an operation.
 type sighting struct {
-	began time.Duration // the operation, on the connection's clock
-	pause time.Duration // since when the server waited
-	looks int           // at that pause
-	where string        // "" if it was not found
+	began  time.Duration // the operation, on the connection's clock
+	pause  time.Duration // since when the server waited
+	looks  int           // at that pause
+	missed int           // looks that did not find it and do not count
+	where  string        // "" if it was not found
 }
 
 var census testimony.Census
@@ -92,9 +97,13 @@ func (c *Conn) lookAt(stacks [][]uintptr) {
 	next := sighting{began: op.started, pause: since, looks: 1, where: where}
 	if s := c.sighted.Load(); s != nil && s.began == next.began {
 		if s.pause == next.pause {
-			next.looks = s.looks + 1
+			next.looks, next.missed = s.looks+1, s.missed
 		}
 		next.where = cmp.Or(where, s.where)
+	}
+	if where == "" && next.missed < misses {
+		next.looks--
+		next.missed++
 	}
 	c.sighted.Store(&next)
 }

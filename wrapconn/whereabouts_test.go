@@ -135,3 +135,22 @@ func TestFindAmongSeveral(t *testing.T) {
 		t.Error(where)
 	}
 }
+
+// TestLookedForAgain: a goroutine that was not found is looked for again, but not for ever.
+func TestLookedForAgain(t *testing.T) {
+	own, peer := net.Pipe()
+	defer func() { _ = peer.Close() }()
+	c := New(own, Options{Operations: true, CallSites: true})
+	defer func() { _ = c.Close() }()
+	if taken, err := c.Begin(t.Context(), OpConnect); !taken || err != nil {
+		t.Fatal(err)
+	}
+	c.start = time.Now().Add(-5 * time.Second)
+	looks := 0
+	for ; c.isLate() && looks < 100; looks++ {
+		c.lookAt(nil)
+	}
+	if looks != 1+misses {
+		t.Errorf("it was looked for %d times, want %d", looks, 1+misses)
+	}
+}
