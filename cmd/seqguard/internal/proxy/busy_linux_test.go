@@ -52,14 +52,7 @@ func TestBusyUntilTaken(t *testing.T) {
 	}).Addr().String()
 	for _, how := range []string{"loops", "goroutines"} {
 		t.Run(how, func(t *testing.T) {
-			p := New(Config{Server: server})
-			if how == "goroutines" {
-				p.loops.stop()
-			}
-			addr := serveOn(t, p, smallBuffers{listen(t)})
-			c := dialLoginWith(t, &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-				return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
-			}}, addr)
+			p, c := narrow(t, server, how == "goroutines")
 			_, _ = c.Write(query)
 			s := p.list()[0]
 			answered := func() bool {
@@ -236,4 +229,17 @@ func TestOutOfDescriptors(t *testing.T) {
 	if line := <-said; !strings.Contains(line, "too many open files") || !strings.Contains(line, "LimitNOFILE") {
 		t.Error(line)
 	}
+}
+
+// narrow is a client that is logged in through a proxy, with small buffers on the way to it.
+func narrow(t *testing.T, server string, goroutines bool) (*Proxy, net.Conn) {
+	t.Helper()
+	p := New(Config{Server: server})
+	if goroutines {
+		p.loops.stop()
+	}
+	addr := serveOn(t, p, smallBuffers{listen(t)})
+	return p, dialLoginWith(t, &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+	}}, addr)
 }

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
@@ -57,14 +56,7 @@ func TestResetWhileWriting(t *testing.T) {
 	}).Addr().String()
 	for _, how := range []string{"loops", "goroutines"} {
 		t.Run(how, func(t *testing.T) {
-			p := New(Config{Server: server})
-			if how == "goroutines" {
-				p.loops.stop()
-			}
-			addr := serveOn(t, p, smallBuffers{listen(t)})
-			c := dialLoginWith(t, &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-				return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
-			}}, addr)
+			p, c := narrow(t, server, how == "goroutines")
 			_, _ = c.Write(pingPacket)
 			s := p.list()[0]
 			eventually(t, func() bool {
