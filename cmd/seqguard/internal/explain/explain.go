@@ -57,7 +57,7 @@ type explainer struct {
 	out    *bufio.Writer
 	table  *reassemble.Table
 	keys   keylog.Store
-	log    growing // the file that keys came from
+	log    keylog.Tail // of the file that keys come from
 	live   map[*conn]struct{}
 	hosts  map[[16]byte]cause.Vantage // where the capture was taken, by client
 	totals Totals
@@ -87,11 +87,10 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 		x.page = &page{}
 	}
 	if o.KeyLog != "" {
-		b, err := x.log.read(o.KeyLog)
+		err := x.log.Read(o.KeyLog, func(b []byte) { x.keys.Add(b) })
 		if err != nil && !(o.Live && errors.Is(err, fs.ErrNotExist)) { // clients make it when they need it
 			return x.totals, err
 		}
-		x.keys.Add(b)
 		if !o.Live {
 			x.keys.Add([]byte("\n"))
 			if x.keys.Len() == 0 {
@@ -195,8 +194,7 @@ func (x *explainer) lookForSecrets() {
 	if !x.opts.Live || x.opts.KeyLog == "" || len(x.live) == 0 {
 		return
 	}
-	b, _ := x.log.read(x.opts.KeyLog) // it may come, or come back
-	x.offer(x.keys.Add(b))
+	_ = x.log.Read(x.opts.KeyLog, func(b []byte) { x.offer(x.keys.Add(b)) }) // it may come, or come back
 }
 
 // secrets came with the capture.

@@ -3,34 +3,7 @@ package explain
 import (
 	"context"
 	"io"
-	"os"
 )
-
-// growing is a file that others append to.
-type growing struct{ at int64 }
-
-// read returns what is new in it.
-func (g *growing) read(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
-		if fi.Size() < g.at { // begun anew
-			g.at = 0
-		}
-		if fi.Size() == g.at {
-			return nil, nil
-		}
-		if _, err := f.Seek(g.at, io.SeekStart); err != nil {
-			return nil, err
-		}
-	}
-	b, err := io.ReadAll(f)
-	g.at += int64(len(b))
-	return b, err
-}
 
 // interruptible reads from src until ctx is done, also if src is a pipe whose Read goes
 // on after it was closed, as that of the standard input does.

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 )
@@ -21,8 +19,7 @@ type Follower struct {
 	path string
 
 	mu      sync.Mutex
-	at      int64
-	file    os.FileInfo
+	tail    Tail
 	waiting map[Random]func(lines []byte)
 	fresh   []Random // read, and not yet delivered to those who wait
 	problem string   // that was told
@@ -36,11 +33,7 @@ const poll = 2 * time.Millisecond
 // Follow begins at the present end of the file: the secrets before are of
 // connections before. The file need not be there yet. Run must be called.
 func Follow(path string) *Follower {
-	f := &Follower{path: path, waiting: map[Random]func([]byte){}, wake: make(chan struct{}, 1)}
-	if fi, err := os.Stat(path); err == nil {
-		f.at, f.file = fi.Size(), fi
-	}
-	return f
+	return &Follower{path: path, tail: FromEnd(path), waiting: map[Random]func([]byte){}, wake: make(chan struct{}, 1)}
 }
 
 // Lines returns those of a connection that are in the file now. Until Forget, late
@@ -131,39 +124,13 @@ func (f *Follower) deliver() {
 
 // read takes what is new in the file, and returns whose lines it is.
 func (f *Follower) read() (fresh []Random) {
-	fi, err := os.Stat(f.path)
-	if err != nil {
-		f.failed(err)
-		return nil
-	}
-	if f.file != nil && (!os.SameFile(f.file, fi) || fi.Size() < f.at) {
-		f.at = 0 // another file, or begun anew
-	}
-	f.file = fi
-	if fi.Size() == f.at {
-		return nil
-	}
-	file, err := os.Open(f.path)
-	if err != nil {
-		f.failed(err)
-		return nil
-	}
-	defer func() { _ = file.Close() }()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := file.ReadAt(buf, f.at)
-		f.at += int64(n)
-		fresh = append(fresh, f.Store.Add(buf[:n])...)
-		if err != nil || n == 0 {
-			f.failed(err)
-			return fresh
-		}
-	}
+	f.failed(f.tail.Read(f.path, func(b []byte) { fresh = append(fresh, f.Store.Add(b)...) }))
+	return fresh
 }
 
-// failed tells a problem that is new; nil and the end of the file are none.
+// failed tells a problem that is new. That there is no file yet is none.
 func (f *Follower) failed(err error) {
-	if err == nil || err == io.EOF || errors.Is(err, fs.ErrNotExist) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		f.problem = ""
 		return
 	}
