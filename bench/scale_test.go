@@ -89,7 +89,7 @@ func heap() uint64 {
 	var m runtime.MemStats
 	for range 3 {
 		runtime.GC()
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // finalizers, and what the collector sweeps meanwhile
 	}
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc

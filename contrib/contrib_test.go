@@ -94,7 +94,7 @@ func TestBoard(t *testing.T) {
 
 // wait calls f until it returns something, for ten seconds at most.
 func wait(f func() int) int {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) { // between two looks
 		if n := f(); n > 0 || time.Now().After(end) {
 			return n
 		}

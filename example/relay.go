@@ -198,7 +198,7 @@ func (l *link) replay() {
 	l.mu.Unlock()
 	l.apart.Store(true)
 	l.send(b)
-	time.Sleep(arrival)
+	time.Sleep(arrival) // the client has it before its next command
 }
 
 // hangUp ends the server's side as MySQL does: what was sent can still be read,

@@ -44,17 +44,17 @@ func queryPinned(ctx context.Context, u *use) error {
 func (u *use) goIdle(ctx context.Context, on execer) error {
 	if !u.target.embedded {
 		_, err := on.ExecContext(ctx, "SET SESSION wait_timeout=1")
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(2500 * time.Millisecond) // the server's clock
 		return err
 	}
 	if _, err := on.ExecContext(ctx, "SET @x = 1"); err != nil {
 		return err
 	}
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // the idle time that the report names
 	l := u.link()
 	l.send(errPacket(0, 4031, "HY000", "The client was disconnected by the server because of inactivity. "+
 		"See wait_timeout and interactive_timeout for configuring this behavior."))
 	go l.hangUp()
-	time.Sleep(arrival)
+	time.Sleep(arrival) // the client has it before its next command
 	return nil
 }

@@ -32,7 +32,7 @@ var loginHeld = scenario{
 			if p.from != client || p.n != 0 {
 				return p.bytes
 			}
-			time.Sleep(t.stall())
+			time.Sleep(t.stall()) // the fault
 			if t.patience > 0 {
 				return p.bytes // the server has given up by now
 			}
@@ -96,7 +96,7 @@ type stalled struct {
 }
 
 func (c *stalled) SetWriteDeadline(t time.Time) error {
-	time.Sleep(c.d)
+	time.Sleep(c.d) // the fault
 	t, c.d = t.Add(c.d), 0
 	return c.Conn.SetWriteDeadline(t)
 }

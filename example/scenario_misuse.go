@@ -59,8 +59,8 @@ var ghostUpdate = scenario{
 		return fault{pass: func(l *link, p packet) []byte {
 			switch {
 			case p.from == client && bytes.HasPrefix(p.payload(), []byte("\x03UPDATE")):
-				l.open() // the rows come first, as on a slow line
-				time.Sleep(arrival)
+				l.open()            // the rows come first, as on a slow line
+				time.Sleep(arrival) // the rows are there before the command
 			case p.from == server && p.n > 255 && p.seq() == 0:
 				l.setMark(string(p.payload()[1:])) // the one column of the row
 			case p.from == server && p.n > 255 && p.seq() == 1 && l.getMark() != "":

@@ -172,7 +172,7 @@ func (q *Queue[T]) work() {
 			over = true
 			return
 		}
-		time.Sleep(time.Until(due))
+		time.Sleep(time.Until(due)) // a report may have to wait for its verdict
 		if !q.postponed() {
 			q.one()
 		}

@@ -21,7 +21,7 @@ func Eventually(t testing.TB, ok func() bool, format string, args ...any) {
 // Within is Eventually with a limit of its own.
 func Within(t testing.TB, limit time.Duration, ok func() bool, format string, args ...any) {
 	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) { // between two looks
 		if time.Now().After(end) {
 			t.Fatalf(format, args...)
 		}

@@ -13,10 +13,10 @@ func AwaitEnded(c *net.TCPConn) {
 	if err != nil {
 		return
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // between two looks
 		a := testimony.Arrived(raw)
 		if !a.Known {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // nobody can look
 			return
 		}
 		if a.Ended {

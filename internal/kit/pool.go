@@ -115,7 +115,7 @@ type stallConn struct {
 
 func (c *stallConn) SetWriteDeadline(t time.Time) error {
 	if c.left--; c.left == 0 {
-		time.Sleep(c.d)
+		time.Sleep(c.d) // the fault
 		t = t.Add(c.d)
 	}
 	return c.Conn.SetWriteDeadline(t)

@@ -50,6 +50,6 @@ func (s *Sockets) last() *net.TCPConn {
 // AwaitReadable waits until there is something to read on c, for d at most.
 func AwaitReadable(c *net.TCPConn, d time.Duration) {
 	for end := time.Now().Add(d); !Readable(c) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // between two looks
 	}
 }

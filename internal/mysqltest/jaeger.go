@@ -74,7 +74,7 @@ func Jaeger(t testing.TB) *JaegerServer {
 // was exported takes a moment to be found.
 func (j *JaegerServer) WaitTrace(t testing.TB, traceID string) []byte {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // between two looks
 		body, err := j.get("/api/traces/" + traceID)
 		if err == nil {
 			return body

@@ -76,7 +76,7 @@ func (p *process) kill() {
 
 // waitUntil polls until ready succeeds; an error if the process ends first or the time is up.
 func (p *process) waitUntil(limit time.Duration, ready func() error) error {
-	for until := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) { // between two looks
 		err := ready()
 		if err == nil {
 			return nil

@@ -167,7 +167,7 @@ func (s *Server) close() {
 
 // await calls done, with mu held, until it returns true; over tells that the time is.
 func (s *Server) await(most time.Duration, done func(over bool) bool) {
-	for until := time.Now().Add(most); ; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(most); ; time.Sleep(time.Millisecond) { // between two looks
 		s.mu.Lock()
 		ok := done(time.Now().After(until))
 		s.mu.Unlock()

@@ -244,7 +244,7 @@ func (w *wire) carry(to, from *os.File, back bool) {
 	queue := make(chan late, 4096) // in order, as on a wire
 	go func() {
 		for p := range queue {
-			time.Sleep(time.Until(p.at))
+			time.Sleep(time.Until(p.at)) // the way takes so long
 			_, _ = to.Write(p.b)
 		}
 	}()

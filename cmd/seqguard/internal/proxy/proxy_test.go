@@ -435,9 +435,7 @@ func TestReport(t *testing.T) {
 	_, _ = c.Write(q)
 	eventually(t, busy, "the first command is not seen")
 	_, _ = c.Write(q)
-	for deadline := time.Now().Add(5 * time.Second); len(r.slugs()) == 0 && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	eventually(t, func() bool { return len(r.slugs()) > 0 }, "nothing is told")
 	if s := fmt.Sprint(r.slugs()); !strings.HasPrefix(s, "[concurrent_use") {
 		t.Fatalf("told: %s", s)
 	}
@@ -490,7 +488,7 @@ func TestSlowReader(t *testing.T) {
 			_, _ = c.Write(mysqltest.Packet(2, mysqltest.ColumnPayload(mysqltest.Column{Name: "1", Type: mysqltest.TypeLongLong})))
 			for i := range 24 { // more than the kernel takes on the way
 				if i == 1 && !slow {
-					time.Sleep(pause)
+					time.Sleep(pause) // the fault
 				}
 				if _, err := c.Write(mysqltest.Packet(uint8(3+i), row)); err != nil {
 					return
@@ -502,15 +500,13 @@ func TestSlowReader(t *testing.T) {
 		c := dialLogin(t, addr)
 		_, _ = c.Write(mysqltest.Packet(0, []byte("\x03SELECT x")))
 		if slow {
-			time.Sleep(pause)
+			time.Sleep(pause) // the fault
 		}
 		if e := readAll(c); len(e.got) < 24<<20 {
 			t.Fatalf("%d bytes", len(e.got))
 		}
 		_ = c.Close()
-		for deadline := time.Now().Add(5 * time.Second); len(r.slugs()) == 0 && time.Now().Before(deadline); {
-			time.Sleep(5 * time.Millisecond)
-		}
+		eventually(t, func() bool { return len(r.slugs()) > 0 }, "nothing is told")
 		s := r.slugs()
 		if len(s) != 1 {
 			t.Fatalf("told: %s", s)

@@ -32,7 +32,7 @@ type lateFile struct {
 func (f *lateFile) Write(line []byte) (int, error) {
 	b := append([]byte(nil), line...)
 	go func() {
-		time.Sleep(f.wait)
+		time.Sleep(f.wait) // the disk is slow
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		file, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -153,9 +153,7 @@ func TestServers(t *testing.T) {
 				}
 				db := sql.OpenDB(connector)
 				use(t, db)
-				for deadline := time.Now().Add(10 * time.Second); len(p.list()) > 0 && time.Now().Before(deadline); {
-					time.Sleep(10 * time.Millisecond)
-				}
+				eventually(t, func() bool { return len(p.list()) == 0 }, "connections are left")
 				c := &p.Counters
 				opaque := uint64(0)
 				if strings.HasSuffix(m, "no keys") {
