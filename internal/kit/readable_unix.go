@@ -2,13 +2,10 @@
 
 package kit
 
-import (
-	"net"
-	"syscall"
-)
+import "syscall"
 
 // Readable reports whether there is something to read on c, bytes or the end, and leaves it there.
-func Readable(c *net.TCPConn) (is bool) {
+func Readable(c syscall.Conn) (is bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return true // a read fails at once

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func (s *Sockets) last() *net.TCPConn {
 }
 
 // AwaitReadable waits until there is something to read on c, for d at most.
-func AwaitReadable(c *net.TCPConn, d time.Duration) {
+func AwaitReadable(c syscall.Conn, d time.Duration) {
 	for end := time.Now().Add(d); !Readable(c) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond) // between two looks
 	}

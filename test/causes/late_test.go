@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -61,11 +62,11 @@ var lateCases = []causeCase{
 		}},
 }
 
-// frozen runs a statement with a limit of half a second, and does not come to read the answer before that is over.
+// frozen runs a statement with a limit of half a second, and does not come to read the answer, which is there, before that is over.
 func (r *causeRun) frozen(addr string) error {
 	var late atomic.Bool
 	db := r.faultyWith(addr, true, func(cfg *mysql.Config) { cfg.ReadTimeout = 500 * time.Millisecond }, func(c net.Conn, _ *wrapconn.Conn) net.Conn {
-		return &lateConn{c, &late}
+		return &lateConn{Conn: c, late: &late}
 	})
 	c := kit.Pin(r.T, db)
 	late.Store(true)
@@ -73,15 +74,17 @@ func (r *causeRun) frozen(addr string) error {
 	return err
 }
 
-// lateConn is read from only when the time limit that was set for it has passed.
+// lateConn is read from only when there is something to read and the time limit that was set for it has passed.
 type lateConn struct {
 	net.Conn
-	late *atomic.Bool
+	late  *atomic.Bool
+	limit time.Time
 }
 
 func (c *lateConn) Read(p []byte) (int, error) {
 	if c.late.Load() {
-		time.Sleep(600 * time.Millisecond) // the fault
+		kit.AwaitReadable(c.Conn.(syscall.Conn), 20*time.Second) // the server may need longer than the limit
+		time.Sleep(time.Until(c.limit) + 100*time.Millisecond)   // the fault
 	}
 	return c.Conn.Read(p)
 }
@@ -91,5 +94,6 @@ func (c *lateConn) SetReadDeadline(t time.Time) error {
 	if !c.late.Load() {
 		return nil
 	}
+	c.limit = t
 	return c.Conn.SetReadDeadline(t)
 }
