@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,22 +19,55 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// givingUp are operations that the application gives up while the server is at work on them.
+// ending is a context that ends when the test says so, and as it says. A limit in time that a test sets can be over before the operation is where the
+// test wants it.
+type ending struct {
+	context.Context
+	done chan struct{}
+	how  cause.Abandon
+}
+
+func endingAs(t *testing.T, how cause.Abandon) (ctx *ending, end func()) {
+	ctx = &ending{Context: t.Context(), done: make(chan struct{}), how: how}
+	end = sync.OnceFunc(func() { close(ctx.done) })
+	t.Cleanup(end)
+	return ctx, end
+}
+
+func (e *ending) Done() <-chan struct{} { return e.done }
+
+func (e *ending) Err() error {
+	select {
+	case <-e.done:
+		return e.err()
+	default:
+		return nil
+	}
+}
+
+// err is what the context says once it has ended.
+func (e *ending) err() error {
+	if e.how == cause.AbandonDeadline {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
+// givingUp are operations that the application gives up while the server is at work on them: a moment after atWork was called.
 var givingUp = []struct {
 	name    string
 	how     cause.Abandon
 	started bool // a part of the answer has come
-	run     func(ctx context.Context, cancel func(), c *sql.Conn) error
+	run     func(ctx context.Context, atWork func(), c *sql.Conn) error
 }{
-	{"deadline", cause.AbandonDeadline, false, func(ctx context.Context, _ func(), c *sql.Conn) error {
-		ctx, stop := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer stop()
-		_, err := c.ExecContext(ctx, "DO SLEEP(20)")
+	{"deadline", cause.AbandonDeadline, false, func(ctx context.Context, atWork func(), c *sql.Conn) error {
+		go atWork()
+		_, err := c.ExecContext(ctx, "DO SLEEP(60)")
 		return err
 	}},
-	{"cancelled", cause.AbandonCanceled, false, func(ctx context.Context, cancel func(), c *sql.Conn) error {
-		time.AfterFunc(100*time.Millisecond, cancel)
-		rows, err := c.QueryContext(ctx, "SELECT SLEEP(20)")
+	{"cancelled", cause.AbandonCanceled, false, func(ctx context.Context, atWork func(), c *sql.Conn) error {
+		go atWork()
+		rows, err := c.QueryContext(ctx, "SELECT SLEEP(60)")
 		if err == nil { // MySQL sends the columns before it sleeps
 			defer rows.Close()
 			for rows.Next() {
@@ -42,24 +76,24 @@ var givingUp = []struct {
 		}
 		return err
 	}},
-	{"a statement", cause.AbandonCanceled, false, func(ctx context.Context, cancel func(), c *sql.Conn) error {
+	{"a statement", cause.AbandonCanceled, false, func(ctx context.Context, atWork func(), c *sql.Conn) error {
 		s, err := c.PrepareContext(ctx, "DO SLEEP(?)")
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		time.AfterFunc(100*time.Millisecond, cancel)
-		_, err = s.ExecContext(ctx, 20)
+		go atWork()
+		_, err = s.ExecContext(ctx, 60)
 		return err
 	}},
-	{"rows that come", cause.AbandonCanceled, true, func(ctx context.Context, cancel func(), c *sql.Conn) error {
+	{"rows that come", cause.AbandonCanceled, true, func(ctx context.Context, atWork func(), c *sql.Conn) error {
 		// Without a limit it would go on for hours.
 		rows, err := c.QueryContext(ctx, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 1000) SELECT a.i, REPEAT('x', 1000) FROM n a, n b, n c")
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
-		time.AfterFunc(100*time.Millisecond, cancel)
+		go atWork()
 		for rows.Next() {
 		}
 		return rows.Err()
@@ -84,14 +118,12 @@ func TestAbandoned(t *testing.T) {
 						t.Fatal(err)
 					}
 					before := seqguard.Stats()
-					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-					defer cancel()
-					err := c.run(ctx, cancel, conn)
-					want := context.Canceled
-					if c.how == cause.AbandonDeadline {
-						want = context.DeadlineExceeded
-					}
-					if !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
+					ctx, end := endingAs(t, c.how)
+					err := c.run(ctx, func() {
+						defer time.AfterFunc(100*time.Millisecond, end)
+						kit.AwaitStatement(t, server, int(id))
+					}, conn)
+					if want := ctx.err(); !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
 						t.Errorf("error %v, want the driver's own about %v", err, want)
 					}
 					_ = conn.Close()
@@ -125,35 +157,37 @@ func TestAbandoned(t *testing.T) {
 	})
 }
 
-// givenUpLogin is a server that keeps quiet in the login until the client is gone.
-func givenUpLogin(t *testing.T, before ...mysqltest.Step) *mysqltest.Server {
+// givenUpLogin is a server that keeps quiet in the login until the client is gone, and says when it has come to that.
+func givenUpLogin(t *testing.T, before ...mysqltest.Step) (dsn string, quiet chan struct{}) {
+	quiet = make(chan struct{}, 1)
 	return mysqltest.ServeEvery(t, append(before, mysqltest.Do("keep quiet", func(s *mysqltest.Session) error {
+		quiet <- struct{}{}
 		_, _ = io.Copy(io.Discard, s.Conn)
 		return nil
-	}))...)
+	}))...).DSN("seqguardAbandoned=true"), quiet
 }
 
 // A context that ends while a connection is being made: counted and told as an operation that is given up, with no word of a statement.
 func TestAbandonedLogin(t *testing.T) {
-	for name, server := range map[string]*mysqltest.Server{
-		"before the greeting": givenUpLogin(t),
-		"before the answer":   givenUpLogin(t, mysqltest.Greeting(mysqltest.GreetingOptions{ThreadID: 4711}), mysqltest.ExpectLogin()),
+	for name, before := range map[string][]mysqltest.Step{
+		"before the greeting": nil,
+		"before the answer":   {mysqltest.Greeting(mysqltest.GreetingOptions{ThreadID: 4711}), mysqltest.ExpectLogin()},
 	} {
 		for _, how := range []cause.Abandon{cause.AbandonCanceled, cause.AbandonDeadline} {
 			t.Run(name+", "+how.String(), func(t *testing.T) {
 				col := &kit.Collector{}
-				db := pool(t, server.DSN("seqguardAbandoned=true"), seqguard.WithOnReport(col.Add))
+				dsn, quiet := givenUpLogin(t, before...)
+				db := pool(t, dsn, seqguard.WithOnReport(col.Add))
 				before := seqguard.Stats().Abandoned
-				ctx, cancel := context.WithCancel(t.Context())
-				want := context.Canceled
-				if how == cause.AbandonDeadline {
-					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
-					want = context.DeadlineExceeded
-				} else {
-					time.AfterFunc(100*time.Millisecond, cancel)
-				}
-				defer cancel()
-				if err := db.PingContext(ctx); !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
+				ctx, end := endingAs(t, how)
+				go func() {
+					// The server may have the connection before the client does, whose dial would then be what is given up.
+					defer end()
+					<-quiet
+					server := parse(t, dsn).Addr
+					kit.Eventually(t, func() bool { all, _ := wrapconn.Connections(server, 0); return len(all) == 1 }, "there is no connection to %s", server)
+				}()
+				if err, want := db.PingContext(ctx), ctx.err(); !errors.Is(err, want) || strings.Contains(err.Error(), "seqguard") {
 					t.Errorf("error %v, want the driver's own about %v", err, want)
 				}
 				r := col.Only(t)
@@ -200,13 +234,7 @@ func TestNotAbandoned(t *testing.T) {
 	cancel()
 	_ = tx.Rollback()
 
-	c := kit.Pin(t, db)
-	var id int
-	if err := c.QueryRowContext(t.Context(), "SELECT CONNECTION_ID()").Scan(&id); err != nil {
-		t.Fatal(err)
-	}
-	kit.KillSoon(t, server, id)
-	if _, err := c.ExecContext(t.Context(), kit.LongStatement); err == nil {
+	if err := kit.KillRunning(t.Context(), t, server, db); err == nil {
 		t.Error("a killed statement succeeded")
 	}
 	limited := pool(t, server.DSN("readTimeout=1s")) // the login's, too

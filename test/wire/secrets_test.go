@@ -138,19 +138,13 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 		t.Fatal(err)
 	}
 	provoke(t, ctx, conn)
-	var id int
-	if err := conn.QueryRowContext(ctx, "SELECT connection_id()").Scan(&id); err != nil {
-		t.Fatal(err)
-	}
 	if err := conn.Raw(func(raw any) error {
 		fmt.Fprintf(out, "%v\n%+v\n%#v\n", raw, raw, raw) // the connection in use
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	kit.KillSoon(t, server, id)
-	_, err = conn.ExecContext(ctx, kit.LongStatement)
-	errs = append(errs, err, conn.Close())
+	errs = append(errs, conn.Close(), kit.KillRunning(ctx, t, server, db))
 
 	idle, err := db.Conn(ctx)
 	if err != nil {
