@@ -1,6 +1,9 @@
 package mysqltest_test
 
 import (
+	"fmt"
+	"net"
+	"runtime"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
@@ -45,4 +48,19 @@ func TestPrivateInstance(t *testing.T) {
 	}
 	i.Restart(t)
 	connectTimeout()
+}
+
+// A server that is down to be restarted has its port no more: another test binary would take it.
+func TestFreePortIsNotGivenTwice(t *testing.T) {
+	for range 3 {
+		port, err := mysqltest.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.GC()
+		if sign, err := net.ListenPacket("udp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			_ = sign.Close()
+			t.Errorf("another binary could take port %d", port)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -136,17 +137,36 @@ func privateDir() (string, error) {
 
 // FreePort returns a TCP port of the loopback interface that is free now, another one each time. It lies below the range from which
 // clients get theirs (from 32768 on, on some systems from 49152): a client could get one of those while its server is not yet up, or
-// down to be restarted. Another process may still take it before it is used.
+// down to be restarted. Nor does another test binary get it while this one runs, which has taken the UDP port of the same number as a sign;
+// any other process may still take it before it is used.
 func FreePort() (port int, err error) {
 	const first, count = 24000, 8000
 	for range 100 {
-		var l net.Listener
 		port = first + int(nextPort.Add(1)%count)
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		sign, e := net.ListenPacket("udp", addr)
+		if e != nil {
+			err = e
+			continue
 		}
+		l, e := net.Listen("tcp", addr)
+		if e != nil {
+			_ = sign.Close()
+			err = e
+			continue
+		}
+		takenPorts.Lock()
+		takenPorts.signs = append(takenPorts.signs, sign)
+		takenPorts.Unlock()
+		return port, l.Close()
 	}
 	return 0, err
+}
+
+// takenPorts keeps the signs from being collected, and closed with that. They end with the process.
+var takenPorts struct {
+	sync.Mutex
+	signs []net.PacketConn
 }
 
 // nextPort begins anywhere, so that processes do not try the same ports one after the other.
