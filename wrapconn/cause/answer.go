@@ -58,8 +58,8 @@ var answerRules = []rule{
 		explain: func(e *Evidence) string {
 			return fmt.Sprintf("COM_STMT_PREPARE was answered by %s, which names no prepared statement. Every earlier command had got its answer, so this server has no prepared form of the statement%s, or a proxy ran it instead of preparing it. It may also be the answer to another command.", packet(e), version(e))
 		},
-		advise: func(*Evidence) string {
-			return "Send the statement without arguments, or with interpolateParams=true in the DSN, so that it is not prepared. Whether it was run cannot be known from here: a server or proxy that answers so may have done it. If the same statement is prepared without trouble past the proxy, it is the proxy's fault."
+		advise: func(e *Evidence) string {
+			return e.inGo("Send the statement without arguments, or with interpolateParams=true in the DSN, so that it is not prepared", "Send it as an ordinary statement, not prepared on the server") + ". Whether it was run cannot be known from here: a server or proxy that answers so may have done it. If the same statement is prepared without trouble past the proxy, it is the proxy's fault."
 		},
 		executed: maybe,
 		others:   func(*Evidence) []Slug { return []Slug{"mismatched_answer"} },

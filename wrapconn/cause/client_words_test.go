@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,7 +14,7 @@ var wordsOfGo = []string{"DSN", "SetConn", "SetMax", "*sql.", "sql.Conn", "two g
 // of Go's.
 func TestWordsForOtherClients(t *testing.T) {
 	said := map[string]bool{}
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, faultCases) {
 		e := c.e
 		if e.Ownership != OwnershipNone || e.standing() || e.Abandoned != NotAbandoned || e.Late || e.NothingDue > 0 || e.Forked {
 			continue // only this process knows that of itself

@@ -80,7 +80,7 @@ var do = map[Slug]func(*Evidence) string{
 		case e.code() == 1203 || e.code() == 1226:
 			return e.inGo("Lower SetMaxOpenConns, or raise max_user_connections.", "Cap the pools, or raise max_user_connections.")
 		case e.code() == 1129:
-			return "Find what hangs up in its logins, then FLUSH HOSTS."
+			return "Find what hangs up in its logins; empty the host cache."
 		case e.code() == 1130:
 			return "Check the host part of the account."
 		case e.code() == erShutdown:

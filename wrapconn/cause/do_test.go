@@ -95,7 +95,7 @@ func TestDoClosedBeforeAnswer(t *testing.T) {
 
 // What to do about a refusal depends on its code.
 func TestDoRefused(t *testing.T) {
-	for code, want := range map[uint16]string{1040: "max_connections", 1203: "max_user_connections", 1129: "FLUSH HOSTS", 1130: "account", 1053: "again", 1135: "words"} {
+	for code, want := range map[uint16]string{1040: "max_connections", 1203: "max_user_connections", 1129: "empty the host cache", 1130: "account", 1053: "again", 1135: "words"} {
 		e := Evidence{ServerError: &session.ServerError{Code: code}}
 		got := do["refused_before_greeting"](&e)
 		if !strings.Contains(got, want) || utf8.RuneCountInString(got) > maxDo {

@@ -207,7 +207,7 @@ var loginRules = []rule{
 					"A certificate that the server has made for itself (MySQL in its data directory; MariaDB of 11.4 and later in memory) is signed by no CA that a client knows: give the client the server's CA, or the server another certificate."
 			}
 			if certificateAlert(e) {
-				return "Look at the certificate of this side (Certificates of the registered tls.Config; ssl-cert of other clients): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate has nothing to do with it."
+				return "Look at the certificate of " + e.inGo("this side", "the client") + " (" + e.inGo("Certificates of the registered tls.Config", "ssl-cert, or what the client's library calls it") + "): has it expired, is it signed by a CA that the server has in ssl_ca, is it the one that the account asks for (REQUIRE X509, SUBJECT, ISSUER)? The server's own certificate has nothing to do with it."
 			}
 			if e.code() == erOutOfOrder {
 				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
@@ -302,7 +302,7 @@ var loginRules = []rule{
 			case e.MariaDB:
 				return "Give the account a plugin that both sides have (ALTER USER … IDENTIFIED VIA ed25519 USING PASSWORD('…'), or mysql_native_password), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
 			}
-			return "Give the account a plugin that both sides have (caching_sha2_password; ALTER USER … IDENTIFIED WITH), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
+			return "Give the account a plugin that both sides have (ALTER USER … IDENTIFIED WITH caching_sha2_password BY '…'; without BY the account has no password afterwards), or allow the one that the server asks for in the DSN: allowNativePasswords, allowCleartextPasswords (only with TLS), allowOldPasswords."
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -363,12 +363,12 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.code() == erOutOfOrder {
-				return "Switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2): MySQL has no use for it, only MariaDB and Percona Server have (proxy_protocol_networks). User, password and the DSN have nothing to do with it. If the balancer sends none, connect past it and compare."
+				return "Switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2): MySQL has no use for it, only MariaDB and Percona Server have (proxy_protocol_networks). User and password have nothing to do with it. If the balancer sends none, connect past it and compare."
 			}
 			if e.code() == 1130 {
-				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User, password and the DSN have nothing to do with it."
+				return "Add the balancer's address to proxy_protocol_networks of the server, or switch the PROXY header off at the balancer (HAProxy: send-proxy, send-proxy-v2). User and password have nothing to do with it."
 			}
-			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User, password and the DSN have nothing to do with it."
+			return "Compare what the balancer sends with what the server takes: the PROXY protocol's version 1 or 2, one header, in front of everything else. Two proxies in a row must not both send one. User and password have nothing to do with it."
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -478,12 +478,14 @@ func shortNonce(e *Evidence) bool {
 		e.AuthPlugin == "client_ed25519" && e.AuthSwitches == 1 && e.library() == &goLibrary
 }
 
-// alterUser is how an account gets another plugin.
+// alterUser is how an account gets another plugin. A statement that names the plugin alone
+// takes the password away, and anybody may log in then (measured: on MySQL 9.7 to set a
+// new password, on MariaDB 11.8 to do anything).
 func alterUser(e *Evidence) string {
 	if e.MariaDB {
-		return "ALTER USER … IDENTIFIED VIA …"
+		return "ALTER USER … IDENTIFIED VIA … USING PASSWORD('…'); without USING the account has no password afterwards"
 	}
-	return "ALTER USER … IDENTIFIED WITH …"
+	return "ALTER USER … IDENTIFIED WITH … BY '…'; without BY the account has no password afterwards"
 }
 
 // metWithGreeting reports whether the server had given up before the login was written:
