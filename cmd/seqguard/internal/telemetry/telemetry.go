@@ -32,10 +32,15 @@ func FromEnvironment(ctx context.Context) (*Sender, error) {
 		strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if v := os.Getenv(name); v != "" && v != "http/protobuf" {
-			return nil, fmt.Errorf("%s=%s: only http/protobuf is supported", name, v)
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} { // the signal's own comes first
+		v := os.Getenv(name)
+		if v == "" {
+			continue
 		}
+		if v != "http/protobuf" {
+			return nil, fmt.Errorf("%s=%s: only http/protobuf is supported (set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, mostly http://COLLECTOR:4318/v1/traces; OTEL_TRACES_EXPORTER=none sends nothing)", name, v)
+		}
+		break
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {

@@ -62,14 +62,17 @@ func TestSend(t *testing.T) {
 
 func TestFromEnvironment(t *testing.T) {
 	for _, c := range []struct {
-		endpoint, protocol, disabled string
-		sends, fails                 bool
+		endpoint, protocol, traces, disabled string
+		sends, fails                         bool
 	}{
 		{}, {endpoint: "http://127.0.0.1:1", sends: true}, {endpoint: "http://127.0.0.1:1", disabled: "true"},
 		{endpoint: "http://127.0.0.1:1", protocol: "grpc", fails: true},
+		{endpoint: "http://127.0.0.1:1", traces: "grpc", protocol: "http/protobuf", fails: true},
+		{endpoint: "http://127.0.0.1:1", traces: "http/protobuf", protocol: "grpc", sends: true}, // of the other signals
 	} {
 		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.endpoint)
 		t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", c.protocol)
+		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", c.traces)
 		t.Setenv("OTEL_SDK_DISABLED", c.disabled)
 		s, err := FromEnvironment(context.Background())
 		if (s != nil) != c.sends || (err != nil) != c.fails {
