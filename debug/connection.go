@@ -64,7 +64,7 @@ type packet struct {
 	Count     int    `json:"count"`
 	Bytes     int    `json:"bytes"`
 	Violation string `json:"violation,omitempty"`
-	Due       *uint8 `json:"sequence_due,omitempty"` // of a violation of the numbering
+	Due       *uint8 `json:"sequence_due,omitempty"` // of the packet whose number the report is about
 
 	ids  string
 	sent bool
@@ -114,13 +114,13 @@ func operationOf(o *wrapconn.Operation) *operation {
 	return out
 }
 
-// packetsOf makes packets of a history. due is the id that was due when a
-// violation of the numbering was met, nil if that is not known.
-func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, due *uint8) []packet {
-	return appendPackets(make([]packet, 0, len(history)), history, connected, due)
+// packetsOf makes packets of a history. about is the report whose history it is, nil
+// if it is none's.
+func packetsOf(history []wrapconn.HistoryEntry, connected time.Time, about *wrapconn.Report) []packet {
+	return appendPackets(make([]packet, 0, len(history)), history, connected, about)
 }
 
-func appendPackets(out []packet, history []wrapconn.HistoryEntry, connected time.Time, due *uint8) []packet {
+func appendPackets(out []packet, history []wrapconn.HistoryEntry, connected time.Time, about *wrapconn.Report) []packet {
 	for i := range history {
 		e := &history[i]
 		p := packet{
@@ -136,8 +136,8 @@ func appendPackets(out []packet, history []wrapconn.HistoryEntry, connected time
 		}
 		if e.Violation != session.None {
 			p.Violation = e.Violation.String()
-			if due != nil && (e.Violation == session.SequenceMismatch || e.Violation == session.MisnumberedError) {
-				p.Due = due
+			if about != nil && about.Misnumbered(e) {
+				p.Due = &about.Evidence.Expected
 			}
 		}
 		out = append(out, p)

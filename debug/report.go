@@ -81,7 +81,7 @@ func (h *handler) reportOf(r *wrapconn.Repeated, now time.Time) report {
 		Title: c.Title, Explanation: c.Explanation, Advice: c.Advice, Docs: cause.DocURL(c.Slug),
 		Executed: c.Executed.String(), Alternatives: make([]string, len(c.Alternatives)), Phase: r.Evidence.Phase.String(),
 		Owner: operationOf(r.Owner), Intruder: operationOf(r.Intruder),
-		Packets: packetsOf(r.History, r.Connected, &r.Evidence.Expected), Forgotten: r.Forgotten,
+		Packets: packetsOf(r.History, r.Connected, r.Report), Forgotten: r.Forgotten,
 	}
 	for i, a := range c.Alternatives {
 		out.Alternatives[i] = string(a)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // Before the greeting a connection has no number.
@@ -13,6 +14,23 @@ func TestLineWithoutNumber(t *testing.T) {
 		v := Violation{Server: "db:3306", Finding: conversation.Finding{Connection: id}}
 		if line := v.Line(); strings.Contains(line, "connection") != want || !strings.Contains(line, "→ db:3306") {
 			t.Errorf("%d: %s", id, line)
+		}
+	}
+}
+
+// TestWhatWasDue: a client's command with number 5 where 0 was due, and behind it the
+// server's ERR with number 0 where 6 was due, which is what the report is about.
+func TestWhatWasDue(t *testing.T) {
+	v := Violation{}
+	e := &v.Finding.Evidence
+	e.Violation, e.Expected, e.Actual = session.MisnumberedError, 6, 0
+	v.Finding.History = []conversation.Packet{
+		{Direction: session.FromClient, First: 5, Last: 5, Count: 1, Kind: session.KindCommand, Violation: session.SequenceMismatch},
+		{Direction: session.FromServer, Kind: session.KindERR, Count: 1, Violation: session.MisnumberedError},
+	}
+	for i, want := range []string{"sequence mismatch", "misnumbered ERR, 6 was due"} {
+		if got := Margin(&v.Finding.History[i], &v); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -93,13 +93,14 @@ func PacketLine(p *conversation.Packet, started time.Time) string {
 	return fmt.Sprintf("%+12.6f  %s  seq %-7s  %-28s %9d bytes", at, arrow, p.IDs(), p.Label(), p.Bytes)
 }
 
-// Margin is what a list of packets does not say by itself.
+// Margin is what a list of packets does not say by itself. What was due is known of the
+// packet whose number v is about; an earlier one may have had a wrong number, too.
 func Margin(p *conversation.Packet, v *Violation) string {
 	if p.Violation == session.None {
 		return ""
 	}
 	s := p.Violation.String()
-	if v != nil && v.numbered() && (p.Violation == session.SequenceMismatch || p.Violation == session.MisnumberedError) {
+	if v != nil && v.numbered() && p.Violation == v.Finding.Evidence.Violation && p.First == v.Finding.Evidence.Actual {
 		s += fmt.Sprintf(", %d was due", v.Finding.Evidence.Expected)
 	}
 	return s
