@@ -11,6 +11,17 @@ var waitsForVerdict = fact{is: "a file had just been sent", holds: func(e *Evide
 	return e.FileSent > 0 && e.Phase == session.PhaseCommand && !e.BeforeCommand
 }}
 
+// leastSize is what the command has at least, by what was written of it. What the
+// socket did not take (Unsent) is a part of that: it was seen before. Records of TLS
+// weigh some more than what is in them.
+func leastSize(e *Evidence) int64 {
+	n := e.CommandBytes
+	if e.TLS != TLSNone {
+		n -= n / 50
+	}
+	return n
+}
+
 // sendingRules are about what this side sent and how it arrived.
 var sendingRules = []rule{
 	{
@@ -38,10 +49,10 @@ var sendingRules = []rule{
 				}
 			}
 			size := ""
-			if sent := e.CommandBytes + int64(e.Unsent); e.Direction == session.FromClient && e.Length > 0 {
+			if e.Direction == session.FromClient && e.Length > 0 {
 				size = fmt.Sprintf(" of at least %s", count(int(e.Length), "byte", "bytes"))
-			} else if sent > 1<<16 {
-				size = fmt.Sprintf(" of at least %.1f MB", float64(sent)/1e6)
+			} else if sent := leastSize(e); sent > 1<<16 {
+				size = fmt.Sprintf(" of at least %d.%d MB", sent/1e6, sent/1e5%10)
 			}
 			return fmt.Sprintf("The server refused the command%s (%s) and closed the connection.%s", size, e.words(), left)
 		},
