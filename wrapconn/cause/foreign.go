@@ -46,7 +46,7 @@ var foreign = []struct {
 	{"NATS", "A message broker answers on this port.", begins("INFO {")},
 	{"Memcached", "Memcached listens on 11211 by default.", begins("ERROR\r\n")},
 	{"Telnet", "A terminal server answers on this port.", telnet},
-	{"a proxy that sends the PROXY protocol to its clients", "The PROXY header belongs on the side of the server: turn it off towards clients.", begins("PROXY ", "\r\n\r\n\x00\r\nQUIT")},
+	{"a proxy that sends the PROXY protocol to its clients", "The PROXY header belongs on the side of the server: turn it off towards clients.", begins(proxyHeaders[:]...)},
 	// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v9.html
 	{"the MySQL protocol of before 3.21", "The server is too old for any client of today, or imitates one.", func(b []byte) bool {
 		return len(b) >= 5 && b[3] == 0 && b[4] == 9

@@ -345,7 +345,7 @@ var loginRules = []rule{
 			// MySQL knows no PROXY protocol: it takes the header for the login
 			// (measured on 9.7, with a header of either version).
 			{phase(session.PhaseLogin), fromServer, said(erOutOfOrder), fact{is: "nothing had been sent from here", holds: func(e *Evidence) bool { return e.LoginAfter == 0 }},
-				clientNative},
+				clientNative, ownNumbersRight},
 		},
 		explain: func(e *Evidence) string {
 			if e.code() == erOutOfOrder {

@@ -17,8 +17,8 @@ func (c *Conversation) Bytes(dir session.Direction, p []byte, now time.Duration)
 	defer c.rescue()
 	c.of(dir).taken += int64(len(p))
 	if c.x != nil {
-		if dir == session.FromClient && int(c.x.said) < len(c.x.first) {
-			c.x.said += uint8(copy(c.x.first[c.x.said:], p))
+		if dir == session.FromClient {
+			c.x.opening.take(p)
 		}
 		if c.holding() {
 			c.hold(dir, p)

@@ -16,9 +16,8 @@ type extras struct {
 	tap     loginTap
 	becomes string // the user that COM_CHANGE_USER asks for
 
-	first [8]byte // the client's first bytes, said of them
-	said  uint8
-	alert wire.TLSAlert // by which the client ended TLS; 0: none
+	opening opening
+	alert   wire.TLSAlert // by which the client ended TLS; 0: none
 
 	onPacket func(Packet)
 	eachRow  bool

@@ -142,7 +142,7 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 	e.AnswerAfter = c.history.answerAfter()
 	if c.x != nil {
 		e.Client, e.Vantage = c.x.client, c.x.vantage
-		e.ClientSpeaks = cause.ClientProtocol(c.x.first[:c.x.said])
+		e.ClientSpeaks = c.x.opening.speaks(!c.x.lossy())
 		if c.x.alert != (wire.TLSAlert{}) {
 			e.ClientAlert = c.x.alert.String()
 		}

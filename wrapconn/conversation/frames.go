@@ -83,6 +83,12 @@ func (f *frames) note(h wire.Header, prefix []byte, ev *session.Event, before se
 			direction: f.dir, kind: ev.Kind, command: ev.Command, violation: ev.Violation,
 		})
 		c.x.changed(*ev, before, c.tracker.Command(), prefix)
+		if before.Connecting() && f.dir == session.FromClient {
+			// The grammar has no number for what comes before the greeting.
+			if wrong := c.x.opening.packet(); wrong && before == session.PhaseGreeting && !c.x.lossy() {
+				c.marks.misnumb = true
+			}
+		}
 		c.x.kills(c.start.Add(f.now), ev, h, prefix)
 	}
 	c.said.packet(before, ev, h.Seq, prefix, c.tracker.Greeting())
