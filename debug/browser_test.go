@@ -194,7 +194,7 @@ func shop(t *testing.T) *sql.DB {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 	}
-	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	short, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
 	if err := db.PingContext(short); err == nil {
 		t.Error("there was a ninth connection")

@@ -26,7 +26,7 @@ var networkFaults = []fault{
 		says:  []string{"The kernel of the other side has acknowledged all", "it has COM_QUERY and does not answer", "Look for the statement in SHOW PROCESSLIST", "Behind a proxy this is the proxy", "tcp: established"},
 		never: []string{"path is dead"},
 		run: func(r *faultRun) error {
-			c := r.conn(r.pool(r.lab.Forward(r.T, r.server.Addr), "readTimeout=700ms"))
+			c := r.conn(r.pool(r.lab.Forward(r.T, r.server.Addr), "readTimeout=1500ms"))
 			_, err := c.ExecContext(context.Background(), "DO SLEEP(5)")
 			return err
 		},

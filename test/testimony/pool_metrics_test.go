@@ -111,7 +111,7 @@ func TestPoolMetrics(t *testing.T) {
 			for i := range held {
 				held[i] = listSlowly(t, ctx, db)
 			}
-			waiting, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+			waiting, cancel := context.WithTimeout(ctx, time.Second)
 			if err := db.PingContext(waiting); err == nil {
 				t.Error("there was a third connection")
 			}
@@ -135,7 +135,7 @@ func TestPoolMetrics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			broken, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			broken, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			if _, err := c.ExecContext(broken, "DO SLEEP(20)"); err == nil {
 				t.Error("no error")
