@@ -57,10 +57,16 @@ func (a *attrs) database(r *wrapconn.Report) {
 	if e.ServerError != nil {
 		a.str(semconv.DBResponseStatusCodeKey, strconv.Itoa(int(e.ServerError.Code)))
 	}
-	// Through the helper that instrumentations above this one use on the error,
-	// so that both say the same.
-	a.add(semconv.ErrorType(&wrapconn.ProtocolError{Report: r}))
+	if failed(r) {
+		// Through the helper that instrumentations above this one use on the error,
+		// so that both say the same.
+		a.add(semconv.ErrorType(&wrapconn.ProtocolError{Report: r}))
+	}
 }
+
+// failed reports whether what is told is an error. The conventions want neither the
+// status of one nor error.type where it is not.
+func failed(r *wrapconn.Report) bool { return r.Cause.Severity != cause.Notice }
 
 func (a *attrs) diagnosis(c *cause.Diagnosis) {
 	a.str(KeyCause, string(c.Slug))

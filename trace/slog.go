@@ -20,7 +20,9 @@ func (r *Recorder) slog(ctx context.Context, rep *wrapconn.Report) {
 		return
 	}
 	out := make([]slog.Attr, 0, len(r.cfg.Attributes)+4)
-	out = append(out, slog.String(string(semconv.ErrorTypeKey), string(rep.Cause.Slug)))
+	if failed(rep) {
+		out = append(out, slog.String(string(semconv.ErrorTypeKey), string(rep.Cause.Slug)))
+	}
 	for _, a := range r.cfg.Attributes {
 		out = append(out, slog.Any(string(a.Key), a.Value.AsInterface()))
 	}

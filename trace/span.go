@@ -55,7 +55,7 @@ func (r *Recorder) span(ctx context.Context, rep *wrapconn.Report, kv []attribut
 		if rep.Evidence.Stream != cause.StreamOpen {
 			span.AddEvent(EndEvent, trace.WithTimestamp(rep.Time), trace.WithAttributes(endAttributes(rep)...))
 		}
-		if rep.Cause.Severity != cause.Notice {
+		if failed(rep) {
 			span.SetStatus(codes.Error, text(rep.Cause.Explanation))
 		}
 	}

@@ -83,6 +83,27 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// A span without the status of an error has no error.type: a notice is no failure, and
+// backends count what has one.
+func TestNoErrorTypeWithoutAnError(t *testing.T) {
+	notices := 0
+	for name, r := range all(context.Background()) {
+		k := newKit()
+		k.rec.Report(r.Context, r)
+		s := k.violation(t)
+		_, has := get(s.Attributes(), semconv.ErrorTypeKey)
+		if failed := s.Status().Code == codes.Error; has != failed || failed == (r.Cause.Severity == cause.Notice) {
+			t.Errorf("%s (%s): status %v, error.type %t", name, r.Cause.Severity, s.Status().Code, has)
+		}
+		if r.Cause.Severity == cause.Notice {
+			notices++
+		}
+	}
+	if notices == 0 {
+		t.Error("no notice among the reports")
+	}
+}
+
 // An instrumentation above this one takes error.type from the error: it must be
 // the same as here.
 func TestErrorTypeIsThatOfTheError(t *testing.T) {
