@@ -115,6 +115,7 @@ func (s *conn) bytes(d session.Direction, p []byte) bool {
 	case s.tapped: // p is what look sees encrypted
 		s.mu.Lock()
 		s.parent.look(p)
+		s.parent.behind(&s.talk)
 		s.mu.Unlock()
 	}
 	if !s.tapped {
@@ -143,6 +144,9 @@ func (s *conn) look(d session.Direction, p []byte) bool {
 		s.talk.ReadBegan(taken)
 	}
 	s.talk.Bytes(d, p, s.now())
+	if d == session.FromClient {
+		s.parent.behind(&s.talk)
+	}
 	s.unlock()
 	return true
 }

@@ -1,13 +1,20 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
 
 // traceparent is where a client's statements carried the context of its trace:
 // in a comment (/*traceparent='00-…'*/) or in a query attribute.
 // https://www.w3.org/TR/trace-context/#traceparent-header
 type traceparent struct {
-	id [55]byte
-	ok bool
+	id    [55]byte
+	ok    bool
+	fresh bool   // in bytes that the conversation has not told of yet
+	of    uint64 // the command that carried it, counted from 1
 }
 
 var traceWord = []byte("traceparent")
@@ -23,8 +30,27 @@ func (t *traceparent) look(p []byte) {
 	rest = rest[:min(len(rest), 512)]
 	for j := 0; j+55 <= len(rest); j++ {
 		if isTraceparent(rest[j : j+55]) {
-			t.id, t.ok = [55]byte(rest[j:]), true
+			t.id, t.ok, t.fresh = [55]byte(rest[j:]), true, true
 			return
+		}
+	}
+}
+
+// behind is called when the conversation has been told of bytes of the client. A
+// command without a context of its own is not of the trace of the one before, unless
+// that is unanswered, or it only executes what that has prepared.
+func (t *traceparent) behind(talk *conversation.Conversation) {
+	if !t.ok {
+		return
+	}
+	switch st := talk.State(); {
+	case t.fresh:
+		t.fresh, t.of = false, st.Commands
+	case st.Commands > t.of && st.Pending <= 1:
+		switch st.Command {
+		case session.ComStmtExecute, session.ComStmtSendLongData, session.ComStmtFetch, session.ComStmtReset, session.ComStmtClose, session.ComStmtBulkExecute:
+		default:
+			t.ok = false
 		}
 	}
 }
