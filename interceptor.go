@@ -97,10 +97,11 @@ func (it *interceptor) doubtful() error {
 
 // rescue takes a panic out of a driver call. The driver does not check every
 // bound while it parses an answer; a broken peer must not end the process. Any
-// other panic goes on, with the same value.
+// other panic goes on, with the same value: also one of the driver's own over what its
+// caller did, with a statement that is closed, say, of which nothing is sent.
 func (it *interceptor) rescue(p any) error {
 	e, ok := p.(runtime.Error)
-	if !ok || it.wire == nil || !inParser() {
+	if !ok || it.wire == nil || !inParser() || !it.wire.Spoke() {
 		panic(p)
 	}
 	it.wire.Malformed(e)

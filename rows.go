@@ -57,6 +57,9 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 	defer func() {
 		if !returned {
 			if p := recover(); p != nil {
+				if len(dest) < len(r.Columns()) { // of who calls this in a sql.Conn.Raw
+					panic(p)
+				}
 				err = r.it.explain(r.it.rescue(p))
 			}
 		}
@@ -87,8 +90,11 @@ func (r *rows) Next(dest []driver.Value) (err error) {
 		if doubt := r.it.doubt(); doubt != nil {
 			return doubt
 		}
-	} else if r.lease {
-		r.it.wire.Abandoned()
+	} else {
+		r.some = true // the driver may go on behind a row that it cannot read
+		if r.lease {
+			r.it.wire.Abandoned()
+		}
 	}
 	return r.it.explain(err)
 }

@@ -72,3 +72,12 @@ func (c *Conn) Drop() {
 	c.forgetMore()
 	c.owner.drop()
 }
+
+// Spoke reports whether a byte has passed, in either direction, since the last
+// operation began. Without one, the server has no part in how the operation failed.
+func (c *Conn) Spoke() bool {
+	_, _, since := c.owner.brief()
+	c.mu.Lock()
+	defer c.unlock()
+	return c.talk.LastByte() >= since
+}

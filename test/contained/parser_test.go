@@ -13,7 +13,7 @@ import (
 )
 
 // stumbling stands for a driver that runs past the end of an answer. go-sql-driver 1.10.1 does on some, and those have no place here:
-// what ends a program is not needed to test that it does not. It is made to stumble by a call, over nothing that a server said.
+// what ends a program is not needed to test that it does not. It is made to stumble by a call, behind an answer that is in order.
 type stumbling struct{ driver.Connector }
 
 func (s stumbling) Connect(ctx context.Context) (driver.Conn, error) {
@@ -26,7 +26,10 @@ func (s stumbling) Connect(ctx context.Context) (driver.Conn, error) {
 
 type stumblingConn struct{ kit.RawConn }
 
-func (stumblingConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+func (c stumblingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if _, err := c.RawConn.ExecContext(ctx, query, args); err != nil {
+		return nil, err
+	}
 	var none *mysql.Config
 	_ = none.FormatDSN() // a nil pointer, in a function of the driver's
 	return nil, nil
