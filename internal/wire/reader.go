@@ -84,10 +84,11 @@ type Reader struct {
 type mode uint8
 
 const (
-	running mode = 1 << iota // rows pass: see SetRun
-	stopped                  // Stop was called
-	noLook                   // NoPrefix
-	long                     // LongPrefix
+	running  mode = 1 << iota // rows pass: see SetRun
+	stopped                   // Stop was called
+	noLook                    // NoPrefix
+	long                      // LongPrefix
+	greeting                  // GreetingPrefix, which is long, too
 )
 
 // Init makes r ready for the first byte of a stream.
@@ -116,12 +117,14 @@ func (r *Reader) SetBinary(binary bool) { r.binary = binary }
 
 // SetPrefix chooses how much of the payload of coming packets is looked at.
 func (r *Reader) SetPrefix(p Prefix) {
-	r.mode &^= noLook | long
+	r.mode &^= noLook | long | greeting
 	switch p {
 	case NoPrefix:
 		r.mode |= noLook
 	case LongPrefix:
 		r.mode |= long
+	case GreetingPrefix:
+		r.mode |= long | greeting
 	}
 }
 
@@ -129,9 +132,10 @@ func (r *Reader) SetPrefix(p Prefix) {
 type Prefix uint8
 
 const (
-	ShortPrefix Prefix = iota // PrefixLen bytes, LongPrefixLen of an ERR
-	LongPrefix                // LongPrefixLen bytes
-	NoPrefix                  // nothing: the payload may be a credential
+	ShortPrefix    Prefix = iota // PrefixLen bytes, LongPrefixLen of an ERR
+	LongPrefix                   // LongPrefixLen bytes
+	NoPrefix                     // nothing: the payload may be a credential
+	GreetingPrefix               // LongPrefix, and 1 byte of what can be neither a greeting nor an ERR
 )
 
 // Stop makes Feed return after the packet that is being handled: what follows
@@ -151,6 +155,15 @@ func (r *Reader) Missing() int {
 		return HeaderLen - r.have
 	}
 	return 0
+}
+
+// Partial is what is here of a packet of which too little is here to hand it over, with
+// its header. It is valid until the next call.
+func (r *Reader) Partial() []byte {
+	if r.more != nil {
+		return r.more
+	}
+	return r.buf[:r.have]
 }
 
 // Wants implements Sink.
@@ -297,10 +310,13 @@ func (r *Reader) prefixOf(h Header, payload []byte) int {
 	switch {
 	case r.mode&noLook != 0:
 		return 0
-	case len(payload) == 0 && !(r.mode&long != 0 && h.Length <= LongPrefixLen):
+	case len(payload) == 0 && !(r.mode&long != 0 && r.mode&greeting == 0 && h.Length <= LongPrefixLen):
 		limit = 1
 	case r.mode&long != 0 && h.Length > LongPrefixLen && h.Length <= MaxGreeting && h.Seq == 0 && payload[0] == protocolVersion:
 		limit = MaxGreeting
+	case r.mode&greeting != 0 && payload[0] != protocolVersion && payload[0] != firstERR:
+		// It is no packet either, and more may never come.
+		limit = 1
 	case r.mode&long != 0 && h.Length > LongPrefixLen && payload[0] != firstERR:
 		// Too long for what is expected: it is no packet at all, and the rest may
 		// never come. A TLS alert has seven bytes.

@@ -89,14 +89,18 @@ func parse(b []byte, p Prefix) (all []seen) {
 				break
 			}
 			want = 32
-			if p == LongPrefix || b[0] == 0xFF {
+			long := p == LongPrefix || p == GreetingPrefix
+			if long || b[0] == 0xFF {
 				want = 521
 			}
-			if p == LongPrefix && n > 521 && b[0] != 0xFF {
+			if long && n > 521 && b[0] != 0xFF {
 				want = 3
 				if b[0] == 10 && seq == 0 && n <= MaxGreeting {
 					want = n
 				}
+			}
+			if p == GreetingPrefix && b[0] != 10 && b[0] != 0xFF {
+				want = 1
 			}
 			want = min(want, n)
 		}
@@ -187,6 +191,8 @@ func TestReaderGolden(t *testing.T) {
 		{"long prefix", packet(1, bytes.Repeat([]byte("b"), 60)), LongPrefix, []string{`60#1"` + strings.Repeat("b", 60) + `"`}},
 		{"greeting with a long version", packetOf(0, 3000, 10), LongPrefix, []string{fmt.Sprintf("3000#0%q", packetOf(0, 3000, 10)[4:])}},
 		{"too long for a greeting", packetOf(0, MaxGreeting+1, 10), LongPrefix, []string{`8193#0"\n\x01\x02"`}},
+		{"no greeting, and not whole", packet(0, bytes.Repeat([]byte("b"), 60))[:9], GreetingPrefix, []string{`60#0"b"`}},
+		{"greeting, not whole", packetOf(0, 60, 10)[:9], GreetingPrefix, nil},
 		{"no prefix", slices.Concat(packet(1, []byte("secret")), packet(2, nil)), NoPrefix, []string{`6#1""`, `0#2""`}},
 	}
 	for _, c := range cases {
@@ -358,7 +364,7 @@ func TestReaderStop(t *testing.T) {
 }
 
 func TestReaderMissing(t *testing.T) {
-	for _, p := range []Prefix{ShortPrefix, LongPrefix, NoPrefix} {
+	for _, p := range []Prefix{ShortPrefix, LongPrefix, NoPrefix, GreetingPrefix} {
 		for _, first := range []byte{0, 0xFF} {
 			stream := packetOf(0, 700, first)
 			rec := newRecorder()
@@ -386,7 +392,7 @@ func TestReaderMissing(t *testing.T) {
 // The wanted length may change while a packet is half there: what one direction
 // says decides how the other is looked at.
 func TestReaderPrefixChangedInPacket(t *testing.T) {
-	all := []Prefix{ShortPrefix, LongPrefix, NoPrefix}
+	all := []Prefix{ShortPrefix, LongPrefix, NoPrefix, GreetingPrefix}
 	stream := slices.Concat(packetOf(0, 600, 0xFF), packetOf(1, 40), packetOf(2, 3))
 	for _, from := range all {
 		for _, to := range all {
@@ -463,7 +469,7 @@ func randomSizes(rnd *rand.Rand) []byte {
 // checkSplits holds every way to feed a stream against parse.
 func checkSplits(t *testing.T, stream, sizes []byte) {
 	t.Helper()
-	for _, p := range []Prefix{ShortPrefix, LongPrefix, NoPrefix} {
+	for _, p := range []Prefix{ShortPrefix, LongPrefix, NoPrefix, GreetingPrefix} {
 		want := parse(stream, p)
 		for _, runs := range []bool{false, true} {
 			if runs && p != ShortPrefix {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
 // banner serves bytes to every connection and keeps it open until the client
@@ -48,13 +50,23 @@ func TestPeerIsNotMySQL(t *testing.T) {
 		"SMTP":       "220 mail.example.com ESMTP\r\n",
 		"TLS alert":  "\x15\x03\x03\x00\x02\x02\x28",
 		"X protocol": "\x54\x00\x00\x00\x0b\x08" + strings.Repeat("\x00", 82), // a notice, padded: a real server's is shorter
+		// They have said less than the length that their first letters would be.
+		"PostgreSQL":     "E\x00\x00\x00\x20SFATAL\x00C53300\x00Mtoo many\x00\x00",
+		"PostgreSQL 7.3": "EFATAL:  no\n\x00",
+		"Telnet":         "\xff\xfd\x18\xff\xfd\x20",
+		"HTTP/2":         "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64",
+		"SSH, full":      "Exceeded MaxStartups\r\n",
+		"FTP":            "500 OOPS: no\r\n",
+		"Redis":          "-DENIED no\r\n",
+		"rsync":          "@RSYNCD: 31.0\n",
+		"ActiveMQ":       "\x00\x00\x01\x74\x01ActiveMQ\x00\x00\x00\x0c",
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr := banner(t, []byte(b))
 			kit.Harmless(t, "u:p@tcp("+addr+")/", func(ctx context.Context, db *sql.DB) error { return db.PingContext(ctx) })
 			c, err := ping(t, addr, "")
 			r := kit.WantCause(t, err, c, "not_mysql")
-			what, _, _ := strings.Cut(name, " ")
+			what, _, _ := strings.Cut(strings.TrimSuffix(name, ", full"), " ")
 			if !strings.Contains(err.Error(), what) {
 				t.Errorf("the error does not say that it is %s: %v", what, err)
 			}
@@ -62,6 +74,59 @@ func TestPeerIsNotMySQL(t *testing.T) {
 				t.Errorf("%d first bytes", len(r.Evidence.FirstBytes))
 			}
 		})
+	}
+}
+
+// A peer that was gone before it had said five bytes, or that said the first byte of an
+// ERR and then something else, has said what can be no greeting's.
+func TestPeerSaysLittle(t *testing.T) {
+	for name, tt := range map[string]struct{ said, slug string }{
+		"text":             {"no\n", "not_mysql"},
+		"BGP":              {strings.Repeat("\xff", 16) + "\x00\x15\x03\x06\x05", "not_mysql"},
+		"may be MySQL's":   {"J\x00", "no_greeting"},
+		"is MySQL's":       {"J\x00\x00\x00\x0a9.7.4", "no_greeting"},
+		"of PostgreSQL's":  {"E", "no_greeting"},
+		"nothing":          {"", "no_greeting"},
+		"in place of both": {"\x20\x02\x00\x01", "no_greeting"}, // MQTT: it could be a packet of 544 bytes
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := mysqltest.Accept(t, func(c net.Conn) { _, _ = io.WriteString(c, tt.said) }).Addr().String()
+			kit.Harmless(t, "u:p@tcp("+addr+")/", func(ctx context.Context, db *sql.DB) error { return db.PingContext(ctx) })
+			c, err := ping(t, addr, "")
+			r := kit.WantCause(t, err, c, cause.Slug(tt.slug))
+			if said := tt.said[:min(len(tt.said), 16)]; string(r.Evidence.FirstBytes) != said {
+				t.Errorf("first bytes %q, want %q", r.Evidence.FirstBytes, said)
+			}
+		})
+	}
+}
+
+// TestOtherPorts: the ports that a MySQL server has besides its own. 33060 is the one that is taken for it.
+func TestOtherPorts(t *testing.T) {
+	free := func() string {
+		port, err := mysqltest.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strconv.Itoa(port)
+	}
+	x, admin := free(), free()
+	server := mysqltest.Start(t, "mysql9", "--mysqlx=ON", "--mysqlx-bind-address=127.0.0.1", "--mysqlx-port="+x,
+		"--admin-address=127.0.0.1", "--admin-port="+admin)
+	if server.External {
+		t.Skip("an external server's ports are not known")
+	}
+	dsn := func(port string) string { return "root@tcp(127.0.0.1:" + port + ")/gotest" }
+	db, _ := kit.Open(t, dsn(admin), nil)
+	if err := db.PingContext(kit.Timeout(t, 20*time.Second)); err != nil {
+		t.Errorf("the administrator's port, which speaks MySQL: %v", err)
+	}
+	db, c := kit.Open(t, dsn(x), nil)
+	err := db.PingContext(kit.Timeout(t, 20*time.Second))
+	r := kit.WantCause(t, err, c, "not_mysql")
+	t.Logf("X Protocol's first bytes: % x", r.Evidence.FirstBytes)
+	if !strings.Contains(err.Error(), "X Protocol") || !strings.Contains(r.Cause.Advice, "3306 where X Protocol has 33060") {
+		t.Errorf("%v, %s", err, r.Cause.Advice)
 	}
 }
 

@@ -34,15 +34,19 @@ var foreign = []struct {
 	{"HTTP/2", "An HTTP/2 or gRPC server answers on this port.", func(b []byte) bool {
 		return len(b) >= 9 && b[0] == 0 && b[3] == 4 && bytes.Equal(b[5:9], []byte{0, 0, 0, 0})
 	}},
-	{"SSH", "This is a shell's port; if a tunnel was meant, its local end is another one.", begins("SSH-")},
+	{"SSH", "This is a shell's port; if a tunnel was meant, its local end is another one.", begins("SSH-", "Exceeded MaxSta", "Not allowed at t")},
 	{"PostgreSQL", "PostgreSQL listens on 5432 by default.", postgres},
 	{"Redis", "Redis listens on 6379 by default.", begins("-ERR", "-NOAUTH", "-DENIED", "-MISCONF", "+PONG", "$-1")},
-	{"SMTP or FTP", "A mail or file server answers on this port.", begins("220 ", "220-", "421 ", "554 ")},
+	{"SMTP or FTP", "A mail or file server answers on this port.", begins("220 ", "220-", "421 ", "554 ", "500 OOPS")},
 	{"POP3", "A mail server answers on this port.", begins("+OK")},
 	{"IMAP", "A mail server answers on this port.", begins("* OK", "* BYE")},
 	{"SQL Server's TDS", "SQL Server listens on 1433 by default.", tds},
 	{"VNC", "A remote desktop answers on this port.", begins("RFB ")},
 	{"AMQP", "A message broker answers on this port.", begins("AMQP")},
+	{"ActiveMQ's OpenWire", "A message broker answers on this port.", func(b []byte) bool {
+		return len(b) >= 13 && b[0] == 0 && b[1] == 0 && bytes.HasPrefix(b[4:], []byte("\x01ActiveMQ"))
+	}},
+	{"rsync", "A file server answers on this port.", begins("@RSYNCD:")},
 	{"NATS", "A message broker answers on this port.", begins("INFO {")},
 	{"Memcached", "Memcached listens on 11211 by default.", begins("ERROR\r\n")},
 	{"Telnet", "A terminal server answers on this port.", telnet},

@@ -36,6 +36,10 @@ var greetingRules = []rule{
 				name, _ := protocol(e.FirstBytes)
 				return name != "" && !greetingLike(e.FirstBytes) && !alertBefore(e.FirstBytes)
 			}}},
+			// The peer was gone before it had said enough to be sure of more.
+			{phase(session.PhaseGreeting), over, fact{is: "the first bytes can be no greeting's: they would have 64 KiB or more", holds: func(e *Evidence) bool {
+				return len(e.FirstBytes) >= 3 && e.FirstBytes[2] != 0 && !alertBefore(e.FirstBytes)
+			}}},
 			{connecting, fromServer, anyERR, clientForeign},
 			{connecting, fromClient, violation(session.SequenceMismatch), clientForeign},
 		},

@@ -47,6 +47,9 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 			m.gap(c.now, c.server.taken-int64(len(p)))
 		}
 		c.feed(dir, p)
+		if phase == session.PhaseGreeting && c.server.taken == int64(len(p)) && c.Found() {
+			c.foundFirst(p)
+		}
 		if !c.listening { // the client is not reading any more
 			m.read = c.now
 		}

@@ -68,7 +68,7 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 		}
 		if inside || before.Connecting() || before.Answering() || before == session.PhaseOpaque {
 			c.find(finding{
-				violation: session.Truncated, phase: before, dir: session.FromServer, stream: e.how, inside: inside,
+				violation: session.Truncated, phase: before, dir: session.FromServer, stream: e.how, inside: inside, first: c.firstOf(before),
 				err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(),
 			})
 		}
@@ -86,7 +86,7 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 		return
 	}
 	c.find(finding{
-		violation: v, phase: before, dir: session.FromServer, stream: e.how, inside: inside,
+		violation: v, phase: before, dir: session.FromServer, stream: e.how, inside: inside, first: c.firstOf(before),
 		err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(), server: c.words,
 	})
 }

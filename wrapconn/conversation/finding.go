@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/wire"
@@ -147,6 +148,25 @@ func (c *Conversation) evidence(e *cause.Evidence) {
 			e.ClientAlert = c.x.alert.String()
 		}
 	}
+}
+
+// foundFirst adds to a finding about a peer that is not MySQL what it said first, as
+// far as that came in one piece: a packet's length is no measure of it.
+func (c *Conversation) foundFirst(said []byte) {
+	for i := range c.found {
+		if e := &c.found[i].Evidence; e.Violation == session.NotMySQL {
+			e.FirstBytes = bytes.Clone(said[:min(len(said), maxFirstBytes)])
+		}
+	}
+}
+
+// firstOf is what the server has said at its end if that was too little for a greeting.
+func (c *Conversation) firstOf(phase session.Phase) []byte {
+	if phase != session.PhaseGreeting {
+		return nil
+	}
+	p := c.server.frames.r.Partial()
+	return bytes.Clone(p[:min(len(p), maxFirstBytes)])
 }
 
 // Found reports whether Take has something to return.

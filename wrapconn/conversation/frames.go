@@ -21,7 +21,7 @@ func (f *frames) init(c *Conversation, dir session.Direction) {
 	f.r = wire.Reader{}
 	f.r.Init(f)
 	if dir == session.FromServer && c.tracker.Phase() == session.PhaseGreeting {
-		f.r.SetPrefix(wire.LongPrefix)
+		f.r.SetPrefix(wire.GreetingPrefix)
 	}
 }
 
