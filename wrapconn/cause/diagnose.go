@@ -23,6 +23,11 @@ func (r *rule) diagnosis(e *Evidence) Diagnosis {
 		Advice:      r.advise(e),
 		Executed:    r.executed(e),
 	}
+	if r.titled != nil {
+		if t := r.titled(e); t != "" {
+			d.Title = t
+		}
+	}
 	if say := do[r.slug]; say != nil {
 		d.Do = say(e)
 	}

@@ -155,7 +155,11 @@ func TestDiagnoseAnything(t *testing.T) {
 		if at < 0 {
 			t.Fatalf("%+v: unknown slug %q", e, d.Slug)
 		}
-		if d.Title != rules[at].title || d.Explanation == "" || d.Advice == "" {
+		title := rules[at].title
+		if f := rules[at].titled; f != nil && f(&e) != "" {
+			title = f(&e)
+		}
+		if d.Title != title || d.Explanation == "" || d.Advice == "" {
 			t.Fatalf("%s: incomplete: %+v", d.Slug, d)
 		}
 		if d.RetrySafe && d.Executed != ExecutedNo {

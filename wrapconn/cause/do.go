@@ -27,7 +27,12 @@ var do = map[Slug]func(*Evidence) string{
 		return inGo("Close the rows first, or read them into a slice.", "Read or close the result before the next statement.")(e)
 	},
 
-	"packet_too_large":          say("Send less at once, or raise max_allowed_packet."),
+	"packet_too_large": func(e *Evidence) string {
+		if e.ServerError == nil {
+			return "After ERR 1153, give the connection back to the pool."
+		}
+		return "Send less at once, or raise max_allowed_packet."
+	},
 	"split_packet_misnumbered":  say("Update the driver; keep commands below 16 MiB."),
 	"client_misnumbered":        say("Update the driver."),
 	"renumbered_on_the_way":     say(comparePaths),

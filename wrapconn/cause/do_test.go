@@ -36,6 +36,7 @@ func TestWhatFitsIntoAnErrorLine(t *testing.T) {
 	}
 	for _, c := range cases {
 		d := Diagnose(&c.e)
+		fits(d.Slug, "title of the picture", d.Title, maxTitle)
 		fits(d.Slug, "Do", d.Do, maxDo)
 		if !strings.HasSuffix(d.Do, ".") {
 			t.Errorf("%s: %q is no sentence", d.Slug, d.Do)

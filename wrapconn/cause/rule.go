@@ -12,6 +12,9 @@ type rule struct {
 	explain  func(*Evidence) string
 	advise   func(*Evidence) string
 	executed func(*Evidence) Executed
+	// titled returns the title of a picture that title is wrong about, or nothing; nil
+	// if there is no such picture.
+	titled func(*Evidence) string
 	// others lists causes that look the same from here; nil if there are none.
 	others func(*Evidence) []Slug
 }

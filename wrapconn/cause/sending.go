@@ -37,6 +37,12 @@ var sendingRules = []rule{
 			// server hangs up, and whoever uses the connection next meets that.
 			{ended, noPacket, loggedIn, lastWord(erPacketTooLarge)},
 		},
+		titled: func(e *Evidence) string {
+			if e.ServerError == nil {
+				return "The command before was larger than the server takes"
+			}
+			return ""
+		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
 				return fmt.Sprintf("The server had refused the command before as too large (%s); then the connection was %s, as it always is after that.", lastWords(e), e.ending())
