@@ -121,6 +121,9 @@ type Evidence struct {
 	// ClientAlert names the alert by which the client ended TLS, where it could be
 	// read; empty if it only said good-bye.
 	ClientAlert string
+	// OwnCertificate: TLS with the client ends at who tells this, a proxy, and the
+	// client was shown the proxy's certificate in place of the server's.
+	OwnCertificate bool
 	// Compression says what is wrong with a compressed frame; empty if nothing is.
 	Compression string
 	// RowsSent and RowsRead are the rows that came and those that the client made

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -75,7 +76,7 @@ func leftForTLS(e *Evidence) string {
 		return "The server offers no TLS. A client that requires it hangs up like this, with an error of its own (ERROR 2026): MariaDB's clients of 11.4 and later do by default (ssl-verify-server-cert), others with ssl-mode=REQUIRED or the like. " +
 			"If it is one of them, give the server a certificate, or switch that off in the client. Otherwise: "
 	case e.Phase == session.PhaseTLS && e.OwnPause < time.Second:
-		return "A client that does not trust the server's certificate hangs up like this, with an error of its own: see what the client says of it (CA, name, date, a certificate that the server has made for itself). Otherwise: "
+		return "A client that does not trust the " + shown(e) + " certificate hangs up like this, with an error of its own: see what the client says of it (CA, name, date, a certificate that the " + strings.TrimSuffix(shown(e), "'s") + " has made for itself). Otherwise: "
 	}
 	return ""
 }

@@ -181,7 +181,7 @@ var loginRules = []rule{
 			case refusedTLS.holds(e):
 				s := fmt.Sprintf("%s ended the handshake of TLS with the alert %s", capital(e.who()), text(e.ClientAlert))
 				if aboutCertificate(e.ClientAlert) {
-					s += ": it refused the server's certificate"
+					s += ": it refused the " + shown(e) + " certificate"
 				}
 				return s + "."
 			case certificateAlert(e):
@@ -203,6 +203,9 @@ var loginRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if refusedTLS.holds(e) && aboutCertificate(e.ClientAlert) {
+				if e.OwnCertificate {
+					return "TLS with the client ends at the proxy, which shows a certificate of its own: the server's has nothing to do with it. Give the client the proxy's as its CA (the file of -cert-out, which is another one in each run), or start the proxy with -cert and -key: a certificate that the client trusts, with the name by which it connects to the proxy."
+				}
 				return "Look at the server's certificate (`openssl s_client -starttls mysql -connect host:port` shows it): has it expired, is it signed by a CA that the client trusts (ssl-ca), does it have the name by which the client connects? " +
 					"A certificate that the server has made for itself (MySQL in its data directory; MariaDB of 11.4 and later in memory) is signed by no CA that a client knows: give the client the server's CA, or the server another certificate."
 			}

@@ -21,6 +21,14 @@ var proxyHeader = fact{is: "the server spoke of a PROXY header", holds: func(e *
 	return (e.code() == 1105 || e.code() == 1130) && strings.Contains(strings.ToLower(e.ServerError.Message), "proxy header")
 }}
 
+// shown is whose certificate the client was shown.
+func shown(e *Evidence) string {
+	if e.OwnCertificate {
+		return "proxy's"
+	}
+	return "server's"
+}
+
 // certificateAlert reports whether the server's alert is about the client's
 // certificate: whoever receives such an alert is the one whose certificate it is.
 // RFC 8446, section 6.2.

@@ -214,6 +214,7 @@ func (s *conn) tell(f conversation.Finding, parent traceIDs) {
 	if s.p.kills.Own(s.p.server, &f) {
 		return
 	}
+	f.Evidence.OwnCertificate = s.p.cfg.Terminate != nil
 	if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
 		e.RelatedFailures = s.p.failed.Add(s.p.server, int(s.number), f.Time)
 	}

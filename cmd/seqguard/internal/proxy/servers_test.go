@@ -195,7 +195,10 @@ func TestTerminateRefused(t *testing.T) {
 			}
 			eventually(t, func() bool { return len(p.list()) == 0 && len(r.slugs()) > 0 }, "nothing was told")
 			if s := r.slugs(); len(s) != 1 || s[0] != "tls_failed" {
-				t.Errorf("told %v", s)
+				t.Fatalf("told %v", s)
+			}
+			if c := r.list[0].Cause; !strings.Contains(c.Explanation, "it refused the proxy's certificate") || !strings.Contains(c.Advice, "-cert-out") || strings.Contains(c.Advice, "openssl") {
+				t.Errorf("%s %s", c.Explanation, c.Advice)
 			}
 		})
 	}
