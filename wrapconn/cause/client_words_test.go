@@ -26,7 +26,7 @@ func TestWordsForOtherClients(t *testing.T) {
 		e.Pinned, e.TxBegun, e.Watched = false, false, false
 		d := Diagnose(&e)
 		for _, w := range wordsOfGo {
-			if text := d.Explanation + " " + d.Advice; strings.Contains(text, w) && !said[string(d.Slug)+w] {
+			if text := d.Explanation + " " + d.Advice + " " + d.Do; strings.Contains(text, w) && !said[string(d.Slug)+w] {
 				said[string(d.Slug)+w] = true
 				t.Errorf("%s (%s) says %q: %s", d.Slug, c.name, w, text)
 			}

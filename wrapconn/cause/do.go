@@ -37,7 +37,7 @@ var do = map[Slug]func(*Evidence) string{
 	"client_misnumbered":        say("Update the driver."),
 	"renumbered_on_the_way":     say(comparePaths),
 	"upload_interrupted":        say("Send without pauses, or raise net_read_timeout."),
-	"compression_corrupt":       say("Connect without compress=true and compare."),
+	"compression_corrupt":       inGo("Connect without compress=true and compare.", "Connect without compression and compare."),
 	"local_infile_partial":      say("Roll back, or delete what was loaded."),
 	"local_infile_aborted":      say("Read the server's words, and check what was loaded."),
 	"stale_answer":              say("Find what left an earlier answer unread."),
