@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/XSAM/otelsql"
@@ -46,7 +47,7 @@ func main() {
 }
 
 func run(addr, dsn string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // docker stop, Kubernetes
 	defer stop()
 	shutdown, err := telemetry.Start(ctx, "httpservice", nil)
 	if err != nil {
@@ -70,14 +71,21 @@ func run(addr, dsn string) error {
 		return err
 	}
 	srv := &http.Server{Addr: addr, Handler: newHandler(db), ReadHeaderTimeout: 5 * time.Second}
+	over := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		_ = srv.Shutdown(context.Background())
+		stop() // a second signal ends the program at once
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		over <- srv.Shutdown(ctx)
 	}()
 	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	// ListenAndServe returns when Shutdown begins: the requests under way still need
+	// the pool. Then the pool is closed, which delivers the reports, and then the spans
+	// are sent.
+	return <-over
 }
 
 func createTable(ctx context.Context, db *sql.DB) error {
