@@ -208,7 +208,7 @@ func (c *conn) reusable() bool {
 			return false
 		}
 	}
-	return c.it.mode != Enforce || c.it.wire.Err() == nil && !c.it.wire.Spent()
+	return c.it.mode != Enforce || c.it.wire.Err() == nil && !c.it.wire.Spent() && !c.it.unsure.Load()
 }
 
 // returned ends the time for which somebody had the connection.

@@ -25,7 +25,8 @@ type interceptor struct {
 	wire   *wrapconn.Conn // nil until connected
 	inner  driver.Conn    // the driver's connection
 	late   atomic.Pointer[lateClose]
-	token  *token // of the holder of the lease
+	token  *token      // of the holder of the lease
+	unsure atomic.Bool // an answer may have been left unread, and nobody can see
 }
 
 var _ sqlmw.Interceptor = (*interceptor)(nil)
@@ -48,8 +49,7 @@ func (o op) end(err *error) {
 	p := recover()
 	if o.taken {
 		if *err != nil && *err != driver.ErrSkip { // nothing was tried yet
-			o.it.wire.Failed(*err)
-			o.it.wire.Abandoned()
+			o.it.failed(*err)
 		}
 		o.it.wire.End(false)
 		o.it.closeLate()
@@ -62,6 +62,18 @@ func (o op) end(err *error) {
 	} else {
 		*err = o.it.doubt()
 	}
+}
+
+// failed tells the connection, before the operation under way ends, that it has
+// failed. If the error is neither the server's nor the end of the connection, a file may
+// have broken off, and go-sql-driver leaves the results behind it unread. Where the
+// packets are not seen it is not known, and the pool must not have the connection again.
+func (it *interceptor) failed(err error) {
+	if it.wire.Failed(err) {
+		var said *mysql.MySQLError
+		it.unsure.CompareAndSwap(false, !errors.As(err, &said))
+	}
+	it.wire.Abandoned()
 }
 
 // sent takes driver.ErrBadConn from an operation of whose command a part was
@@ -299,8 +311,7 @@ func (o op) endRows(r *driver.Rows, err *error) {
 	lease := p == nil && *err == nil && *r != nil && len((*r).Columns()) > 0
 	if o.taken {
 		if *err != nil && *err != driver.ErrSkip { // nothing was tried yet
-			o.it.wire.Failed(*err)
-			o.it.wire.Abandoned()
+			o.it.failed(*err)
 		}
 		o.it.wire.End(lease)
 		o.it.closeLate()

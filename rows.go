@@ -156,9 +156,10 @@ func (r *rows) Close() (err error) {
 // have been a LOAD DATA LOCAL.
 func (r *rows) failed(err error) {
 	if err != io.EOF {
-		r.it.wire.Failed(err)
+		r.it.failed(err)
+	} else {
+		r.it.wire.Abandoned()
 	}
-	r.it.wire.Abandoned()
 }
 
 // finish makes the error of an operation that has left.

@@ -173,7 +173,7 @@ func TestFault2_NothingForeignUnderTheLock(t *testing.T) {
 					owned = nil
 				}
 				play(t, looking{c.NetConn(), true}, inner, owned, talk.segments)
-				for _, tell := range []func(error){c.Malformed, c.LoginGivenUp, c.Failed, c.DeadlineExceeded} {
+				for _, tell := range []func(error){c.Malformed, c.LoginGivenUp, func(err error) { c.Failed(err) }, c.DeadlineExceeded} {
 					tell(foreignError{f})
 				}
 				_ = c.Check()

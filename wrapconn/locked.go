@@ -341,19 +341,27 @@ func (c *Conn) LoginGivenUp(err error) {
 // Failed tells the connection, before End, that the operation under way failed
 // with err. If it was a LOAD DATA LOCAL whose file broke off on this side, the
 // server took what it got for the whole file: that is reported, and the
-// connection stays in order, unless results of further statements are left.
-func (c *Conn) Failed(err error) {
-	if !c.infileBroke() {
-		return
+// connection stays in order, unless results of further statements are left. It
+// returns true if nobody can tell: the connection is opaque, and bytes have passed in
+// the operation.
+func (c *Conn) Failed(err error) (unseen bool) {
+	broke, unseen := c.infileBroke()
+	if !broke {
+		return unseen
 	}
 	said := textOf(err) // before the lock is taken again: the reader's error is somebody else's code
 	c.deliver(c.tellTalk(func(now time.Duration) { c.talk.Failed(err, said, c.owner.started(), now) }))
+	return false
 }
 
-func (c *Conn) infileBroke() bool {
+func (c *Conn) infileBroke() (broke, unseen bool) {
 	c.mu.Lock()
 	defer c.unlock()
-	return !c.closed.Load() && c.talk.InfileBroke(c.owner.started())
+	if c.closed.Load() {
+		return false, false
+	}
+	since := c.owner.started()
+	return c.talk.InfileBroke(since), c.talk.State().OpaqueReason != "" && c.talk.LastByte() >= since
 }
 
 // textOf is err's text, empty if there is none to be had.
