@@ -160,7 +160,7 @@ func refusal(e *Evidence) string {
 		return "All max_connections slots of the server are taken. " + e.library().most + " so that all instances together stay below it, look for idle connections in SHOW PROCESSLIST, and raise max_connections only if the memory is there."
 	case 1129:
 		return "The server blocks this host because too many of its connections broke off in the login (max_connect_errors). " +
-			"Find out what connects and hangs up (a health check, a port scanner, a login that fails), then run TRUNCATE TABLE performance_schema.host_cache (MySQL) or FLUSH HOSTS (MariaDB)."
+			"Find out what connects and hangs up (a health check, a port scanner, a client that gives up; a wrong password does not count), then run TRUNCATE TABLE performance_schema.host_cache (MySQL) or FLUSH HOSTS (MariaDB)."
 	case 1130, 1042:
 		return "The server admits no user from this address. Check the host part of the account (CREATE USER 'u'@'host'), and how the server resolves the client's name (skip_name_resolve)."
 	case 1203, 1226:
