@@ -6,6 +6,8 @@ import (
 	"io"
 	"reflect"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
@@ -109,6 +111,9 @@ func (r *rows) NextResultSet() (err error) {
 		p := recover()
 		if err != nil && taken {
 			r.failed(err)
+		}
+		if _, ok := err.(*mysql.MySQLError); ok {
+			r.it.wire.Refused() // the driver will read on when it is closed
 		}
 		if err == io.EOF && r.lease {
 			// Behind a row that it could not read, the driver does not know yet that

@@ -12,13 +12,15 @@ import (
 const unowedHolds = time.Second
 
 // unowedMoment is for how long such a Read has lasted at least to be called a wait
-// when this side ends it.
+// when this side ends it, and how long it may last behind an ERR. A farewell, or the
+// end, that is here by then is read as it is.
 const unowedMoment = 10 * time.Millisecond
 
 // What Conn.due says.
 const (
 	nothingDue uint32 = 1 << iota
 	reusable          // and the server has not said that it ends the connection
+	refused           // and the client has the server's ERR: see Refused
 )
 
 // noteDue notes whether something is due, for the next Read and for the pool. It
@@ -45,12 +47,27 @@ func (c *Conn) noteDue() {
 // mean that it is not known.
 func (c *Conn) Reusable() bool { return c.due.Load()&reusable != 0 && !c.broken.Load() }
 
+// Refused says that the client has got the server's ERR to its last command. It ends
+// the answer, whatever flags came before it, and if nothing is due by what was seen,
+// either, both agree: a Read before the next command waits for what cannot come, and in
+// Enforce mode is ended after a moment. go-sql-driver reads like that when rows that it
+// skipped, for a further result, ended in an ERR, and they are closed.
+func (c *Conn) Refused() {
+	if c.opts.Mode == Enforce && c.due.Load()&nothingDue != 0 {
+		c.due.Or(refused)
+	}
+}
+
 // readUnowed is Read in the course of an operation while nothing is due.
 func (c *Conn) readUnowed(p []byte) (int, error) {
 	since := max(c.now(), 1)
 	c.unowed.Store(int64(since))
 	defer c.unowed.Store(0)
-	timer := time.AfterFunc(unowedHolds, func() { c.tooLong(since) })
+	holds := unowedHolds
+	if c.due.Load()&refused != 0 {
+		holds = unowedMoment
+	}
+	timer := time.AfterFunc(holds, func() { c.tooLong(since) })
 	n, err := c.receive(p)
 	timer.Stop()
 	end := endingOf(err)

@@ -102,6 +102,49 @@ func TestFault4_07(t *testing.T) {
 			t.Errorf("%d reports", len(all))
 		}
 	})
+	bubble(t, "behind an ERR", func(t *testing.T) {
+		c, _, told := answered(t, Options{Operations: true})
+		c.Refused()
+		began := time.Now()
+		_, err := c.Read(make([]byte, 10))
+		if d := time.Since(began); d != unowedMoment || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after %s: %v", d, err)
+		}
+		if all := told.all(); len(all) != 1 || all[0].Cause.Slug != "read_nothing_due" || all[0].Evidence.NothingDue != unowedMoment {
+			t.Errorf("%v", all)
+		}
+	})
+	bubble(t, "behind an ERR, and the server says goodbye", func(t *testing.T) {
+		c, server, told := answered(t, Options{Operations: true})
+		c.Refused()
+		bye := mysqltest.Packet(0, mysqltest.ERRPayload(4031, "HY000", "inactivity"))
+		go func() { _, _ = server.Write(bye) }()
+		if n, err := c.Read(make([]byte, 100)); n != len(bye) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if all := told.all(); len(all) != 1 || all[0].Cause.Slug != "idle_timeout" {
+			t.Errorf("%v", all)
+		}
+	})
+	bubble(t, "behind an ERR, the next command", func(t *testing.T) {
+		c, server, told := answered(t, Options{Operations: true})
+		c.Refused()
+		ok := mysqltest.Packet(1, mysqltest.OKPayload(0, 0, 2, 0))
+		go func() {
+			_, _ = server.Read(make([]byte, 100))
+			time.Sleep(unowedHolds / 2)
+			_, _ = server.Write(ok)
+		}()
+		if _, err := c.Write(mysqltest.Packet(0, []byte("\x03SELECT SLEEP(2)"))); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 100)); n != len(ok) || err != nil || len(told.all()) != 0 {
+			t.Errorf("%d, %v, %v", n, err, told.all())
+		}
+		if c.due.Load()&refused != 0 {
+			t.Error("the ERR is still held against the next answer")
+		}
+	})
 	bubble(t, "observe", func(t *testing.T) {
 		c, server, told := answered(t, Options{Operations: true, Mode: Observe})
 		time.AfterFunc(unowedHolds*3/2, func() { _, _ = server.Write([]byte{1}) })
