@@ -9,14 +9,18 @@ import (
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 )
 
-// preparedStatements is how many the server holds.
-func preparedStatements(t *testing.T, c *sql.Conn) (n int) {
+// preparedStatements is how many the server holds for the connection. Prepared_stmt_count would be that of all, and the server needs a moment to
+// forget those of a connection that has ended.
+func preparedStatements(t *testing.T, c *sql.Conn) int {
 	t.Helper()
-	var name string
-	if err := c.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'").Scan(&name, &n); err != nil {
-		t.Fatal(err)
+	status := func(variable string) (n int) {
+		var name string
+		if err := c.QueryRowContext(t.Context(), "SHOW SESSION STATUS LIKE '"+variable+"'").Scan(&name, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
-	return n
+	return status("Com_stmt_prepare") - status("Com_stmt_close")
 }
 
 // 4.5: closing a statement while the rows of another one are open is lawful on
