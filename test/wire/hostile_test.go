@@ -38,7 +38,7 @@ func banner(t *testing.T, b []byte) string {
 func ping(t *testing.T, addr, params string) (*kit.Collector, error) {
 	t.Helper()
 	db, c := kit.Open(t, "gotest:secret@tcp("+addr+")/gotest?"+params, nil)
-	return c, db.PingContext(kit.Timeout(t, 500*time.Millisecond))
+	return c, db.PingContext(kit.Timeout(t, 20*time.Second))
 }
 
 func TestPeerIsNotMySQL(t *testing.T) {
