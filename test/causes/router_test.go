@@ -35,9 +35,10 @@ var routerCases = []routerCase{
 		_, err := c.ExecContext(r.ctx(), "DO 1")
 		return err
 	}},
-	// In parsing mode the router does not pass ERR 1153 on; in passthrough its reset may overtake it.
-	{"a command above max_allowed_packet", []cause.Slug{"packet_too_large", "closed_before_answer"}, []cause.Slug{"closed_before_answer"}, "packet_too_large", func(r *causeRun, addr string) error {
-		return r.exec(r.pool(addr, "maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(20_000_000)+"')")
+	// In parsing mode the router does not pass ERR 1153 on. In passthrough its reset may overtake it; and a few of a thousand times the router closes nothing and
+	// reads no more, also of the plain driver: then it is the limit of this side that ends it.
+	{"a command above max_allowed_packet", []cause.Slug{"packet_too_large", "closed_before_answer", "peer_unresponsive"}, []cause.Slug{"closed_before_answer"}, "packet_too_large", func(r *causeRun, addr string) error {
+		return r.exec(r.pool(addr, "maxAllowedPacket=67108864&writeTimeout=30s", nil), "DO LENGTH('"+noise(20_000_000)+"')")
 	}},
 	{"KILL while idle", []cause.Slug{"closed_while_idle"}, []cause.Slug{"closed_while_idle"}, "connection_killed", func(r *causeRun, addr string) error {
 		var sockets kit.Sockets

@@ -113,7 +113,9 @@ var sendingCases = []causeCase{
 			if r.mode == compressed {
 				size = 12_000_000 // to compress takes its time
 			}
-			return r.exec(r.direct("maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(size)+"')")
+			return r.untilRefused(func() error {
+				return r.exec(r.direct("maxAllowedPacket=67108864", nil), "DO LENGTH('"+noise(size)+"')")
+			})
 		}},
 	{slug: "packet_too_large", by: byScript, modes: []causeMode{plain, secure},
 		severity: cause.Error, executed: cause.ExecutedNo, safe: true, says: []string{"1153", "max_allowed_packet"},
@@ -201,13 +203,21 @@ var sendingCases = []causeCase{
 
 // renumberedLogin connects through a relay that gives the client's first packet another number.
 func renumberedLogin(r *causeRun) error {
-	// The server closes with the login unread, which makes a reset, and that may overtake the ERR.
+	return r.untilRefused(func() error {
+		return r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
+	})
+}
+
+// untilRefused does again what the server refuses and leaves partly unread. It closes with that, which makes a reset, and a reset may overtake the
+// ERR: then the case is another one.
+func (r *causeRun) untilRefused(do func() error) error {
 	for range 5 {
 		r.reports = &kit.Collector{}
-		err := r.connect(r.relayed("", mysqltest.OnPacket(mysqltest.FromClient, 0, mysqltest.Action{Renum: true, Seq: 0})))
+		err := do()
 		if rep := reportOf(r, err); rep == nil || rep.Evidence.ServerError != nil {
 			return err
 		}
+		r.Logf("the ERR was lost: %v", err)
 	}
 	return errors.New("the ERR was lost five times")
 }

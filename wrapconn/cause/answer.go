@@ -170,6 +170,12 @@ var answerRules = []rule{
 			return s
 		},
 		executed: ifSent,
+		others: func(e *Evidence) []Slug {
+			if e.Unsent > 0 && e.large() {
+				return []Slug{"packet_too_large"}
+			}
+			return nil
+		},
 	},
 	{
 		slug:     "closed_before_answer",

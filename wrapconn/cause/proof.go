@@ -84,6 +84,10 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: the program that should read there does not, and %s wait here.", octets(t.NotSent))
 		d.Advice = "The path is alive. Look for what keeps the server from reading: a thread that hangs or waits, a machine out of CPU or memory. " + behind
+		if e.Unsent > 0 && e.large() {
+			// MySQL Router 9.7 in passthrough mode: a few of a thousand commands that its server refuses.
+			d.Advice += " Or the server has refused the command for its size, and the proxy neither reads on nor closes: compare it with max_allowed_packet."
+		}
 		d.Do = "Look for what keeps the server or proxy from reading."
 	default:
 		if !t.Known || t.outstanding() == 0 {
