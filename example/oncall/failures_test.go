@@ -58,41 +58,49 @@ var failures = []failure{
 		}},
 	{title: "KILL of an idle connection that is held", how: "`KILL` of a `sql.Conn`, a third of a second after its last statement.", slug: "closed_while_idle",
 		run: func(s *stage) error {
-			c := s.conn(s.pool(""))
-			s.kill(c)
-			_, err := c.ExecContext(s.ctx, "DO 1")
-			return err
+			return s.until(soonAfter, func() error {
+				c := s.conn(s.pool(""))
+				s.kill(c)
+				_, err := c.ExecContext(s.ctx, "DO 1")
+				return err
+			})
 		}},
 	{title: "KILL within a transaction", how: "`KILL` between two statements of a transaction.", slug: "closed_while_idle",
 		run: func(s *stage) error {
-			tx, err := s.pool("").BeginTx(s.ctx, nil)
-			s.must(err)
-			defer tx.Rollback()
-			var id int
-			s.must(tx.QueryRowContext(s.ctx, "SELECT connection_id()").Scan(&id))
-			s.killID(id)
-			_, err = tx.ExecContext(s.ctx, "DO 1")
-			return err
+			return s.until(soonAfter, func() error {
+				tx, err := s.pool("").BeginTx(s.ctx, nil)
+				s.must(err)
+				defer tx.Rollback()
+				var id int
+				s.must(tx.QueryRowContext(s.ctx, "SELECT connection_id()").Scan(&id))
+				s.killID(id)
+				_, err = tx.ExecContext(s.ctx, "DO 1")
+				return err
+			})
 		}},
 	{title: "KILL of a running statement", how: "`KILL` while a statement runs.", slug: "closed_before_answer",
 		run: func(s *stage) error {
-			c := s.conn(s.pool(""))
-			s.killSoon(c)
-			_, err := c.ExecContext(s.ctx, long)
-			return err
+			return s.until(told, func() error {
+				c := s.conn(s.pool(""))
+				s.killSoon(c)
+				_, err := c.ExecContext(s.ctx, long)
+				return err
+			})
 		}},
 	{title: "KILL of many at once", how: "`KILL` of four running statements within a moment, as pt-kill does; the server stays up.", slug: "ended_together",
 		run: func(s *stage) error {
-			db := s.pool("")
-			alive := s.conn(db)
-			err := s.four(db, func(conns []*sql.Conn) {
-				for _, id := range s.ids(conns) {
-					s.admin(fmt.Sprintf("KILL %d", id))
-				}
+			return s.until(told, func() error {
+				db := s.pool("")
+				alive := s.conn(db)
+				err := s.four(db, func(conns []*sql.Conn) {
+					for _, id := range s.ids(conns) {
+						s.admin(fmt.Sprintf("KILL %d", id))
+					}
+				})
+				_, e := alive.ExecContext(s.ctx, "DO 1")
+				s.must(e)
+				return err
 			})
-			_, e := alive.ExecContext(s.ctx, "DO 1")
-			s.must(e)
-			return err
 		}},
 	{title: "This process is late with its login", how: "The process is held up for 3 s between greeting and login; `connect_timeout=2`.", slug: "login_stalled_locally",
 		run: func(s *stage) error {
@@ -149,16 +157,21 @@ var failures = []failure{
 		}},
 	{title: "Rows that are read too slowly", how: "`net_write_timeout=1`, a result of 40 MB, a pause of 5 s behind its first row.", slug: "slow_reader",
 		run: func(s *stage) error {
-			c := s.conn(s.pool(""))
-			s.exec(c, "SET SESSION net_write_timeout=1")
-			rows, err := c.QueryContext(s.ctx, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 210) SELECT RANDOM_BYTES(1000) FROM n a, n b")
-			s.must(err)
-			defer rows.Close()
-			rows.Next()
-			time.Sleep(5 * time.Second) // the fault
-			for rows.Next() {
-			}
-			return rows.Err()
+			// The stacks of all goroutines are taken once in ten seconds, and more seldom on a busy machine: the stall before may have had its turn.
+			return s.until(func(r *seqguard.Report) bool { return r != nil && r.Evidence.Stall.Stack != "" }, func() error {
+				c := s.conn(s.pool(""))
+				s.exec(c, "SET SESSION net_write_timeout=1")
+				id := s.only()
+				rows, err := c.QueryContext(s.ctx, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 210) SELECT RANDOM_BYTES(1000) FROM n a, n b")
+				s.must(err)
+				defer rows.Close()
+				rows.Next()
+				time.Sleep(5 * time.Second)     // the fault
+				kit.AwaitEnd(s.T, s.server, id) // a busy server fills the buffers later
+				for rows.Next() {
+				}
+				return rows.Err()
+			})
 		}},
 	{title: "LOAD DATA LOCAL whose reader fails", how: "The reader returns an error behind 200 lines.", slug: "local_infile_partial",
 		run: func(s *stage) error {
@@ -173,8 +186,11 @@ var failures = []failure{
 		}},
 	{title: "A statement that is too large", how: "20 MB, where `max_allowed_packet` is 1 MB.", slug: "packet_too_large",
 		run: func(s *stage) error {
-			_, err := s.pool("maxAllowedPacket=67108864").ExecContext(s.ctx, "DO LENGTH('"+strings.Repeat("x", 20_000_000)+"')")
-			return err
+			// The server leaves the rest unread, which makes a reset, and that may overtake what it says.
+			return s.until(func(r *seqguard.Report) bool { return r == nil || r.Evidence.ServerError != nil }, func() error {
+				_, err := s.pool("maxAllowedPacket=67108864").ExecContext(s.ctx, "DO LENGTH('"+strings.Repeat("x", 20_000_000)+"')")
+				return err
+			})
 		}},
 	{title: "An answer that nobody asked for", how: "A relay sends an OK twice: the second one would be taken for the answer to the next statement.", slug: "unsolicited_packet",
 		run: func(s *stage) error {
@@ -199,10 +215,19 @@ var failures = []failure{
 		}},
 	{title: "The server is killed", how: "`kill -9` of the server under four running statements, while another request connects.", slug: "server_shutdown",
 		run: func(s *stage) error {
-			db := s.pool("")
-			return s.four(db, func([]*sql.Conn) {
-				s.server.Kill()
-				_ = db.PingContext(s.ctx) // another request, which is refused
+			// The name is given 300 ms after the first end, so that the refusal must have come by then.
+			var refused time.Time
+			inTime := func(*seqguard.Report) bool { return refused.Sub(s.firstEnd()) < 200*time.Millisecond }
+			return s.until(inTime, func() error {
+				if !refused.IsZero() {
+					s.server.Restart(s.T)
+				}
+				db := s.pool("")
+				return s.four(db, func([]*sql.Conn) {
+					s.server.Kill()
+					_ = db.PingContext(s.ctx) // another request, which is refused
+					refused = time.Now()
+				})
 			})
 		}},
 }
@@ -215,13 +240,15 @@ func (broken) Read([]byte) (int, error) { return 0, errors.New("object store: co
 func (s *stage) tooIdle() error {
 	c := s.conn(s.pool(""))
 	s.exec(c, "SET SESSION wait_timeout=1")
+	id := s.only()
 	time.Sleep(2500 * time.Millisecond) // the server's clock
+	kit.AwaitEnd(s.T, s.server, id)
 	_, err := c.ExecContext(s.ctx, "DO 1")
 	return err
 }
 
 // four runs a long statement on four connections, does what ends them, and
-// returns one of the errors.
+// returns one of the errors: one without a report, if there is such.
 func (s *stage) four(db *sql.DB, end func([]*sql.Conn)) error {
 	conns := []*sql.Conn{s.conn(db), s.conn(db), s.conn(db), s.conn(db)}
 	ids := s.ids(conns)
@@ -237,13 +264,19 @@ func (s *stage) four(db *sql.DB, end func([]*sql.Conn)) error {
 	}
 	time.Sleep(300 * time.Millisecond) // for how long they run
 	end(conns)
-	var err error
+	var err, bare error
+	isBare := false
 	for range conns {
 		e := <-errs
 		var pe *seqguard.ProtocolError
-		if errors.As(e, &pe) {
-			err = e
+		if !errors.As(e, &pe) {
+			bare, isBare = e, true
+			continue
 		}
+		err = e
+	}
+	if isBare {
+		return bare
 	}
 	return err
 }

@@ -103,7 +103,7 @@ func (f *failure) provoke(t *testing.T, n int, server *mysqltest.Instance, provi
 	root.SetMaxOpenConns(1)
 	s.must(root.Ping())
 	s.root = root
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	ctx, span := provider.Tracer("oncall").Start(ctx, "request")
 	s.ctx = ctx

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	seqguard "github.com/seqguard/mysql-seqguard"
 	"github.com/seqguard/mysql-seqguard/internal/kit"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/wrapconn"
 )
 
 // stage is where a failure is provoked.
@@ -43,6 +46,12 @@ func (b *buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
+}
+
+func (b *buffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
 }
 
 // seen is what there is to see of a failure.
@@ -115,6 +124,43 @@ func (s *stage) admin(statement string) {
 	s.must(err)
 }
 
+// until provokes a failure again, on a server of another name, where chance has made another one of it: right says what must hold of the report, which
+// is nil if the error has none.
+func (s *stage) until(right func(r *seqguard.Report) bool, provoke func() error) error {
+	for range 5 {
+		err := provoke()
+		var pe *seqguard.ProtocolError
+		var r *seqguard.Report
+		if errors.As(err, &pe) {
+			r = pe.Report
+		}
+		if right(r) {
+			return err
+		}
+		s.Logf("once more: %v", err)
+		s.host = "db9" + strings.TrimPrefix(s.host, "db")
+		s.reports.Reset()
+		s.log.Reset()
+	}
+	return errors.New("five times another failure")
+}
+
+// told is for a failure that a server may answer: MySQL does so with one of 300 statements that it is told to kill (kit.AnsweredKill).
+func told(r *seqguard.Report) bool { return r != nil }
+
+// soonAfter is for an end that must be found before the connection has been idle for as long as a limit may be.
+func soonAfter(r *seqguard.Report) bool { return r != nil && r.Evidence.Idle < time.Second }
+
+// firstEnd is when the first of what was reported happened.
+func (s *stage) firstEnd() (first time.Time) {
+	for _, r := range s.reports.All() {
+		if first.IsZero() || r.Time.Before(first) {
+			first = r.Time
+		}
+	}
+	return first
+}
+
 // ids are those of the connections, asked for once, while they are free.
 func (s *stage) ids(conns []*sql.Conn) (out []int) {
 	s.Helper()
@@ -130,6 +176,16 @@ func (s *stage) ids(conns []*sql.Conn) (out []int) {
 		out = append(out, s.known[c])
 	}
 	return out
+}
+
+// only is the id of the one connection that there is, without a question, which would be seen.
+func (s *stage) only() int {
+	s.Helper()
+	all, _ := wrapconn.Connections(s.host, 0)
+	if len(all) != 1 {
+		s.Fatalf("%d connections to %s", len(all), s.host)
+	}
+	return int(all[0].Connection)
 }
 
 func (s *stage) kill(c *sql.Conn) { s.killID(s.ids([]*sql.Conn{c})[0]) }

@@ -59,7 +59,7 @@ func Jaeger(t testing.TB) *JaegerServer {
 		os.RemoveAll(dir)
 	})
 	j := &JaegerServer{OTLPHTTP: "127.0.0.1:" + ports[0], OTLPGRPC: "127.0.0.1:" + ports[1], Query: "http://127.0.0.1:" + ports[2]}
-	err = p.waitUntil(30*time.Second, func() error {
+	err = p.waitUntil(time.Minute, func() error {
 		_, err := j.get("/api/services")
 		return err
 	})
@@ -74,7 +74,7 @@ func Jaeger(t testing.TB) *JaegerServer {
 // was exported takes a moment to be found.
 func (j *JaegerServer) WaitTrace(t testing.TB, traceID string) []byte {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // between two looks
+	for until := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // between two looks
 		body, err := j.get("/api/traces/" + traceID)
 		if err == nil {
 			return body

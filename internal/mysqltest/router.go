@@ -64,7 +64,7 @@ func Router(t testing.TB, backend *Instance) *RouterServer {
 	})
 	r := &RouterServer{Pass: "127.0.0.1:" + ports[0], Split: "127.0.0.1:" + ports[1], Share: "127.0.0.1:" + ports[2]}
 	for _, addr := range []string{r.Pass, r.Split, r.Share} {
-		err := p.waitUntil(30*time.Second, func() error {
+		err := p.waitUntil(time.Minute, func() error {
 			_, err := greetingVersion("tcp", addr)
 			return err
 		})
