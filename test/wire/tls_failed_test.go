@@ -137,7 +137,7 @@ func TestTLSOpaque(t *testing.T) {
 				id := connectionID(t, context.Background(), db)
 				time.Sleep(1100 * time.Millisecond) // or it looks like the end of the server
 				kit.KillSoon(t, server, id)
-				_, err := db.ExecContext(kit.Timeout(t, 10*time.Second), kit.LongStatement)
+				_, err := db.ExecContext(kit.Timeout(t, 30*time.Second), kit.LongStatement)
 				if kit.AnsweredKill(server, err) {
 					return
 				}
