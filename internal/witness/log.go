@@ -31,6 +31,7 @@ type Log struct {
 	mu      sync.Mutex
 	last    uint64 // ID of the last end
 	total   int    // ends kept
+	swept   time.Time
 	servers map[string]*server
 }
 
@@ -82,12 +83,7 @@ func (l *Log) at(name string, now time.Time) *server {
 			l.servers = map[string]*server{}
 		}
 		if len(l.servers) >= maxServers { // addresses may come and go
-			for n, old := range l.servers {
-				if now.Sub(old.newest) > Memory {
-					l.total -= len(old.ends)
-					delete(l.servers, n)
-				}
-			}
+			l.sweep(now)
 			if len(l.servers) >= maxServers {
 				return &server{} // forgotten at once: a process that talks to so many has other sources
 			}
@@ -107,20 +103,50 @@ func (l *Log) Ended(server string, e End) (id uint64) {
 	defer l.mu.Unlock()
 	l.last++
 	s := l.at(server, e.At)
-	i := 0
-	for i < len(s.ends) && s.newest.Sub(s.ends[i].At) > Memory {
-		i++
+	l.total -= s.forget(s.newest)
+	if len(s.ends) >= maxEnds {
+		s.drop(1)
+		l.total--
 	}
-	if i == 0 && len(s.ends) >= maxEnds {
-		i = 1
+	if l.total >= maxAll {
+		l.sweep(e.At)
 	}
-	l.total -= i
-	s.ends = append(s.ends[:0], s.ends[i:]...)
-	if l.total < maxAll {
+	if l.total < maxAll && l.servers[server] == s { // or it is forgotten at once
 		s.ends = append(s.ends, end{l.last, e})
 		l.total++
 	}
 	return l.last
+}
+
+// sweep forgets what is too old of all servers. In a storm, in which nothing is, it
+// looks once a second. The caller holds mu.
+func (l *Log) sweep(now time.Time) {
+	if now.Sub(l.swept).Abs() < time.Second {
+		return
+	}
+	l.swept = now
+	for name, s := range l.servers {
+		l.total -= s.forget(now)
+		if now.Sub(s.newest) > Memory {
+			delete(l.servers, name)
+		}
+	}
+}
+
+// forget drops the ends that are too old, and returns how many.
+func (s *server) forget(now time.Time) (n int) {
+	for n < len(s.ends) && now.Sub(s.ends[n].At) > Memory {
+		n++
+	}
+	s.drop(n)
+	return n
+}
+
+// drop drops the first n ends.
+func (s *server) drop(n int) {
+	if n > 0 {
+		s.ends = append(s.ends[:0], s.ends[n:]...)
+	}
 }
 
 // LastEnd returns when the last of the connections to a server ended that are

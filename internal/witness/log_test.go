@@ -150,6 +150,42 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+// TestRoomForOthers: what is not kept takes no room, and what is too old gives it back, whichever server it is of.
+func TestRoomForOthers(t *testing.T) {
+	known := func(l *Log, server string, now time.Duration) bool {
+		id := l.Ended(server, End{At: at(now)})
+		return l.Around(server, id, at(0), at(now)).Looked > 0
+	}
+	var l Log
+	for i := range maxServers {
+		l.LoggedIn(fmt.Sprintf("db%d:3306", i), at(0))
+	}
+	for range maxAll + 1 {
+		if known(&l, "one more:3306", 0) {
+			t.Fatal("there is room for more servers than the bound: the test tests nothing")
+		}
+	}
+	if !known(&l, "db0:3306", time.Second) {
+		t.Error("the ends of a server that is not remembered have taken the room of one that is")
+	}
+
+	l = Log{}
+	for i := range maxAll / maxEnds {
+		for range maxEnds {
+			l.Ended(fmt.Sprintf("db%d:3306", i), End{At: at(0)})
+		}
+	}
+	if known(&l, "one more:3306", time.Second) {
+		t.Error("more ends are kept than the bound")
+	}
+	for i := range maxAll / maxEnds { // each is up again
+		l.LoggedIn(fmt.Sprintf("db%d:3306", i), at(time.Hour))
+	}
+	if !known(&l, "one more:3306", time.Hour) {
+		t.Error("ends of an hour ago leave no room for one of now")
+	}
+}
+
 func TestConcurrent(t *testing.T) {
 	var l Log
 	var all sync.WaitGroup
