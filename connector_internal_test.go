@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"database/sql/driver"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -107,3 +108,26 @@ func TestConnectionsOfOneConnectorAreApart(t *testing.T) {
 		seen[w] = true
 	}
 }
+
+// TestMiddlewareOfItsOwnConnections: a connection that was not dialed through what the middleware was given cannot be guarded.
+// That is an error which says so, and the connection is closed.
+func TestMiddlewareOfItsOwnConnections(t *testing.T) {
+	own := &ownConnections{}
+	c := newTestConnector(t, "user@tcp(db)/", nil, WithMiddleware(func(driver.Connector) driver.Connector { return own }))
+	conn, err := c.Connect(t.Context())
+	if conn != nil || err == nil || !strings.Contains(err.Error(), "WithMiddleware") {
+		t.Errorf("connection %v, error %v", conn, err)
+	}
+	if own.open != 0 {
+		t.Errorf("%d connections are left open", own.open)
+	}
+}
+
+// ownConnections makes connections to nowhere.
+type ownConnections struct{ open int }
+
+func (o *ownConnections) Connect(context.Context) (driver.Conn, error) { o.open++; return o, nil }
+func (o *ownConnections) Driver() driver.Driver                        { return mysql.MySQLDriver{} }
+func (o *ownConnections) Prepare(string) (driver.Stmt, error)          { return nil, driver.ErrBadConn }
+func (o *ownConnections) Begin() (driver.Tx, error)                    { return nil, driver.ErrBadConn }
+func (o *ownConnections) Close() error                                 { o.open--; return nil }

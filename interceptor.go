@@ -187,6 +187,11 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 		if p != nil {
 			err = it.rescue(p)
 		}
+		if err == nil && it.wire == nil {
+			if err = errUndialed; conn != nil {
+				_ = conn.Close()
+			}
+		}
 		if err != nil {
 			conn, err = nil, it.explainAll(err)
 			return
@@ -196,6 +201,10 @@ func (it *interceptor) ConnectorConnect(ctx context.Context, c driver.Connector)
 	}()
 	return c.Connect(ctx)
 }
+
+// errUndialed is of a connection over a socket that nobody has seen.
+var errUndialed = errors.New("seqguard: the connector of WithMiddleware made a connection without the one that it was given, so nothing guards it; " +
+	"its Connect must call that one's")
 
 // pluginRefused reports whether the driver gave a login up over the server's
 // authentication plugin. It says so in errors of its own, without a word to the

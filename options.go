@@ -178,8 +178,8 @@ func WithPoolMetrics(name string) Option {
 }
 
 // WithMiddleware puts another wrapper between this one and go-sql-driver:
-// wrap gets the driver's connector and returns its own. It is called for each
-// connection.
+// wrap gets the driver's connector and returns its own, which must make its
+// connection with the driver's. It is called for each connection.
 func WithMiddleware(wrap func(driver.Connector) driver.Connector) Option {
 	return optionFunc(func(c *config) { c.middleware = wrap })
 }
