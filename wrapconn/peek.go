@@ -22,8 +22,8 @@ func (p *peeker) init() {
 	p.control = func(fd uintptr) { p.n, p.err = peekFD(fd, p.buf) }
 }
 
-// peek returns what is waiting, up to len(b) bytes: (0, nil) if nothing is,
-// (0, io.EOF) if the peer has hung up. It is to be called with mu held.
+// peek returns what is waiting, up to len(b) bytes: (0, nil) if nothing is
+// or if nobody can look (see peeker.quiet), (0, io.EOF) if the peer has hung up. It is to be called with mu held.
 func (c *Conn) peek(b []byte) (int, error) {
 	c.peeker.quiet = false
 	if c.opts.NoPeek {
@@ -33,7 +33,9 @@ func (c *Conn) peek(b []byte) (int, error) {
 		if c.mem == nil {
 			return 0, nil
 		}
-		return c.mem.Peek(b, memory.Guard{})
+		n, err := c.mem.Peek(b, memory.Guard{})
+		c.peeker.quiet = n == 0 && err == nil
+		return n, err
 	}
 	c.peeker.buf = b
 	// Control, not Read: a reader of another goroutine that waits in Read must
@@ -57,9 +59,6 @@ func (c *Conn) peek(b []byte) (int, error) {
 		return 0, err
 	}
 }
-
-// seen reports whether a peek sees anything.
-func (c *Conn) seen() bool { return c.raw != nil || c.mem != nil }
 
 // peekLen is enough for an ERR packet inside a compressed frame inside a TLS
 // record, behind two session tickets.
@@ -142,7 +141,7 @@ func (c *Conn) check(now time.Duration) {
 		if b := c.peekAll(); len(b) > 0 {
 			c.talk.Waiting(b, now)
 		}
-	case c.seen():
+	case c.peeker.quiet:
 		c.talk.FoundOpen(now)
 	}
 }

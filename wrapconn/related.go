@@ -177,11 +177,11 @@ func (c *Conn) alive() (answered time.Time, idle, busy bool) {
 	if at := c.talk.LastAnswered(); at > 0 {
 		answered = c.start.Add(at)
 	}
-	if !c.seen() || !c.talk.BetweenCommands() || c.owner.active() {
+	if !c.talk.BetweenCommands() || c.owner.active() {
 		return answered, false, !c.talk.BetweenCommands()
 	}
-	n, err := c.peek(c.one[:])
-	return answered, n == 0 && len(c.lie()) == 0 && err == nil && !c.closed.Load(), false
+	_, _ = c.peek(c.one[:])
+	return answered, c.peeker.quiet && len(c.lie()) == 0 && !c.closed.Load(), false
 }
 
 // Spent reports whether the server's last answer was an ERR after which servers
