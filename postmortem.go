@@ -96,12 +96,12 @@ func (q *inquirer) examine(ctx context.Context, r *wrapconn.Report, p *cause.Pos
 		return err
 	}
 	_, p.UptimeKnown = status["uptime"]
-	p.Uptime = time.Duration(number(status["uptime"])) * time.Second
+	p.Uptime = seconds(status["uptime"])
 	p.AbortedClients, p.AbortedConnects = number(status["aborted_clients"]), number(status["aborted_connects"])
 	for name, to := range map[string]*time.Duration{
 		"connect_timeout": &p.ConnectTimeout, "net_read_timeout": &p.NetReadTimeout, "net_write_timeout": &p.NetWriteTimeout, "wait_timeout": &p.WaitTimeout,
 	} {
-		*to = time.Duration(number(vars[name])) * time.Second
+		*to = seconds(vars[name])
 	}
 	p.MaxAllowedPacket = number(vars["max_allowed_packet"])
 	p.ReadOnly, p.Offline = on(vars["read_only"]), on(vars["offline_mode"])
@@ -143,8 +143,8 @@ func (q *inquirer) look(ctx context.Context, conn *sql.Conn, p *cause.PostMortem
 	for rows.Next() {
 		var own bool
 		var command, state, statement sql.NullString
-		var seconds sql.NullInt64
-		if rows.Scan(&own, &command, &seconds, &state, &statement) != nil {
+		var taken sql.NullInt64
+		if rows.Scan(&own, &command, &taken, &state, &statement) != nil {
 			return
 		}
 		if own {
@@ -153,7 +153,7 @@ func (q *inquirer) look(ctx context.Context, conn *sql.Conn, p *cause.PostMortem
 		}
 		found.ThreadFound = true
 		found.ThreadCommand, found.ThreadState, found.Statement = command.String, state.String, statement.String
-		found.ThreadTime = time.Duration(max(0, min(seconds.Int64, 1<<31))) * time.Second
+		found.ThreadTime = time.Duration(max(0, min(taken.Int64, maxSeconds))) * time.Second
 	}
 	if rows.Err() == nil && complete {
 		*p = found
@@ -186,6 +186,11 @@ func number(s string) int64 {
 	}
 	return min(n, 1<<40)
 }
+
+// maxSeconds is more than anything lasts, and fits a Duration whatever the server says.
+const maxSeconds = 1 << 31
+
+func seconds(s string) time.Duration { return time.Duration(min(number(s), maxSeconds)) * time.Second }
 
 // on is a boolean of the server. MariaDB 11.8 and later have more values for
 // read_only, all of which are kinds of "on".
