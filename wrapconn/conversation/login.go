@@ -3,6 +3,7 @@ package conversation
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -67,6 +68,7 @@ func (t *loginTap) collect(b []byte) {
 		case t.want == wire.HeaderLen:
 			length := int(t.buf[0]) | int(t.buf[1])<<8 | int(t.buf[2])<<16
 			t.want += min(length, maxLogin)
+			t.buf = slices.Grow(t.buf, t.want-len(t.buf)) // once: what it grew out of would keep a piece of the credential
 			if length == 0 {
 				t.drop()
 				return

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -66,6 +67,28 @@ func TestClientOfLogin(t *testing.T) {
 	c.say(greeting, login)
 	if s := c.State(); s.Client != (cause.Client{}) {
 		t.Errorf("%+v", s.Client)
+	}
+}
+
+// A login that comes byte by byte lies in one place, so that all of it is erased.
+func TestLoginLiesInOnePlace(t *testing.T) {
+	w := newWatch(another())
+	w.say(fromServer(0, mysqltest.GreetingPayload(mysqltest.GreetingOptions{})))
+	login := fromClient(1, loginBytes(pymysql...)).bytes
+	var place *byte
+	for i, b := range login {
+		w.say(segment{session.FromClient, []byte{b}})
+		buf := w.x.tap.buf
+		switch {
+		case i < wire.HeaderLen || buf == nil:
+		case place == nil:
+			place = &buf[:1][0]
+		case place != &buf[:1][0]:
+			t.Fatalf("byte %d has moved what came before it, and left a copy", i)
+		}
+	}
+	if place == nil || w.State().Client.User != "shop" {
+		t.Errorf("the login was not read: %+v", w.State().Client)
 	}
 }
 
