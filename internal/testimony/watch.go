@@ -137,11 +137,12 @@ func (w *Watch) Since(d time.Duration) cause.Stall {
 	w.mu.Lock()
 	now := w.now()
 	last := w.last()
-	w.mu.Unlock()
 	if last == nil {
+		w.mu.Unlock()
 		return cause.Stall{}
 	}
-	b := *last
+	b := *last // its place is another sample's before long
+	w.mu.Unlock()
 	if now.Sub(b.at) > freshEnough {
 		b = take()
 	}
