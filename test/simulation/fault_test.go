@@ -325,7 +325,7 @@ func staleAhead(p *peer, o *op, result func(*op) [][]byte) bool {
 }
 
 // strangerToken is in answers to questions that nobody asked.
-const strangerToken = 1 << 40
+const strangerToken = 1 << 30
 
 func extraBehind(p *peer, o *op, result func(*op) [][]byte) bool {
 	p.w.execute(p, o)

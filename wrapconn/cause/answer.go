@@ -80,7 +80,7 @@ var answerRules = []rule{
 				return fmt.Sprintf("In phase %s came %s, which the protocol does not have there.", e.Phase, packet(e)) + ofAnother(e)
 			}
 			if e.RowsSent > 0 {
-				return fmt.Sprintf("The answer to %s had %s, and the client read %d of them and took that for the end: a value in the next one is longer than its row. go-sql-driver gives no error then.", e.Command, count(int(e.RowsSent), "row", "rows"), e.RowsRead)
+				return fmt.Sprintf("The answer to %s had %s, and the client read %d of them and took that for the end: a value in the next one is longer than its row. go-sql-driver gives no error then.", e.Command, count(e.RowsSent, "row", "rows"), e.RowsRead)
 			}
 			who := "The peer"
 			if e.Direction == session.FromClient {
@@ -202,7 +202,7 @@ var answerRules = []rule{
 			}
 			large := ""
 			if e.CommandBytes >= largeCommand {
-				large = fmt.Sprintf("The command took %s on the wire: compare that with max_allowed_packet of the server and with the proxy's limit, whose refusal may have been lost. ", count(int(e.CommandBytes), "byte", "bytes"))
+				large = fmt.Sprintf("The command took %s on the wire: compare that with max_allowed_packet of the server and with the proxy's limit, whose refusal may have been lost. ", count(e.CommandBytes, "byte", "bytes"))
 			}
 			if ifSent(e) == ExecutedNo {
 				return large + fmt.Sprintf("%s runs no statement, so nothing was changed, and it may be sent again on another connection. Look into the server's error log (crash, restart, out of memory), for KILL, for offline_mode, and for a limit of a proxy.", what(e))

@@ -170,7 +170,7 @@ func since(d time.Duration, what string) string {
 }
 
 // count says how many of something there are.
-func count(n int, one, many string) string {
+func count[N int | int64 | uint32 | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

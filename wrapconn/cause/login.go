@@ -197,7 +197,7 @@ var loginRules = []rule{
 			}
 			hello := ""
 			if n := e.CommandBytes - sslRequestBytes; n > 0 {
-				hello = fmt.Sprintf(" The ClientHello and what followed it took %s.", count(int(n), "byte", "bytes"))
+				hello = fmt.Sprintf(" The ClientHello and what followed it took %s.", count(n, "byte", "bytes"))
 			}
 			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s", e.ending(), hello)
 		},

@@ -144,7 +144,7 @@ func offBy(e *Evidence) string {
 	if e.NothingWritten || e.EarlyCommands == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" What this client reads from now on may be the answer to a question it asked up to %s earlier.", count(int(e.EarlyCommands), "command", "commands"))
+	return fmt.Sprintf(" What this client reads from now on may be the answer to a question it asked up to %s earlier.", count(e.EarlyCommands, "command", "commands"))
 }
 
 // elsewhere says who uses the connection, if it is another goroutine.

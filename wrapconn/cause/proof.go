@@ -66,7 +66,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		// The kernel counts the acknowledgement of the SYN too.
 		silent := min(t.SinceAck, t.SinceData)
 		d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged %s of the %s that were written, although they were retransmitted %s, and nothing has come from there for %s: the path is dead.",
-			count(int(t.outstanding()), "byte", "bytes"), octets(t.Written), times(t.Unanswered), ago(silent))
+			count(t.outstanding(), "byte", "bytes"), octets(t.Written), times(t.Unanswered), ago(silent))
 		d.Do = "The path is dead: look at firewall, NAT, network."
 		if connecting.holds(e) {
 			d.Advice = "Look between this process and the server: the connection was made, and the login does not get there. Look for a firewall that lets only the first packets pass, for an MTU that swallows larger ones, and whether the other machine is gone. Raising the time limit does not help."
@@ -93,7 +93,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		if !t.Known || t.outstanding() == 0 {
 			return
 		}
-		n := count(int(t.outstanding()), "byte", "bytes")
+		n := count(t.outstanding(), "byte", "bytes")
 		if !inTime {
 			d.Explanation += fmt.Sprintf(" The kernel of the other side has not acknowledged the last %s yet: the time was too short to tell a dead path from a slow one.", n)
 			return
@@ -109,7 +109,7 @@ func (e *Evidence) proveDelay(d *Diagnosis) {
 		return
 	}
 	if t.Retransmitted > 0 {
-		d.Explanation += fmt.Sprintf(" %s had to be sent again on this connection: packets are lost on the way.", capital(count(int(t.Retransmitted), "segment", "segments")))
+		d.Explanation += fmt.Sprintf(" %s had to be sent again on this connection: packets are lost on the way.", capital(count(t.Retransmitted, "segment", "segments")))
 		return
 	}
 	if t.Delivery() != Delivered || t.RTT <= 0 || e.SinceLogin < 4*t.RTT {
@@ -171,7 +171,7 @@ func (e *Evidence) tooEarly() bool {
 	return e.ours() && e.Transport.tooEarly(e.AnswerAfter)
 }
 
-func octets(n uint64) string { return count(int(n), "byte", "bytes") }
+func octets(n uint64) string { return count(n, "byte", "bytes") }
 
 // minStall is the least pause about which a process is asked.
 const minStall = time.Second

@@ -56,7 +56,7 @@ var sendingRules = []rule{
 			}
 			size := ""
 			if e.Direction == session.FromClient && e.Length > 0 {
-				size = fmt.Sprintf(" of at least %s", count(int(e.Length), "byte", "bytes"))
+				size = fmt.Sprintf(" of at least %s", count(e.Length, "byte", "bytes"))
 			} else if sent := leastSize(e); sent > 1<<16 {
 				size = fmt.Sprintf(" of at least %d.%d MB", sent/1e6, sent/1e5%10)
 			}

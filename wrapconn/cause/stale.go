@@ -161,5 +161,5 @@ func packet(e *Evidence) string {
 	default:
 		what = "a packet (" + e.Kind.String() + ")"
 	}
-	return fmt.Sprintf("%s of %s", what, count(int(e.Length), "byte", "bytes"))
+	return fmt.Sprintf("%s of %s", what, count(e.Length, "byte", "bytes"))
 }

@@ -35,7 +35,7 @@ func facts(e *Evidence) []string {
 	}
 	seen := e.Kind != session.KindUnknown || e.Violation != session.None && e.Violation != session.Truncated
 	add(e.Violation != session.None, "%s", e.Violation)
-	add(seen, "%s %s of %s with number %d where %d was due", e.Direction, e.Kind, count(int(e.Length), "byte", "bytes"), e.Actual, e.Expected)
+	add(seen, "%s %s of %s with number %d where %d was due", e.Direction, e.Kind, count(e.Length, "byte", "bytes"), e.Actual, e.Expected)
 	add(e.ServerError != nil, "%s", e.words())
 	add(e.Stream != StreamOpen, "connection %s", e.Stream)
 	add(e.InsidePacket, "inside a packet")

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -194,7 +195,7 @@ type Packet struct {
 	First     uint8           // sequence id; of a run, of its first packet
 	Last      uint8           // of a run, of its last packet
 	Count     int             // packets: 1, or the length of a run
-	Bytes     int             // payload bytes; of a run, of all its packets (at most 4 GiB)
+	Bytes     int             // payload bytes; of a run, of all its packets (at most 4 GiB, where int has 32 bits 2 GiB)
 	ErrorCode uint16          // of KindERR
 	Violation session.Violation
 }
@@ -202,7 +203,7 @@ type Packet struct {
 func (e *entry) packet(start time.Time) Packet {
 	return Packet{
 		Time: start.Add(e.at), Direction: e.direction, Kind: e.kind, Command: e.command,
-		First: e.first, Last: e.last(), Count: int(e.count), Bytes: int(e.bytes),
+		First: e.first, Last: e.last(), Count: int(e.count), Bytes: int(min(uint64(e.bytes), math.MaxInt)),
 		ErrorCode: e.code, Violation: e.violation,
 	}
 }

@@ -96,7 +96,7 @@ func TestFramesOfNonsense(t *testing.T) {
 	local := uintptr(unsafe.Pointer(&pcs))
 	var spoilt []uintptr
 	for i, pc := range pcs[:n] {
-		spoilt = append(spoilt, pc, []uintptr{0, 1, ^uintptr(0), local, 1 << 63}[i%5])
+		spoilt = append(spoilt, pc, []uintptr{0, 1, ^uintptr(0), local, ^(^uintptr(0) >> 1)}[i%5])
 	}
 	if got := names(spoilt); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("got %v, want %v", got, want)
