@@ -47,7 +47,8 @@
 // operation is not affected.
 //
 // An error is driver.ErrBadConn only if no byte of the command has been
-// written, so database/sql never runs a statement twice because of it. This
+// written, or if the command was to prepare a statement, which runs nothing. So
+// database/sql never runs a statement twice because of it. This
 // makes one difference: for a connection that is found dead before the command
 // is written, the error is driver.ErrBadConn, where the plain driver may write
 // to the dead connection and return mysql.ErrInvalidConn.

@@ -25,6 +25,9 @@ import (
 //   - It does not know who uses a connection. So misuse by two goroutines is not
 //     refused, and reports have no call site.
 //   - A broken connection can go back to the pool once.
+//   - Options about operations, about who holds a connection, or about a single one
+//     have no effect: WithCallSites, WithStallStacks, WithAbandoned,
+//     WithHeldTooLong, WithPoolMetrics, WithConnectionAttribute.
 //
 // Call Guard last: cfg must be complete. DialFunc is wrapped, dial functions of
 // mysql.RegisterDialContext are honoured, a KeyLogWriter is still served.

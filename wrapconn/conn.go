@@ -123,7 +123,9 @@ func (c *Conn) now() time.Duration { return time.Since(c.start) }
 
 // Read reads from the inner connection and looks at the bytes. It returns what
 // the inner connection returned, with one exception: if the first bytes cannot
-// be a greeting, it returns a *ProtocolError and no bytes.
+// be a greeting, it returns a *ProtocolError and no bytes. In Enforce mode there
+// are two more: an *OwnershipError if another Read is under way or no operation
+// is, and a *ProtocolError if nothing has been due to the operation for a second.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.reading.CompareAndSwap(false, true) {
 		if err := c.overlappedIO(session.FromServer); err != nil {
@@ -178,7 +180,8 @@ func (c *Conn) readFirst(p []byte) (int, error) {
 
 // Write looks at p and writes it. Before the first byte of a command it checks
 // that nothing is waiting to be read. If something is, Write returns 0 and the
-// reason.
+// reason in Enforce mode, and so it does if another Write is under way or no
+// operation is.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.writing.CompareAndSwap(false, true) {
 		if err := c.overlappedIO(session.FromClient); err != nil {
