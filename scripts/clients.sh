@@ -73,7 +73,7 @@ start_capture() {
   : >"$work/tcpdump" # that of the capture before says that it listens
   tcpdump -i lo --immediate-mode -B 32768 -U -w "$work/capture.pcap" "tcp port $port" 2>"$work/tcpdump" &
   capture_pid=$!
-  wait_for 10 $capture_pid grep -q 'listening on' "$work/tcpdump" || die "no capture: $(cat "$work/tcpdump")"
+  wait_for 30 $capture_pid grep -q 'listening on' "$work/tcpdump" || die "no capture: $(cat "$work/tcpdump")"
 }
 
 stop_capture() {
@@ -88,7 +88,7 @@ start_proxy() {
   : >"$work/log"
   "$shared/seqguard" proxy -listen "127.0.0.1:$proxy_port" -server "127.0.0.1:$port" -json "$@" >"$work/json" 2>"$work/log" &
   proxy_pid=$!
-  wait_for 10 $proxy_pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
+  wait_for 30 $proxy_pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
 }
 
 stop_proxy() {

@@ -32,7 +32,7 @@ for mode in "$@"; do
   : >"$work/log" # that of the mode before says that it listens
   "$work/seqguard" proxy -listen "127.0.0.1:$port" -server "$server" "${flags[@]}" -json >"$work/json" 2>"$work/log" &
   pid=$!
-  wait_for 10 $pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
+  wait_for 30 $pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
   PLAIN=1 EXTRA_DSN=$dsn "$here/conformance.sh" "127.0.0.1:$port"
   kill "$pid"
   wait "$pid" || true

@@ -28,5 +28,5 @@ mkdir -p "$work/server" "$work/router"
 "$here/router.sh" start "$work/router" $((port + 2)) "127.0.0.1:$port"
 "$work/seqguard" proxy -listen "127.0.0.1:$((port + 1))" -server "127.0.0.1:$port" 2>"$work/log" &
 pid=$!
-wait_for 10 $pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
+wait_for 30 $pid grep -q ' → ' "$work/log" || die "no proxy: $(cat "$work/log")"
 /usr/bin/python3 "$here/proxy_cost.py" "$rounds" "$cache/mysql9/bin/mysql" "$port" "$((port + 1)):$pid" "$((port + 2)):$(pgrep -f "mysqlrouter.*$work/router/router.conf" | tail -1)" "${IDLE:-5000}"

@@ -56,7 +56,7 @@ start() {
   "$here/servers.sh" start "$name" "$work/$name.replica" $((port + 2)) --server-id=2 "${replica[@]}" | tail -1
   "$work/seqguard" proxy -listen "127.0.0.1:$((port + 1))" -server "127.0.0.1:$port" -json >"$work/$name.json" 2>"$work/$name.log" &
   proxies+=($!)
-  wait_for 10 $! grep -q ' → ' "$work/$name.log" || die "no proxy: $(cat "$work/$name.log")"
+  wait_for 30 $! grep -q ' → ' "$work/$name.log" || die "no proxy: $(cat "$work/$name.log")"
   replica_of "$name" "$follow"
   source_of "$name" 'CREATE TABLE gotest.load_t (id BIGINT AUTO_INCREMENT PRIMARY KEY, v LONGBLOB)'
 }
@@ -88,7 +88,7 @@ for name in "${names[@]}"; do
   port=$((port + 3))
 done
 for name in "${names[@]}"; do
-  wait_for 30 $$ synchronous "$name" || die "$name: the replica does not acknowledge: $(replica_of "$name" 'SHOW REPLICA STATUS\G' | grep -iE 'error|running')"
+  wait_for 60 $$ synchronous "$name" || die "$name: the replica does not acknowledge: $(replica_of "$name" 'SHOW REPLICA STATUS\G' | grep -iE 'error|running')"
 done
 loads=()
 for name in "${names[@]}"; do
@@ -108,14 +108,14 @@ for name in "${names[@]}"; do
   # The thread that sends the events, killed.
   id=$(source_of "$name" "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'")
   source_of "$name" "KILL $id"
-  wait_for 20 $$ test -s "$work/$name.json" || die "$name: a killed dump thread was not reported"
+  wait_for 60 $$ test -s "$work/$name.json" || die "$name: a killed dump thread was not reported"
   killed=$(reports "$work/$name.json")
   grep -q "\"connection_id\":$id," "$work/$name.json" || die "$name: the report is not about connection $id"
   grep -q '"phase":"binlog events"' "$work/$name.json" || die "$name: the report is not about binlog events"
-  wait_for 30 $$ synchronous "$name" || die "$name: the replica did not come back"
+  wait_for 60 $$ synchronous "$name" || die "$name: the replica did not come back"
   # It leaves in an orderly way.
   source_of "$name" "INSERT INTO gotest.load_t (v) VALUES ('after')"
-  wait_for 30 $$ caught_up "$name" || die "$name: source and replica differ after the reconnection"
+  wait_for 60 $$ caught_up "$name" || die "$name: source and replica differ after the reconnection"
   replica_of "$name" 'STOP REPLICA'
   sleep 1
   [ "$(reports "$work/$name.json")" = "$killed" ] || die "$name: reported besides the kill: $(reports "$work/$name.json")"
