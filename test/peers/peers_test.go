@@ -203,7 +203,7 @@ var situations = []situation{
 			kit.AwaitStatement(p.T, p.server, id)
 			_, _ = admin.Exec(fmt.Sprintf("KILL QUERY %d", id))
 		})
-		p.read(c, "SELECT SLEEP(5)")
+		p.read(c, "SELECT SLEEP(20)")
 		<-done
 		return p.still(c)
 	}},
