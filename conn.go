@@ -30,6 +30,8 @@ type conn struct {
 	queryer driver.QueryerContext
 	pooler  pooler
 
+	checkouts atomic.Uint32 // from the pool, the first one not counted
+
 	closed atomic.Bool
 	pool   *connector // that made it
 }
@@ -163,6 +165,7 @@ func (c *conn) Query(query string, args []driver.Value) (driver.Rows, error) {
 // connection leaves the pool. Whatever waits in the socket is looked at before
 // the driver's own check, which would take a byte of it and throw it away.
 func (c *conn) ResetSession(ctx context.Context) (err error) {
+	c.checkouts.Add(1)
 	taken, broken := c.it.wire.CheckOut(ctx)
 	if !taken && c.it.mode == Enforce {
 		return driver.ErrBadConn // somebody holds on to it past the pool

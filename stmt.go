@@ -3,6 +3,12 @@ package seqguard
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // stmt is a prepared statement. It has the interfaces that go-sql-driver's has.
@@ -10,6 +16,9 @@ type stmt struct {
 	driver.Stmt
 	conn  *conn
 	query string
+
+	checkout uint32      // of its connection from the pool, in which it was prepared
+	met      atomic.Bool // it has told the end of its connection
 }
 
 var (
@@ -22,7 +31,7 @@ var (
 )
 
 func newStmt(c *conn, s driver.Stmt, query string) *stmt {
-	return &stmt{Stmt: s, conn: c, query: query}
+	return &stmt{Stmt: s, conn: c, query: query, checkout: c.checkouts.Load()}
 }
 
 // Close implements driver.Stmt.
@@ -34,7 +43,43 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 	if !ok {
 		e = plainStmt{s.Stmt}
 	}
-	return s.conn.it.StmtExecContext(ctx, e, s.query, args)
+	res, err := s.conn.it.StmtExecContext(ctx, e, s.query, args)
+	if err != nil {
+		err = s.told(err)
+	}
+	return res, err
+}
+
+// told makes mysql.ErrInvalidConn of the driver.ErrBadConn of a statement that was
+// prepared in this checkout: on a sql.Conn, that is. database/sql runs it again after
+// driver.ErrBadConn, has closed the sql.Conn by then, and throws the error away, so all
+// that is left is sql.ErrConnDone. The plain driver, which does not look before it
+// writes, has mysql.ErrInvalidConn the first time, too.
+func (s *stmt) told(err error) error {
+	if s.checkout != s.conn.checkouts.Load() || !errors.Is(err, driver.ErrBadConn) {
+		return err
+	}
+	var pe *ProtocolError
+	if !errors.As(err, &pe) || pe.Report.Cause.Lost || !ofSQLStmt() || s.met.Swap(true) {
+		return err // a transaction's is not thrown away, and a statement with arguments is run again elsewhere
+	}
+	return newProtocolError(pe.Report, mysql.ErrInvalidConn)
+}
+
+// ofSQLStmt reports whether the caller is a *sql.Stmt. A *sql.DB prepares what has
+// arguments, too, and takes another connection after driver.ErrBadConn.
+func ofSQLStmt() bool {
+	var pcs [24]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if strings.HasPrefix(f.Function, "database/sql.(*Stmt).") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // Exec implements driver.Stmt.
@@ -49,6 +94,9 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		q = plainStmt{s.Stmt}
 	}
 	_, r, err := s.conn.it.StmtQueryContext(ctx, q, s.query, args)
+	if err != nil {
+		err = s.told(err)
+	}
 	return r, err
 }
 
