@@ -111,6 +111,15 @@ func (c *Conn) partOf(now time.Duration) part {
 	return partOfCommand
 }
 
+// restOfFile reports whether what is written next is the file of a LOAD DATA LOCAL, also
+// where the server has refused it already: no command begins there, and of the
+// statements that the operation under way has sent some may have been executed. The driver
+// takes a packet of the file that was not written for a command that was not sent.
+func (c *Conn) restOfFile() bool {
+	return (c.talk.Phase() == session.PhaseLocalInfile || c.talk.Unsent() || c.fatal != nil && c.fatal.Evidence.Phase == session.PhaseLocalInfile) &&
+		c.talk.LastCommand() >= c.owner.started()
+}
+
 // sawRead looks at what a Read returned, which is full if there was no room for
 // more. refuse, if there is one, is to be returned in place of the bytes.
 func (c *Conn) sawRead(p []byte, full bool, began time.Duration, end *ending) (met []*Report, refuse error) {
@@ -164,17 +173,23 @@ func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 		c.noteDue() // its answer is owed, or the Read behind it would be taken for one without a reason
 		return wholeCommand, nil, nil
 	}
-	if !c.justChecked(now) {
+	rest := c.restOfFile()
+	if !c.justChecked(now) && !rest {
 		if c.check(now); c.talk.Found() {
 			met = c.report(now)
 		}
 	}
 	c.pooled = 0
 	stage("before the command")
-	what = c.partOf(now)
+	if what = c.partOf(now); rest {
+		what = partOfCommand
+	}
 	// A COM_QUIT has no answer that could be mistaken, and the plain driver
 	// closes a dead connection without an error.
 	if c.opts.Mode == Enforce && !c.leaving.Load() && c.fatal != nil {
+		if rest {
+			c.cut.Store(true)
+		}
 		return what, met, &ProtocolError{Report: c.fatal}
 	}
 	c.talk.Bytes(session.FromClient, p, now)

@@ -166,6 +166,13 @@ func (c *Conversation) BetweenCommands() bool {
 	return c.tracker.Phase() == session.PhaseReady && c.client.frames.missing() == 0
 }
 
+// Unsent reports whether the server has refused a file, or a command of several packets,
+// of which the client has still to send the rest: what it writes next begins no command.
+func (c *Conversation) Unsent() bool {
+	_, unsent := c.tracker.Crossed()
+	return unsent
+}
+
 // Layers says what lies under the packets. known is false while the login is
 // not over.
 func (c *Conversation) Layers() (tls cause.TLS, compressed, known bool) {

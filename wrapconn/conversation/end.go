@@ -75,6 +75,7 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 		return
 	}
 	inside = inside || c.comp != nil && c.comp.server.Missing() > 0
+	file, _ := c.tracker.Crossed()
 	v := c.tracker.EndOfStream(inside)
 	if before == session.PhaseOpaque && e.awaited {
 		v = session.Truncated // somebody was waiting, for what cannot be seen
@@ -85,9 +86,18 @@ func (c *Conversation) serverEnd(before session.Phase, e ending) {
 	if v == session.None || before == session.PhaseUntracked && c.x.lossy() {
 		return
 	}
+	words := c.words
+	if file && before == session.PhaseReady {
+		// The server's ERR had come with its request for the file, well numbered, and it hung up: what met
+		// the end is the file, and why is in that ERR.
+		before = session.PhaseLocalInfile
+		if words == nil {
+			words = c.said.last()
+		}
+	}
 	c.find(finding{
 		violation: v, phase: before, dir: session.FromServer, stream: e.how, inside: inside, first: c.firstOf(before),
-		err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(), server: c.words,
+		err: e.err, expected: c.tracker.Expected(), command: c.tracker.Command(), server: words,
 	})
 }
 

@@ -54,12 +54,15 @@ func (l *lastWords) evidence(e *cause.Evidence) {
 	if e.BeforeCommand {
 		e.LastNumber = l.number
 	}
-	switch {
-	case l.err != nil:
-		e.LastError = l.err
-	case l.code != 0:
-		e.LastError = &session.ServerError{Code: l.code}
+	e.LastError = l.last()
+}
+
+// last is the ERR that ended the last answer, whole if it announces the end; nil if there was none.
+func (l *lastWords) last() *session.ServerError {
+	if l.err == nil && l.code != 0 {
+		return &session.ServerError{Code: l.code}
 	}
+	return l.err
 }
 
 // aboutReading reports whether an ERR is the server's word about its own reading:
@@ -81,6 +84,9 @@ func (c *Conversation) KeyRefused() bool { return c.tracker.KeyRefused() }
 // Spent reports whether the last answer was an ERR behind which servers end the
 // connection (a command that was too large, a memory limit, a shutdown).
 func (c *Conversation) Spent() bool { return c.said.err != nil }
+
+// LastCommand returns when the last command was begun; 0 if there was none.
+func (c *Conversation) LastCommand() time.Duration { return c.marks.command }
 
 // LastAnswered returns when the last command was written that has got an answer,
 // or the first part of one; 0 if there was none.

@@ -42,7 +42,7 @@ type Tracker struct {
 	foreign   bool      // a dialect that is not followed
 	lenient   bool      // inner ids of a compressed conversation: informative only
 	draining  bool      // the server answered before the client had sent everything
-	drainFile bool      // of a LOCAL INFILE, that is, not of a long command
+	drainFile bool      // of a LOCAL INFILE, that is, not of a long command; stays until the next command
 	resume    uint8     // id of rows that may follow although a cursor was opened; 0: none may
 	ahead     bool      // the client's last packet was a command sent while an answer was outstanding
 	waits     bool      // which has an answer, so it is the last one in queue
@@ -132,6 +132,12 @@ func (t *Tracker) InTransaction() bool { return t.status&statusInTransaction != 
 // Infile returns how many bytes of a LOCAL INFILE the client sent in the last
 // exchange.
 func (t *Tracker) Infile() int64 { return t.infile }
+
+// Crossed reports whether the server refused a file of LOAD DATA LOCAL, or a command of several packets, before all of it
+// had been sent, and whether the client has still to send what is left.
+func (t *Tracker) Crossed() (file, unsent bool) {
+	return t.phase == PhaseReady && t.drainFile, t.phase == PhaseReady && t.draining
+}
 
 // BehindFile reports whether the server has announced further results behind the last
 // LOCAL INFILE of the present answer, or of the last one.
@@ -305,7 +311,7 @@ func (t *Tracker) answered(ev *Event) {
 // begin makes p the command whose answer is due.
 func (t *Tracker) begin(p pending) {
 	t.cmd, t.next = p.cmd, p.next
-	t.started, t.failed, t.draining, t.uploaded, t.infile, t.resume = false, false, false, false, 0, 0
+	t.started, t.failed, t.draining, t.drainFile, t.uploaded, t.infile, t.resume = false, false, false, false, false, 0, 0
 	g := p.cmd.grammar()
 	if g == answerNone {
 		t.ready()
