@@ -173,7 +173,7 @@ func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 		c.noteDue() // its answer is owed, or the Read behind it would be taken for one without a reason
 		return wholeCommand, nil, nil
 	}
-	rest := c.restOfFile()
+	rest := c.talk.FileAsked() && c.restOfFile()
 	if !c.justChecked(now) && !rest {
 		if c.check(now); c.talk.Found() {
 			met = c.report(now)

@@ -166,6 +166,10 @@ func (c *Conversation) BetweenCommands() bool {
 	return c.tracker.Phase() == session.PhaseReady && c.client.frames.missing() == 0
 }
 
+// FileAsked reports whether the server's last word to the command on the wire, or to
+// the last one, was a request for a file, whatever came of it.
+func (c *Conversation) FileAsked() bool { return c.tracker.FileAsked() }
+
 // Unsent reports whether the server has refused a file, or a command of several packets,
 // of which the client has still to send the rest: what it writes next begins no command.
 func (c *Conversation) Unsent() bool {

@@ -133,6 +133,9 @@ func (t *Tracker) InTransaction() bool { return t.status&statusInTransaction != 
 // exchange.
 func (t *Tracker) Infile() int64 { return t.infile }
 
+// FileAsked reports whether the last result of the answer on the wire, or of the last one, was a LOCAL INFILE request.
+func (t *Tracker) FileAsked() bool { return t.asked }
+
 // Crossed reports whether the server refused a file of LOAD DATA LOCAL, or a command of several packets, before all of it
 // had been sent, and whether the client has still to send what is left.
 func (t *Tracker) Crossed() (file, unsent bool) {
