@@ -82,15 +82,56 @@ func ifSent(e *Evidence) Executed {
 	// the same, and one behind whose answer another packet came was out: either
 	// may be its answer.
 	notOut := e.Phase == session.PhaseReady && !(e.Direction == session.FromClient && e.Violation != session.None) && !behindAnswer(e)
-	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 || notOut || connecting.holds(e) {
+	if e.BeforeCommand || e.NothingWritten || e.Unsent > 0 && !partRan(e) || notOut || connecting.holds(e) {
 		return ExecutedNo
 	}
-	switch e.Command {
-	case session.ComPing, session.ComStmtPrepare, session.ComStmtReset, session.ComStmtClose, session.ComResetConnection,
-		session.ComChangeUser, session.ComInitDB, session.ComSetOption, session.ComStatistics, session.ComFieldList:
+	if runsNothing(e.Command) {
 		return ExecutedNo
 	}
 	return ExecutedUnknown
+}
+
+// runsNothing reports whether a command is none that runs a statement.
+func runsNothing(c session.Command) bool {
+	switch c {
+	case session.ComPing, session.ComStmtPrepare, session.ComStmtReset, session.ComStmtClose, session.ComResetConnection,
+		session.ComChangeUser, session.ComInitDB, session.ComSetOption, session.ComStatistics, session.ComFieldList:
+		return true
+	}
+	return false
+}
+
+// neverBegun is never for what may be met, against all that servers do, behind the beginning of an answer.
+func neverBegun(e *Evidence) Executed {
+	if partRan(e) {
+		return ExecutedUnknown
+	}
+	return ExecutedNo
+}
+
+// partRan reports whether the answer to the command that is out has begun, or a file was
+// asked for: of several statements the first may have been run, and of a file the first rows
+// may be loaded. What the server did not take is then the file.
+func partRan(e *Evidence) bool {
+	if e.BeforeCommand || e.NothingWritten || runsNothing(e.Command) {
+		return false
+	}
+	switch e.Phase {
+	case session.PhaseLocalInfile, session.PhaseColumns, session.PhaseRows, session.PhaseMoreResults:
+		return true
+	case session.PhaseCommand:
+		return e.FileSent > 0
+	case session.PhaseOpaque:
+		return e.AnswerStarted
+	}
+	return false
+}
+
+// unseenRest reports whether what the socket did not take came behind an answer, of
+// an operation whose packets cannot be seen. It may be the file that the second of several
+// statements asked for.
+func unseenRest(e *Evidence) bool {
+	return e.Unsent > 0 && e.Phase == session.PhaseOpaque && e.AnswerStarted
 }
 
 // behindAnswer reports whether a packet that nobody asked for came while the
@@ -106,7 +147,7 @@ func behindAnswer(e *Evidence) bool {
 func unlessFarewell(e *Evidence) Executed {
 	// MaxScale says 1927 with number 0 while a statement runs on the server behind it
 	// (server/modules/protocol/MariaDB/mariadb_client.cc, kill).
-	if e.Actual == 0 && !begun(e) && !e.Compressed && e.Kind == session.KindERR && e.code() != erConnectionKilled {
+	if e.Actual == 0 && !begun(e) && !partRan(e) && !e.Compressed && e.Kind == session.KindERR && e.code() != erConnectionKilled {
 		return ExecutedNo
 	}
 	return ifSent(e)

@@ -31,6 +31,9 @@ var do = map[Slug]func(*Evidence) string{
 		if e.ServerError == nil {
 			return "After ERR 1153, give the connection back to the pool."
 		}
+		if ofFile(e) {
+			return "Raise max_allowed_packet; check what was run."
+		}
 		return "Send less at once, or raise max_allowed_packet."
 	},
 	"split_packet_misnumbered":  say("Update the driver; keep commands below 16 MiB."),
@@ -57,8 +60,13 @@ var do = map[Slug]func(*Evidence) string{
 		}
 		return "Look for KILL, a crash, or a limit of the proxy."
 	},
-	"connection_lost_mid_answer": say("Discard what was read; look for KILL or a crash."),
-	"slow_reader":                say("Read the rows faster, or raise net_write_timeout."),
+	"connection_lost_mid_answer": func(e *Evidence) string {
+		if unseenRest(e) {
+			return "Check what was run; look for a slow LOCAL INFILE reader, KILL or a crash."
+		}
+		return "Discard what was read; look for KILL or a crash."
+	},
+	"slow_reader": say("Read the rows faster, or raise net_write_timeout."),
 
 	// The server says that it was idle for too long, however short that was.
 	"idle_timeout": func(e *Evidence) string {

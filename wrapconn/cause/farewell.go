@@ -43,7 +43,7 @@ var farewellRules = []rule{
 				return fmt.Sprintf("The server reset the connection after it was idle for %s. MariaDB does so, without a word, when wait_timeout (8 h by default) is over.", dur(e.Idle))
 			}
 			crossed := ""
-			if e.Pending > 0 && !e.BeforeCommand {
+			if e.Pending > 0 && !e.BeforeCommand && !partRan(e) {
 				crossed = " Its words crossed the command on the way, so the command was not read."
 			}
 			return fmt.Sprintf("The server ended the connection because it was idle for %s (%s).%s", idleFor(e), e.err(), crossed)
@@ -54,7 +54,7 @@ var farewellRules = []rule{
 			}
 			return e.library().idle + " the server's wait_timeout (28800 s by default; a session may have its own), so that the pool closes idle connections before the server does. Or raise wait_timeout."
 		},
-		executed: never,
+		executed: neverBegun,
 		others: func(e *Evidence) []Slug {
 			if e.ServerError == nil {
 				return []Slug{"closed_while_idle"}

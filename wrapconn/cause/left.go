@@ -54,7 +54,7 @@ var clientRules = []rule{
 			return "Look at the client: a time limit of its own (read timeout, a request that was cancelled), or a process that ended. The server may have run the statement all the same: check before it is run again."
 		},
 		executed: func(e *Evidence) Executed {
-			if e.InsidePacket || e.Phase == session.PhaseReady {
+			if e.InsidePacket && !partRan(e) || e.Phase == session.PhaseReady {
 				return ExecutedNo // the command is not whole
 			}
 			return ifSent(e)

@@ -11,6 +11,11 @@ var waitsForVerdict = fact{is: "a file had just been sent", holds: func(e *Evide
 	return e.FileSent > 0 && e.Phase == session.PhaseCommand && !e.BeforeCommand
 }}
 
+// ofFile reports whether the server's ERR is about the file of a LOAD DATA LOCAL, and not about a command.
+func ofFile(e *Evidence) bool {
+	return e.Phase == session.PhaseLocalInfile || e.Phase == session.PhaseCommand && e.FileSent > 0
+}
+
 // leastSize is what the command has at least, by what was written of it. What the
 // socket did not take (Unsent) is a part of that: it was seen before. Records of TLS
 // weigh some more than what is in them.
@@ -38,14 +43,20 @@ var sendingRules = []rule{
 			{ended, noPacket, loggedIn, lastWord(erPacketTooLarge)},
 		},
 		titled: func(e *Evidence) string {
-			if e.ServerError == nil {
+			switch {
+			case e.ServerError == nil:
 				return "The command before was larger than the server takes"
+			case ofFile(e):
+				return "The packets of the file are larger than the server takes"
 			}
 			return ""
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
 				return fmt.Sprintf("The server had refused the command before as too large (%s); then the connection was %s, as it always is after that.", lastWords(e), e.ending())
+			}
+			if ofFile(e) {
+				return fmt.Sprintf("The server refused a packet of the file of LOAD DATA LOCAL INFILE (%s) and closed the connection. Statements in front of it in the same command have been run, and rows of the file that came before may be loaded.", e.words())
 			}
 			left := ""
 			if e.Unsent > 0 {
@@ -66,13 +77,16 @@ var sendingRules = []rule{
 			if e.ServerError == nil {
 				return "After ERR 1153, do not use the connection again and do not send the same command again: give the connection back to the pool, and make the command smaller or raise max_allowed_packet."
 			}
+			if ofFile(e) {
+				return "Raise max_allowed_packet on the server" + e.inGo(": go-sql-driver sends a file in packets of 16 KiB. With maxAllowedPacket=0 in the DSN the driver asks the server for its limit and makes them smaller", "") + ". Check what has been executed before you run the command again."
+			}
 			return "Send less at once (smaller batches of rows; large values in pieces) or raise max_allowed_packet on the server. " + e.inGo("With maxAllowedPacket=0 in the DSN the driver asks the server for its limit and refuses larger commands itself. ", "") + "A proxy has a limit of its own."
 		},
 		executed: func(e *Evidence) Executed {
 			if e.ServerError == nil {
 				return ifSent(e)
 			}
-			return ExecutedNo
+			return neverBegun(e)
 		},
 	},
 	{
