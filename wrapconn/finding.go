@@ -47,6 +47,9 @@ func (c *Conn) reportOf(f *conversation.Finding, now time.Duration) *Report {
 	if op := c.owner.snapshot(); op.kind != OpNone {
 		e.Pinned = e.BeforeCommand && op.kind.answers() && c.pinned(now)
 		e.Watched = c.opts.Mode == Enforce && !c.disowned.Load()
+		if e.Phase == session.PhaseOpaque && e.Unsent > 0 && c.talk.LastHeard() >= op.started {
+			e.AnswerStarted = true // what the socket did not take is a file, or a further command
+		}
 		if op.ncaller == 0 && c.opts.CallSites {
 			op.ncaller = runtime.Callers(2, op.callers[:]) // it is the operation itself that met it
 		}

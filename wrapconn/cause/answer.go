@@ -274,17 +274,26 @@ var answerRules = []rule{
 			if e.Phase == session.PhaseEvents {
 				return fmt.Sprintf("The binary log that %s asked for stopped %s: the connection was %s, %s after the command was sent. It has an end only for a client that does not want to wait.%s%s", e.Command, where, e.ending(), dur(e.SinceCommand), company(e), life(e))
 			}
+			if unseenRest(e) {
+				return fmt.Sprintf("The server had answered something of this operation already, and while more was being sent to it the connection was %s, with %s not sent. What that was cannot be seen: the file of a LOAD DATA LOCAL, in front of which other statements may have run, or a further command.%s%s", e.ending(), count(e.Unsent, "byte", "bytes"), company(e), life(e))
+			}
 			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.%s%s", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase == session.PhaseEvents {
 				return "A replica connects again by itself and goes on where it was. If it happens again and again, look for a second replica with the same server_id: the source ends the thread of the first one. Look also for KILL of its thread there, and for a proxy's limit on the duration of a statement."
 			}
+			if unseenRest(e) {
+				return "Check what has been executed before you run it again: rows that were loaded stay in a table without transactions. Look for a process that slept, or a LOCAL INFILE reader that waited, for longer than net_read_timeout (30 s by default), for KILL, a restart, a crash, offline_mode, and max_allowed_packet."
+			}
 			return "What was read is not the whole result: discard it. Look into the error log of the server and the proxy at this moment: a crash, restart or failover, KILL, offline_mode, or a limit on the duration or size of a result; proxies also close like this when a statement behind them fails in the middle of its answer. A SELECT may be run again; check a statement that changes data first."
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			out := []Slug{"server_shutdown", "connection_killed"}
+			if unseenRest(e) {
+				out = append(out, "local_infile_aborted")
+			}
 			if e.LongestReadGap >= time.Second {
 				out = append(out, "slow_reader")
 			}

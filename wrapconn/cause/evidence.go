@@ -14,7 +14,8 @@ import (
 // failure is counted. Where it is the end of the stream that shows it, there is
 // no packet: Kind, Length, Expected and Actual are zero. Where packets cannot be
 // seen (the phase is opaque or untracked), SinceCommand counts from the last
-// Write, and AnswerStarted is whether bytes came since.
+// Write, and AnswerStarted is whether bytes came since, or, if a part of that Write
+// was not taken (Unsent), since the operation began.
 type Evidence struct {
 	// Client is who talks to the server, and Vantage from where it is seen.
 	Client  Client

@@ -88,6 +88,9 @@ func (c *Conversation) Spent() bool { return c.said.err != nil }
 // LastCommand returns when the last command was begun; 0 if there was none.
 func (c *Conversation) LastCommand() time.Duration { return c.marks.command }
 
+// LastHeard returns when the last byte of the server came; 0 if none did.
+func (c *Conversation) LastHeard() time.Duration { return c.marks.read }
+
 // LastAnswered returns when the last command was written that has got an answer,
 // or the first part of one; 0 if there was none.
 func (c *Conversation) LastAnswered() time.Duration {
