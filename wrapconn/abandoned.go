@@ -20,9 +20,13 @@ func (c *Conn) noteClose() {
 	}
 	c.mu.Lock()
 	defer c.unlock()
-	if p := c.talk.Phase(); c.fatal == nil && c.open == nil && (p.Answering() || p.Connecting()) {
+	p := c.talk.Phase()
+	if c.fatal == nil && c.open == nil && (p.Answering() || p.Connecting()) {
 		s := c.sceneLocked()
 		c.open = &s
+	}
+	if p.Connecting() { // DeadlineExceeded comes when the socket is gone
+		c.talk.Unread(c.liesUnread())
 	}
 }
 

@@ -394,9 +394,22 @@ func textOf(err error) (text string) {
 func (c *Conn) DeadlineExceeded(err error) {
 	c.deliver(c.tellTalk(func(now time.Duration) {
 		if c.opts.Operations && c.talk.Phase().Connecting() && now > time.Second {
+			if !c.closed.Load() {
+				c.talk.Unread(c.liesUnread())
+			}
 			c.talk.End(session.FromServer, cause.StreamTimeout, err, now)
 		}
 	}))
+}
+
+// liesUnread reports whether bytes of the peer are there that the client has not read: a
+// process that slept past its own limit finds them together with the end of the limit.
+func (c *Conn) liesUnread() bool {
+	if len(c.lie()) > 0 {
+		return true
+	}
+	n, _ := c.peek(c.one[:])
+	return n > 0
 }
 
 // writeKeyLog takes lines of the key log of this connection.
