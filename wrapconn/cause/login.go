@@ -199,7 +199,7 @@ var loginRules = []rule{
 			if n := e.CommandBytes - sslRequestBytes; n > 0 {
 				hello = fmt.Sprintf(" The ClientHello and what followed it took %s.", count(n, "byte", "bytes"))
 			}
-			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s", e.ending(), hello)
+			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s%s", e.ending(), hello, stoppedHere(e))
 		},
 		advise: func(e *Evidence) string {
 			if refusedTLS.holds(e) && aboutCertificate(e.ClientAlert) {
@@ -216,6 +216,9 @@ var loginRules = []rule{
 				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
 			}
 			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
+				if e.CommandBytes-sslRequestBytes > oneSegment && e.maybeStalled() {
+					return stopAdvice(e) + "some middleboxes drop or reset connections whose ClientHello does not fit one TCP segment, a proxy or firewall may not let TLS through, and the server may have been stopped at this moment."
+				}
 				if e.CommandBytes-sslRequestBytes > oneSegment {
 					return "The ClientHello does not fit one TCP segment, as with " + e.inGo("the post-quantum key shares that Go sends since 1.24", "post-quantum key shares") + ": some middleboxes drop or reset such connections. Try " + e.inGo("GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768", "the client without them") + "; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
 				}
@@ -229,6 +232,9 @@ var loginRules = []rule{
 			if silentEnd(e) {
 				silent = " A server that is stopped, goes offline (offline_mode) or crashes also ends a login like this, and so does a KILL. If it happened once, look into the error log of the server and the proxy at this moment."
 			}
+			if e.maybeStalled() {
+				return stopAdvice(e) + "compare what both sides accept (versions, certificates, names), and look into the error log of the server and the proxy at this moment."
+			}
 			return "Compare what both sides accept: certificate and server name (" + e.inGo("tls= in the DSN, the registered tls.Config", "the client's settings of TLS") + "), versions (tls_version on the server, " + e.inGo("MinVersion here", "the client's own") + "), and whether a proxy in between supports TLS at all. " +
 				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares" + e.inGo(" (tls.Config.CurvePreferences)", "") + "." + silent
 		},
@@ -237,7 +243,7 @@ var loginRules = []rule{
 			// The server also closes here, without an ERR that survives, when
 			// its time for the login is over.
 			var out []Slug
-			if e.ServerError == nil && e.pause() >= minConnectTimeout {
+			if e.ServerError == nil && e.pause() >= minConnectTimeout || e.maybeStalled() {
 				out = append(out, "login_stalled_locally")
 			}
 			if silentEnd(e) {
@@ -407,17 +413,21 @@ var loginRules = []rule{
 		explain: func(e *Evidence) string {
 			switch {
 			case e.Phase == session.PhaseLogin:
-				return fmt.Sprintf("The server greeted, but before the login was sent the connection was %s, %s after it was made.", e.ending(), dur(e.Age))
+				return fmt.Sprintf("The server greeted, but before the login was sent the connection was %s, %s after it was made.%s", e.ending(), dur(e.Age), stoppedHere(e))
 			case e.Stream == StreamTimeout:
 				return fmt.Sprintf("The login was sent and nothing came back for %s; then the time limit of %s ran out.", dur(e.SinceLogin), side(e))
 			}
-			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.%s%s", dur(e.SinceLogin), e.ending(), company(e), life(e))
+			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.%s%s%s", dur(e.SinceLogin), e.ending(), stoppedHere(e), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
 				return "Look at the server or proxy: authentication against something slow (LDAP, PAM, a name lookup), a proxy whose backend does not answer, a server out of threads. Put a deadline on the context that connects."
 			}
-			return "Look into the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, go offline (offline_mode), crash, or the connection is killed." + tlsHint(e)
+			look := "Look into"
+			if e.maybeStalled() {
+				look = stopAdvice(e) + "look into"
+			}
+			return look + " the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, go offline (offline_mode), crash, or the connection is killed." + tlsHint(e)
 		},
 		executed: never,
 		others: func(e *Evidence) []Slug {
@@ -425,7 +435,7 @@ var loginRules = []rule{
 				return nil
 			}
 			out := []Slug{"server_shutdown", "connection_killed"}
-			if e.pause() >= minConnectTimeout {
+			if e.pause() >= minConnectTimeout || e.maybeStalled() {
 				return append(out, "login_stalled_locally")
 			}
 			if e.SinceLogin >= minConnectTimeout {
