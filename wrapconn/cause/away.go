@@ -11,15 +11,31 @@ import (
 var greetingRead = guard("the greeting was read", func(e *Evidence) bool { return e.Phase != session.PhaseGreeting })
 
 // gaveUp reports whether the server ended the login because it had waited for too
-// long: with ERR 1159, or, MariaDB, without a word.
+// long: with ERR 1159, or, MariaDB, with ERR 1043 or without a word.
 func gaveUp(e *Evidence) bool {
-	return connecting.holds(e) && (e.code() == erReadInterrupted || e.MariaDB && e.ServerError == nil && reset.holds(e) && greetingRead.holds(e))
+	return connecting.holds(e) && (e.code() == erReadInterrupted || slowHandshake(e) || e.MariaDB && e.ServerError == nil && reset.holds(e) && greetingRead.holds(e))
 }
 
+// slowHandshake reports whether the ERR in plaintext may be about the time that the
+// handshake of TLS took: MariaDB says 1043 of one that is not over within its
+// connect_timeout, as it does at once of one that fails.
+func slowHandshake(e *Evidence) bool {
+	return e.Phase == session.PhaseTLS && e.code() == erHandshake && e.TLSAlert == "" && e.ClientAlert == "" && e.sinceGreeting() >= minConnectTimeout
+}
+
+func (e *Evidence) sinceGreeting() time.Duration { return e.Age - e.GreetingAfter }
+
 // away is for how long this process may have kept the server waiting if nobody
-// knows when the greeting came: since the dial began. 0 if somebody does.
+// knows when what it had to read came: within the handshake of TLS, which the clock sees from
+// outside, since the greeting was read; else, if the kernel has not timed that, since the
+// dial began. 0 if somebody knows.
 func (e *Evidence) away() time.Duration {
-	if !e.ours() || e.GreetingTimed {
+	switch {
+	case !e.ours():
+		return 0
+	case e.GreetingTimed && e.Phase == session.PhaseTLS:
+		return max(0, e.sinceGreeting())
+	case e.GreetingTimed:
 		return 0
 	}
 	if d := e.DialTook + e.Age - e.SinceLogin; d > e.SinceLogin {

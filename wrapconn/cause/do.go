@@ -115,6 +115,9 @@ var do = map[Slug]func(*Evidence) string{
 		if e.code() == erOutOfOrder {
 			return comparePaths
 		}
+		if slowHandshake(e) || e.maybeStalled() {
+			return "Find what held the login up; if each one fails, compare TLS versions."
+		}
 		return "Compare certificates, names and TLS versions."
 	},
 	"auth_plugin_mismatch": func(e *Evidence) string {

@@ -190,6 +190,8 @@ var loginRules = []rule{
 				return fmt.Sprintf("After the request for TLS the server ended the handshake with the alert %s.", text(e.TLSAlert))
 			case e.code() == erOutOfOrder:
 				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s: it read something else than was sent, for the packets left %s with the right numbers.", e.words(), e.who()) + otherBytes
+			case slowHandshake(e):
+				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s, %s after the greeting was read. MariaDB says so of a handshake that fails, and of one that is not over within its connect_timeout (10 s by default).", e.words(), dur(e.sinceGreeting()))
 			case e.ServerError != nil:
 				return fmt.Sprintf("The server answered the request for TLS in plaintext, with %s.", e.words())
 			case e.Stream == StreamOpen:
@@ -232,6 +234,9 @@ var loginRules = []rule{
 			if silentEnd(e) {
 				silent = " A server that is stopped, goes offline (offline_mode) or crashes also ends a login like this, and so does a KILL. If it happened once, look into the error log of the server and the proxy at this moment."
 			}
+			if slowHandshake(e) {
+				return "If it happens now and then, the handshake took too long: look for what held " + e.it() + " up (" + e.library().stall + "), and on the way for a proxy that queues connections and for packet loss. If each login fails so, compare what both sides accept: versions, certificates, names."
+			}
 			if e.maybeStalled() {
 				return stopAdvice(e) + "compare what both sides accept (versions, certificates, names), and look into the error log of the server and the proxy at this moment."
 			}
@@ -245,6 +250,9 @@ var loginRules = []rule{
 			var out []Slug
 			if e.ServerError == nil && e.pause() >= minConnectTimeout || e.maybeStalled() {
 				out = append(out, "login_stalled_locally")
+			}
+			if slowHandshake(e) {
+				out = append(out, "login_stalled_locally", "login_delayed_on_the_way")
 			}
 			if silentEnd(e) {
 				out = append(out, "server_shutdown", "connection_killed")

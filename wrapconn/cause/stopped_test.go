@@ -44,3 +44,38 @@ func TestStoppedInTheLogin(t *testing.T) {
 		}
 	}
 }
+
+// MariaDB says ERR 1043 in plaintext of a handshake of TLS that is not over within its connect_timeout, and of one that fails. The evidence is that of
+// a process that was stopped by SIGSTOP for 3.2 s behind its ClientHello (MariaDB 11.8, connect_timeout=2): the ERR lay unread for 1.2 s.
+func TestStoppedInTheHandshakeOfMariaDB(t *testing.T) {
+	met := Evidence{
+		Phase: session.PhaseTLS, Direction: session.FromServer, Violation: session.Unsolicited, Kind: session.KindERR, Expected: 2, Actual: 2, MariaDB: true,
+		ServerError: &session.ServerError{Code: 1043, SQLState: "08S01", Message: "Bad handshake"}, Client: Client{Local: true},
+		Age: 3224 * time.Millisecond, GreetingAfter: 2677 * time.Microsecond, GreetingTimed: true, OwnPause: 17 * time.Microsecond,
+		Transport: Transport{Known: true, State: TCPClosed, Written: 1519, Acked: 1519, SinceData: 1200 * time.Millisecond, SinceAck: 3200 * time.Millisecond},
+	}
+	stopped := Stall{Known: true, WaitKnown: true, Window: 3500 * time.Millisecond, Late: 2500 * time.Millisecond, Beats: 4, Ran: 21 * time.Millisecond}
+	for name, at := range map[string]struct {
+		change func(*Evidence)
+		slug   Slug
+		others []Slug
+		says   string
+	}{
+		"stopped":                {func(e *Evidence) { e.Stall = stopped }, "login_stalled_locally", nil, "did not run for 2.5 s"},
+		"nothing known of it":    {func(*Evidence) {}, "tls_failed", []Slug{"login_stalled_locally", "login_delayed_on_the_way"}, "not over within its connect_timeout"},
+		"it ran all the time":    {func(e *Evidence) { e.Stall = Stall{Known: true, WaitKnown: true, Window: 3 * time.Second, Beats: 30} }, "tls_failed", []Slug{"login_stalled_locally", "login_delayed_on_the_way"}, "not over within"},
+		"a handshake that fails": {func(e *Evidence) { e.Age = 9 * time.Millisecond }, "tls_failed", nil, "in plaintext"},
+	} {
+		e := met
+		at.change(&e)
+		d := Diagnose(&e)
+		if d.Slug != at.slug || !strings.Contains(d.Explanation, at.says) {
+			t.Errorf("%s: %s: %s %s", name, d.Slug, d.Explanation, d.Advice)
+		}
+		for _, s := range at.others {
+			if !slices.Contains(d.Alternatives, s) {
+				t.Errorf("%s: %v, and not %s", name, d.Alternatives, s)
+			}
+		}
+	}
+}
