@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,33 @@ func TestLoginDelayedOnTheWay(t *testing.T) {
 	err := db.PingContext(kit.Timeout(t, 20*time.Second))
 	kit.WantCause(t, err, c, "login_delayed_on_the_way")
 	kit.WantServerError(t, err, 1159)
+}
+
+// Nothing here was late, and the report must not say so: the ClientHello was on its way for longer than connect_timeout. MariaDB's word for it is that of a
+// handshake that fails, too, so the text has all three. (MySQL 9.7 waits on.)
+func TestHandshakeDelayedOnTheWay(t *testing.T) {
+	for _, name := range []string{"mariadb1011", "mariadb118"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := mysqltest.Start(t, name, "--connect-timeout=2")
+			relay := mysqltest.NewRelay(t, server.Addr, func(p mysqltest.RelayPacket) mysqltest.Action {
+				if p.From == mysqltest.FromClient && p.Raw {
+					return mysqltest.Action{Hold: 3 * time.Second}
+				}
+				return mysqltest.Action{}
+			})
+			db, c := kit.Open(t, relay.DSN("tls=skip-verify"), nil)
+			r := kit.WantCause(t, db.PingContext(kit.Timeout(t, 20*time.Second)), c, "tls_failed")
+			for _, s := range []cause.Slug{"login_stalled_locally", "login_delayed_on_the_way"} {
+				if !slices.Contains(r.Cause.Alternatives, s) {
+					t.Errorf("%v, and not %s", r.Cause.Alternatives, s)
+				}
+			}
+			if !strings.Contains(r.Cause.Explanation, "not over within its connect_timeout") || strings.Contains(r.Cause.Explanation, "had been here") {
+				t.Error(r.Cause.Explanation)
+			}
+		})
+	}
 }
 
 // ERR 4031 is sent by MySQL only; MariaDB resets the connection without a word.
