@@ -69,9 +69,9 @@ func (o op) end(err *error) {
 // have broken off, and go-sql-driver leaves the results behind it unread. Where the
 // packets are not seen it is not known, and the pool must not have the connection again.
 func (it *interceptor) failed(err error) {
-	if it.wire.Failed(err) {
-		var said *mysql.MySQLError
-		it.unsure.CompareAndSwap(false, !errors.As(err, &said))
+	var said *mysql.MySQLError
+	if it.wire.Failed(err) && !errors.As(err, &said) {
+		it.unsure.Store(true)
 	}
 	it.wire.Abandoned()
 }

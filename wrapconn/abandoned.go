@@ -26,7 +26,7 @@ func (c *Conn) noteClose() {
 		c.open = &s
 	}
 	if p.Connecting() { // DeadlineExceeded comes when the socket is gone
-		c.talk.Unread(c.liesUnread())
+		_ = c.noteUnread()
 	}
 }
 

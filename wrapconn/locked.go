@@ -259,13 +259,7 @@ func (c *Conn) ended(end ending, now time.Duration) {
 		return // this side hung up
 	}
 	if end.how == cause.StreamTimeout {
-		n := len(c.lie())
-		var err error
-		if n == 0 {
-			n, err = c.peek(c.one[:])
-		}
-		c.talk.Unread(n > 0)
-		if n == 0 && err != nil {
+		if err := c.noteUnread(); err != nil {
 			// The peer has ended the connection, and the client came too late to
 			// read that: its limit says nothing about the peer.
 			end.how, end.err = streamEnd(err), err
@@ -376,7 +370,7 @@ func (c *Conn) infileBroke() (broke, unseen bool) {
 		return false, false
 	}
 	since := c.owner.started()
-	return c.talk.InfileBroke(since), c.talk.State().OpaqueReason != "" && c.talk.LastByte() >= since
+	return c.talk.InfileBroke(since), c.talk.Phase() == session.PhaseOpaque && c.talk.LastByte() >= since
 }
 
 // textOf is err's text, empty if there is none to be had.
@@ -395,21 +389,23 @@ func (c *Conn) DeadlineExceeded(err error) {
 	c.deliver(c.tellTalk(func(now time.Duration) {
 		if c.opts.Operations && c.talk.Phase().Connecting() && now > time.Second {
 			if !c.closed.Load() {
-				c.talk.Unread(c.liesUnread())
+				_ = c.noteUnread()
 			}
 			c.talk.End(session.FromServer, cause.StreamTimeout, err, now)
 		}
 	}))
 }
 
-// liesUnread reports whether bytes of the peer are there that the client has not read: a
-// process that slept past its own limit finds them together with the end of the limit.
-func (c *Conn) liesUnread() bool {
-	if len(c.lie()) > 0 {
-		return true
+// noteUnread notes whether bytes of the peer are there that the client has not read: a
+// process that slept past its own limit finds them together with the end of the limit. It
+// returns the peer's end, if that is all there is.
+func (c *Conn) noteUnread() (end error) {
+	n := len(c.lie())
+	if n == 0 {
+		n, end = c.peek(c.one[:])
 	}
-	n, _ := c.peek(c.one[:])
-	return n > 0
+	c.talk.Unread(n > 0)
+	return end
 }
 
 // writeKeyLog takes lines of the key log of this connection.
