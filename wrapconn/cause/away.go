@@ -92,3 +92,35 @@ func written(e *Evidence) string {
 	}
 	return fmt.Sprintf(" %s of it passed within one Write of the connection below, the one that the dial returned.", capital(dur(e.WriteTook)))
 }
+
+// stopped is for how long, by the kernel's clock, the server's last bytes had been here
+// when this process went on: it read them late, which no clock of its own shows if a Read
+// was under way, or kept the server waiting for what came next. 0 if it is not known.
+func (e *Evidence) stopped() time.Duration {
+	if !e.ours() || !e.Transport.Known {
+		return 0
+	}
+	return max(0, e.Transport.SinceData-e.Idle)
+}
+
+// maybeStalled reports whether a login that ended without a word may have been given up
+// because the server was kept waiting here.
+func (e *Evidence) maybeStalled() bool {
+	return silentEnd(e) && e.pause() < minConnectTimeout && e.stopped() >= minConnectTimeout
+}
+
+// stoppedHere says so, to follow a sentence.
+func stoppedHere(e *Evidence) string {
+	if !e.maybeStalled() {
+		return ""
+	}
+	return fmt.Sprintf(" By the kernel's clock the server's last bytes had been here for %s when %s went on. If that is longer than its connect_timeout (10 s by default), it had given up waiting.", dur(e.stopped()), e.who())
+}
+
+// stopAdvice is what to look for then, in front of the rest.
+func stopAdvice(e *Evidence) string {
+	if !e.maybeStalled() {
+		return ""
+	}
+	return "Look first for what held " + e.it() + " up in the middle of a login: " + e.library().stall + ". If it was nothing of the kind: "
+}
