@@ -26,14 +26,14 @@ func slowHandshake(e *Evidence) bool {
 func (e *Evidence) sinceGreeting() time.Duration { return e.Age - e.GreetingAfter }
 
 // away is for how long this process may have kept the server waiting if nobody
-// knows when what it had to read came: within the handshake of TLS, which the clock sees from
-// outside, since the greeting was read; else, if the kernel has not timed that, since the
-// dial began. 0 if somebody knows.
+// knows when what it had to read came: within the handshake of TLS and the authentication, where
+// a Read that returns late looks like a peer that is late, since the greeting was read; else, if
+// the kernel has not timed that, since the dial began. 0 if somebody knows.
 func (e *Evidence) away() time.Duration {
 	switch {
 	case !e.ours():
 		return 0
-	case e.GreetingTimed && e.Phase == session.PhaseTLS:
+	case e.GreetingTimed && (e.Phase == session.PhaseTLS || e.Phase == session.PhaseAuth):
 		return max(0, e.sinceGreeting())
 	case e.GreetingTimed:
 		return 0

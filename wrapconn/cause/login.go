@@ -217,13 +217,11 @@ var loginRules = []rule{
 			if e.code() == erOutOfOrder {
 				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
 			}
-			if e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken {
-				if e.CommandBytes-sslRequestBytes > oneSegment && e.maybeStalled() {
+			if e.CommandBytes-sslRequestBytes > oneSegment && (e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken) {
+				if e.maybeStalled() {
 					return stopAdvice(e) + "some middleboxes drop or reset connections whose ClientHello does not fit one TCP segment, a proxy or firewall may not let TLS through, and the server may have been stopped at this moment."
 				}
-				if e.CommandBytes-sslRequestBytes > oneSegment {
-					return "The ClientHello does not fit one TCP segment, as with " + e.inGo("the post-quantum key shares that Go sends since 1.24", "post-quantum key shares") + ": some middleboxes drop or reset such connections. Try " + e.inGo("GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768", "the client without them") + "; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
-				}
+				return "The ClientHello does not fit one TCP segment, as with " + e.inGo("the post-quantum key shares that Go sends since 1.24", "post-quantum key shares") + ": some middleboxes drop or reset such connections. Try " + e.inGo("GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768", "the client without them") + "; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
 			}
 			if strings.Contains(e.TLSAlert, "handshake failure") || strings.Contains(e.TLSAlert, "handshake_failure") {
 				return "The two sides have no cipher suite, key exchange or signature in common. " +

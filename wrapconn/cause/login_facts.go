@@ -69,8 +69,12 @@ const mixedUp = "MySQL 9.7.4 was also seen to take one login's bytes for another
 // sentAfter says what this process did meanwhile.
 func sentAfter(e *Evidence) string {
 	switch {
-	case e.Phase == session.PhaseTLS && !paused(e) && couldNotRun(e):
-		return fmt.Sprintf("%s was still in the handshake of TLS %s after it had read the greeting", e.who(), dur(e.sinceGreeting()))
+	case e.GreetingTimed && !paused(e) && couldNotRun(e):
+		step := "authentication"
+		if e.Phase == session.PhaseTLS {
+			step = "handshake of TLS"
+		}
+		return fmt.Sprintf("%s was still in the %s %s after it had read the greeting", e.who(), step, dur(e.sinceGreeting()))
 	case e.GreetingLay > 0 && e.LoginAfter == 0:
 		return fmt.Sprintf("by the kernel's clock the greeting had been here for %s when %s read it, and the login had not been sent", dur(e.GreetingLay), e.who())
 	case e.GreetingLay > 0:

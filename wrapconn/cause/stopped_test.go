@@ -79,3 +79,23 @@ func TestStoppedInTheHandshakeOfMariaDB(t *testing.T) {
 		}
 	}
 }
+
+// The same in a later round of the authentication (MySQL 9.7, sha256_password, connect_timeout=2): a Read was under way when SIGSTOP came, and what was
+// written behind it came too late. With nothing that kept the process from running, the time has passed on the way.
+func TestStoppedInTheAuthentication(t *testing.T) {
+	for want, stall := range map[Slug]Stall{
+		"login_stalled_locally":    {Known: true, WaitKnown: true, Window: 3500 * time.Millisecond, Late: 2500 * time.Millisecond, Beats: 4, Ran: 21 * time.Millisecond},
+		"login_delayed_on_the_way": {Known: true, WaitKnown: true, Window: 3500 * time.Millisecond, Beats: 30, Ran: 21 * time.Millisecond},
+	} {
+		e := Evidence{
+			Phase: session.PhaseAuth, Direction: session.FromServer, Violation: session.MisnumberedError, Kind: session.KindERR, Expected: 6, Actual: 5,
+			ServerError: &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"}, Client: Client{Local: true},
+			Age: 3210 * time.Millisecond, GreetingAfter: time.Millisecond, GreetingTimed: true, LoginAfter: time.Millisecond, SinceLogin: 3208 * time.Millisecond,
+			OwnPause: time.Millisecond, Stall: stall,
+		}
+		d := Diagnose(&e)
+		if d.Slug != want || want == "login_stalled_locally" && (!strings.Contains(d.Explanation, "still in the authentication 3.2 s after") || !strings.Contains(d.Explanation, "did not run for 2.5 s")) {
+			t.Errorf("%s, want %s: %s", d.Slug, want, d.Explanation)
+		}
+	}
+}
