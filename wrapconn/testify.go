@@ -26,11 +26,11 @@ func (c *Conn) testify(e *cause.Evidence) {
 		t.LeastRTT = c.leastRTT
 	}
 	e.Transport = t
-	pause := max(e.Pause(), e.Unaccounted())
-	if pause == 0 {
+	began, ended := e.Accused()
+	if began == 0 {
 		return
 	}
-	e.Stall = process.Since(pause + max(0, e.SinceLogin))
+	e.Stall = process.Between(began, ended)
 	if e.Pause() == 0 { // what was in doubt is not proved
 		e.Stall = cause.Stall{}
 		return

@@ -75,7 +75,7 @@ func TestTake(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	var w Watch
-	if got := w.Since(s); got.Known {
+	if got := w.Between(s, 0); got.Known {
 		t.Errorf("before it has looked: %+v", got)
 	}
 	var waits atomic.Bool
@@ -86,7 +86,7 @@ func TestWatch(t *testing.T) {
 	var got cause.Stall
 	for time.Since(start) < 20*s && (got.Beats == 0 || got.Window < s) {
 		time.Sleep(50 * time.Millisecond)
-		got = w.Since(s)
+		got = w.Between(s, 0)
 	}
 	if !got.Known || got.Beats == 0 || got.Window < s {
 		t.Errorf("%+v", got)
@@ -130,14 +130,37 @@ func TestWatchMeetsOtherClocks(t *testing.T) {
 			if n := beats.Load(); n != 20 {
 				t.Errorf("%d looks in 20 seconds", n)
 			}
-			if s := w.Since(5 * time.Second); !s.Known || s.Window > 7*time.Second {
+			if s := w.Between(5*time.Second, 0); !s.Known || s.Window > 7*time.Second {
 				t.Errorf("of the last five seconds: %v", s)
 			}
 			time.Sleep(time.Minute) // what is open at the end of the bubble takes the timer along
 		})
 	}
 	w.Start(func() (bool, bool) { return false, false })
-	if s := w.Since(time.Minute); s.Known && s.Window > time.Minute {
+	if s := w.Between(time.Minute, 0); s.Known && s.Window > time.Minute {
 		t.Errorf("outside: %v", s)
 	}
+}
+
+// What is asked about a pause that has been over for long is not what happened since, nor what happened before.
+func TestBetweenIsAboutThatTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Watch
+		now := time.Now()
+		for i := range 60 { // the CPU was missing from the 20th to the 30th second alone
+			waited := time.Duration(min(max(0, i-20), 10)) * s
+			w.keep(sample{at: now.Add(time.Duration(i-60) * s), tasks: map[int]time.Duration{1: waited}})
+		}
+		for _, c := range []struct{ began, ended, waited, window time.Duration }{
+			{40 * s, 30 * s, 10 * s, 10 * s},
+			{39*s + s/2, 30*s + s/2, 10 * s, 10 * s},
+			{30 * s, 20 * s, 0, 10 * s},
+			{60 * s, 40 * s, 0, 20 * s},
+			{35 * s, 25 * s, 5 * s, 10 * s},
+		} {
+			if got := w.Between(c.began, c.ended); got.Waited != c.waited || got.Window != c.window {
+				t.Errorf("from %v to %v ago: waited %v of %v, want %v of %v", c.began, c.ended, got.Waited, got.Window, c.waited, c.window)
+			}
+		}
+	})
 }

@@ -131,11 +131,12 @@ func (w *Watch) keep(s sample) {
 	w.n++
 }
 
-// Since says what happened to this process over the last d, or a little more:
-// from the last look before it until now.
-func (w *Watch) Since(d time.Duration) cause.Stall {
+// Between says what happened to this process from began to ended, which are times
+// before now, or for a little longer: from the last look before it to the first behind it.
+func (w *Watch) Between(began, ended time.Duration) cause.Stall {
 	w.mu.Lock()
 	now := w.now()
+	from, to := now.Add(-began), now.Add(-ended)
 	last := w.last()
 	if last == nil {
 		w.mu.Unlock()
@@ -143,17 +144,19 @@ func (w *Watch) Since(d time.Duration) cause.Stall {
 	}
 	b := *last // its place is another sample's before long
 	w.mu.Unlock()
-	if now.Sub(b.at) > freshEnough {
+	if now.Sub(b.at) > freshEnough && b.at.Before(to) {
 		b = take()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	from := now.Add(-d)
 	var a *sample
 	for i := w.n - 1; i >= max(0, w.n-kept); i-- {
 		a = &w.ring[i%kept]
 		if !a.at.After(from) {
 			break
+		}
+		if !a.at.Before(to) {
+			b = *a
 		}
 	}
 	if a == nil || !b.at.After(a.at) {
@@ -161,12 +164,13 @@ func (w *Watch) Since(d time.Duration) cause.Stall {
 	}
 	s := between(a, &b)
 	for i := w.lates - 1; i >= max(0, w.lates-kept); i-- {
-		if l := w.late[i%kept]; l.at.After(a.at) {
+		// The look that was late is the first behind the time in which it was due.
+		if l := w.late[i%kept]; l.at.After(a.at) && !l.at.Add(-l.by).After(b.at) {
 			s.Beats++
 			s.Late = max(s.Late, l.by)
 		}
 	}
-	if !w.beat.IsZero() {
+	if !w.beat.IsZero() && !w.beat.After(b.at) {
 		// A look that is overdue now: the failure was noticed first.
 		s.Late = max(s.Late, now.Sub(w.beat))
 	}

@@ -28,12 +28,16 @@ func (e *Evidence) sinceGreeting() time.Duration { return e.Age - e.GreetingAfte
 // away is for how long this process may have kept the server waiting if nobody
 // knows when what it had to read came: within the handshake of TLS and the authentication, where
 // a Read that returns late looks like a peer that is late, since the greeting was read; else, if
-// the kernel has not timed that, since the dial began. 0 if somebody knows.
+// the kernel has not timed that, since the dial began. What it had written before, it had not
+// kept back: the time behind that is not its own unless it had something else to write. 0 if somebody knows.
 func (e *Evidence) away() time.Duration {
 	switch {
 	case !e.ours():
 		return 0
 	case e.GreetingTimed && (e.Phase == session.PhaseTLS || e.Phase == session.PhaseAuth):
+		if !e.Awaited {
+			return e.WroteAfter
+		}
 		return max(0, e.sinceGreeting())
 	case e.GreetingTimed:
 		return 0
@@ -44,8 +48,12 @@ func (e *Evidence) away() time.Duration {
 	return 0
 }
 
+// fewRuns is the share of a time below which a process has hardly run in it.
+const fewRuns = 10
+
 // couldNotRun: for most of that time the kernel did not let this process run, so
-// that it cannot have read a greeting that was there.
+// that it cannot have read what was there. That threads of it waited for a CPU does
+// not show it as long as others ran: those may have been the ones that it took.
 func couldNotRun(e *Evidence) bool {
 	away := e.away()
 	if away < minConnectTimeout {
@@ -55,7 +63,7 @@ func couldNotRun(e *Evidence) bool {
 	case StallUnknown, StallOwn:
 		return false
 	}
-	return true
+	return e.Stall.Late >= away/2 || e.Stall.Ran <= away/fewRuns
 }
 
 // loginPause is for how long this process kept the server waiting in the login, as
@@ -67,14 +75,30 @@ func (e *Evidence) loginPause() time.Duration {
 	return e.pause()
 }
 
-// Unaccounted is for how long this process may have kept a server waiting that gave
+// unaccounted is for how long this process may have kept a server waiting that gave
 // up on its login, if the clock does not show it: what kept the process from running
 // decides it. 0 if there is no such doubt.
-func (e *Evidence) Unaccounted() time.Duration {
+func (e *Evidence) unaccounted() time.Duration {
 	if away := e.away(); gaveUp(e) && !paused(e) && away >= minConnectTimeout {
 		return away
 	}
 	return 0
+}
+
+// Accused says when, counted back from now, the pause began and ended about which this process is
+// to be asked: one of Pause, or one in a login that the clock does not show. In a
+// login it is not known how long ago it ended. Both are 0 if there is none.
+func (e *Evidence) Accused() (began, ended time.Duration) {
+	pause := max(e.Pause(), e.unaccounted())
+	switch {
+	case pause == 0:
+		return 0, 0
+	case e.Late:
+		return pause, 0
+	case connecting.holds(e): // not before the dial
+		return min(pause+e.SinceLogin, max(pause, e.DialTook+e.Age)), 0
+	}
+	return pause + e.SinceGap, e.SinceGap
 }
 
 // dialed says what is known of the time before the greeting was read.

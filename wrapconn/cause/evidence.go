@@ -181,6 +181,11 @@ type Evidence struct {
 	// the login, while that is under way; 0 if it was less than 100 ms. OwnPause includes
 	// it.
 	WriteTook time.Duration
+	// WroteAfter is the time from the greeting to the client's last write, while the login is
+	// under way. Awaited: the server has sent something behind that write, apart from the
+	// packet that shows the failure, so that the next step was the client's.
+	WroteAfter time.Duration
+	Awaited    bool
 	// OwnPause is the longest time within the login in which the server waited
 	// for this process: connected → first Read begun, or a Read returned →
 	// next Write begun. Unlike LoginAfter it leaves out the time of a TLS
@@ -190,6 +195,7 @@ type Evidence struct {
 	SinceCommand   time.Duration // command written → now
 	LongestReadGap time.Duration // longest time within this answer in which this process did not read although bytes were there
 	GapBytes       int64         // read since that pause: what had filled the buffers meanwhile
+	SinceGap       time.Duration // end of that pause → now
 	// EndWindow is how far back the end of the stream may lie: since the last sign
 	// that it was open; 0 if somebody was reading when it came.
 	EndWindow time.Duration

@@ -59,6 +59,7 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 	if phase.Connecting() {
 		m.paused = m.waits(c.now)
 		m.ownPause = max(m.ownPause, m.paused)
+		m.turn, m.heard = false, c.server.taken
 	}
 	if phase == session.PhaseReady {
 		m.before = c.client.taken - int64(len(p))

@@ -17,8 +17,10 @@ type marks struct {
 	lay      time.Duration // how long the greeting was there before it was read
 	writing  time.Duration // longest time that a write of the login took
 	unsent   int           // bytes of the last write that the socket did not take
+	heard    int64         // bytes of the server that had been read when the client wrote last in the login
 	timed    bool          // lay is known
 	misnumb  bool          // a packet of the client had a wrong id
+	turn     bool          // in the login: the server has sent a packet behind the client's last bytes
 
 	// Those of each exchange lie together.
 	command  time.Duration // last command written
@@ -30,9 +32,13 @@ type marks struct {
 	began    time.Duration // when the client's read was begun whose bytes, or end, came last
 	open     time.Duration // when a look into the socket last found that the server had not hung up
 	readGap  time.Duration // longest time in one answer in which the client did not read although bytes were there
+	gapEnd   time.Duration // when that was over
 	gapAt    int64         // bytes of the server that had been read by then
 	before   int64         // bytes that the client had written before the last command
 }
+
+// packetHeader is how many bytes stand in front of a packet's payload.
+const packetHeader = 4
 
 // last is when a byte passed last.
 func (m *marks) last() time.Duration { return max(m.read, m.write) }
@@ -43,7 +49,9 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Eve
 	}
 	switch ev.Kind {
 	case session.KindGreeting:
-		m.greeting = now
+		m.greeting, m.turn = now, true
+	case session.KindAuthSwitch, session.KindAuthMoreData, session.KindAuthNextFactor:
+		m.turn = true
 	case session.KindLogin:
 		m.login = now
 	case session.KindCommand:
@@ -62,7 +70,7 @@ func (m *marks) commanded(now time.Duration) {
 		m.answered = m.command
 	}
 	m.command = now
-	m.readGap, m.gapAt = 0, 0
+	m.readGap, m.gapEnd, m.gapAt = 0, 0, 0
 }
 
 // waits is for how long the server has been waiting for the client, by what it sent
@@ -75,6 +83,16 @@ func (m *marks) waits(now time.Duration) (d time.Duration) {
 		d += m.lay
 	}
 	return d
+}
+
+// awaited reports whether the next step of the login was the client's before the packet
+// came, if it is one, of which e is the evidence. Of the handshake of TLS only the bytes are seen.
+func (m *marks) awaited(e *cause.Evidence, taken int64) bool {
+	since := taken - m.heard
+	if e.Kind != session.KindUnknown {
+		since -= packetHeader + int64(e.Length)
+	}
+	return m.turn || e.Phase == session.PhaseTLS && since > 0
 }
 
 // loginWritten takes the end of a write of the login that took long. Until then
@@ -100,7 +118,7 @@ func (m *marks) loginWritten(now time.Duration, whole bool) {
 func (m *marks) gap(now time.Duration, taken int64) {
 	gap, blocked := m.began-m.read, now-m.began
 	if gap > m.readGap && blocked <= max(time.Millisecond, gap/8) {
-		m.readGap, m.gapAt = gap, taken
+		m.readGap, m.gapEnd, m.gapAt = gap, m.began, taken
 	}
 }
 
@@ -130,6 +148,7 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 	e.OwnPause = m.ownPause
 	if e.Phase.Connecting() {
 		e.GreetingLay, e.GreetingTimed, e.WriteTook = m.lay, m.timed, m.writing
+		e.WroteAfter, e.Awaited = max(0, m.write-m.greeting), m.awaited(e, taken)
 		if m.read >= m.write { // the pause is still going on
 			e.OwnPause = max(e.OwnPause, m.waits(now))
 		}
@@ -144,7 +163,7 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 	}
 	e.LongestReadGap = m.readGap
 	if m.readGap > 0 {
-		e.GapBytes = taken - m.gapAt
+		e.GapBytes, e.SinceGap = taken-m.gapAt, now-m.gapEnd
 	}
 	if e.Stream != cause.StreamOpen && e.Stream != cause.StreamTimeout {
 		e.EndWindow = m.endWindow(now, e.BeforeCommand)

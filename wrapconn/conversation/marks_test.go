@@ -3,6 +3,8 @@ package conversation
 import (
 	"testing"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // TestLateGreeting: the time for which the greeting lay unread, and that which the
@@ -43,5 +45,29 @@ func TestLoginNotWritten(t *testing.T) {
 	c.LoginWritten(1, 3030*ms)
 	if e := c.Evidence(3040 * ms); e.SinceLogin != 0 || e.LoginAfter != 0 || e.OwnPause != 3020*ms || e.WriteTook != 3000*ms {
 		t.Errorf("sent %v ago, %v after the greeting; pause %v, write %v", e.SinceLogin, e.LoginAfter, e.OwnPause, e.WriteTook)
+	}
+}
+
+// TestAwaited: within the login, who has to go on, and when the client wrote last.
+func TestAwaited(t *testing.T) {
+	const ms = time.Millisecond
+	s := plainLogin()
+	c := New(Config{})
+	want := func(what string, now, wrote time.Duration, awaited bool) {
+		t.Helper()
+		if e := c.Evidence(now); e.WroteAfter != wrote || e.Awaited != awaited {
+			t.Errorf("%s: written %v after the greeting, awaited %v", what, e.WroteAfter, e.Awaited)
+		}
+	}
+	c.Bytes(s[0].dir, s[0].bytes, 10*ms)
+	want("greeting read", 20*ms, 0, true)
+	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
+	want("login written", 2000*ms, 20*ms, false)
+	more := []byte("\x02\x00\x00\x02\x01\x04")
+	late := "\xff\x87\x04#08S01Got timeout reading communication packets"
+	c.Bytes(session.FromServer, append(more, append([]byte{byte(len(late)), 0, 0, 3}, late...)...), 2500*ms)
+	found := c.Found()
+	if !found || !c.found[0].Evidence.Awaited || c.found[0].Evidence.WroteAfter != 20*ms {
+		t.Errorf("a request for the password and ERR 1159 in one piece: %v, %+v", found, c.found)
 	}
 }
