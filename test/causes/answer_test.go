@@ -155,7 +155,7 @@ var answerCases = []causeCase{
 	{slug: "peer_unresponsive", by: byScript, modes: everyMode,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"COM_QUERY", "readTimeout"},
 		run: func(r *causeRun) error {
-			return r.exec(r.serve("readTimeout=1500ms", mysqltest.ExpectPacket()), "DO 1")
+			return r.exec(r.serve("readTimeout=4s", mysqltest.ExpectPacket()), "DO 1")
 		}},
 	{slug: "closed_before_answer", name: "killed under a command", by: byServer, on: onBoth, modes: everyMode, alone: true,
 		severity: cause.Error, executed: cause.ExecutedUnknown, safe: false, says: []string{"COM_QUERY was sent whole", "cannot be known", "error log"},

@@ -237,8 +237,8 @@ func TestPostMortemThatHangs(t *testing.T) {
 func TestPostMortemInTheDSN(t *testing.T) {
 	server := mysqltest.Shared(t, "mysql9")
 	for value, want := range map[string]bool{"": false, "&seqguardPostMortem=on": true, "&seqguardPostMortem=off": false} {
-		db, c := kit.Open(t, server.DSN("readTimeout=500ms"+value), nil)
-		_, _ = db.Exec("DO SLEEP(2)")
+		db, c := kit.Open(t, server.DSN("readTimeout=3s"+value), nil)
+		_, _ = db.Exec("DO SLEEP(6)")
 		if p := told(t, c).Evidence.PostMortem; p.Asked != want || p.Failure != "" {
 			t.Errorf("%q: %+v", value, p)
 		}

@@ -42,8 +42,8 @@ func TestFlightRecorder(t *testing.T) {
 		t.Skipf("NOT TESTED: another flight recorder is running: %v", err)
 	}
 	defer recorder.Stop()
-	db, c := kit.Open(t, server.DSN("readTimeout=500ms"), nil, seqguard.WithFlightRecorder(recorder, dir))
-	_, _ = db.Exec("DO SLEEP(2)")
+	db, c := kit.Open(t, server.DSN("readTimeout=3s"), nil, seqguard.WithFlightRecorder(recorder, dir))
+	_, _ = db.Exec("DO SLEEP(6)")
 	if r := told(t, c); r.FlightRecording != "" {
 		t.Errorf("%s is not this process's doing, and %q is written", r.Cause.Slug, r.FlightRecording)
 	}
