@@ -93,6 +93,9 @@ func (f *frames) note(h wire.Header, prefix []byte, ev *session.Event, before se
 	}
 	c.said.packet(before, ev, h.Seq, prefix, c.tracker.Greeting())
 	c.marks.packet(f.now, f.dir, ev)
+	if f.dir == session.FromServer && c.tracker.Phase() == session.PhaseAuth {
+		c.marks.turn, _ = c.tracker.AuthDue()
+	}
 	if lost != c.tracker.Lost() {
 		c.counts.Untracked++
 	}

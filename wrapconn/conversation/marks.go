@@ -20,7 +20,7 @@ type marks struct {
 	heard    int64         // bytes of the server that had been read when the client wrote last in the login
 	timed    bool          // lay is known
 	misnumb  bool          // a packet of the client had a wrong id
-	turn     bool          // in the login: the server has sent a packet behind the client's last bytes
+	turn     bool          // in the login: the server has sent something behind the client's last bytes, and waits for more
 
 	// Those of each exchange lie together.
 	command  time.Duration // last command written
@@ -50,8 +50,6 @@ func (m *marks) packet(now time.Duration, dir session.Direction, ev *session.Eve
 	switch ev.Kind {
 	case session.KindGreeting:
 		m.greeting, m.turn = now, true
-	case session.KindAuthSwitch, session.KindAuthMoreData, session.KindAuthNextFactor:
-		m.turn = true
 	case session.KindLogin:
 		m.login = now
 	case session.KindCommand:

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -63,11 +64,17 @@ func TestAwaited(t *testing.T) {
 	want("greeting read", 20*ms, 0, true)
 	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
 	want("login written", 2000*ms, 20*ms, false)
-	more := []byte("\x02\x00\x00\x02\x01\x04")
+	other := "\xfemysql_native_password\x0001234567890123456789\x00"
 	late := "\xff\x87\x04#08S01Got timeout reading communication packets"
-	c.Bytes(session.FromServer, append(more, append([]byte{byte(len(late)), 0, 0, 3}, late...)...), 2500*ms)
+	c.Bytes(session.FromServer, slices.Concat([]byte{byte(len(other)), 0, 0, 2}, []byte(other), []byte{byte(len(late)), 0, 0, 3}, []byte(late)), 2500*ms)
 	found := c.Found()
 	if !found || !c.found[0].Evidence.Awaited || c.found[0].Evidence.WroteAfter != 20*ms {
-		t.Errorf("a request for the password and ERR 1159 in one piece: %v, %+v", found, c.found)
+		t.Errorf("an AuthSwitchRequest and ERR 1159 in one piece: %v, %+v", found, c.found)
 	}
+
+	c = New(Config{})
+	c.Bytes(s[0].dir, s[0].bytes, 10*ms)
+	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
+	c.Bytes(session.FromServer, []byte("\x02\x00\x00\x02\x01\x03"), 40*ms)
+	want("caching_sha2_password has the password: the OK is the server's", 50*ms, 20*ms, false)
 }
