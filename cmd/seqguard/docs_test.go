@@ -17,6 +17,9 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(string(b), "`seqguard version` (or `-version`)") {
+		t.Error("it does not speak of seqguard version")
+	}
 	row := regexp.MustCompile("(?m)^\\| `-([a-z-]+)` \\| .* \\| (.*)\\|$")
 	for _, c := range commands {
 		_, section, ok := strings.Cut(string(b), "\n## seqguard "+c.name+"\n")

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/capture"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/explain"
 )
 
@@ -55,16 +58,18 @@ the command was not understood.
 		fs.StringVar(&o.HTML, "html", "", "write one self-contained page into `file`")
 		return func(ctx context.Context, args []string, std streams) error {
 			switch {
+			case len(args) > 1 && slices.ContainsFunc(args[1:], isFlag):
+				return wrong("flags come before the capture: %s is behind %s", args[1+slices.IndexFunc(args[1:], isFlag)], args[0])
 			case len(args) != 1:
-				return fmt.Errorf("%w: one capture is needed, there are %d", errUsage, len(args))
+				return wrong("one capture is needed, there are %d", len(args))
 			case o.JSON && o.HTML != "":
-				return fmt.Errorf("%w: -json and -html exclude each other", errUsage)
+				return wrong("-json and -html exclude each other")
 			case (o.Rows || o.SQL) && !o.Packets:
-				return fmt.Errorf("%w: -rows and -sql go with -packets", errUsage)
+				return wrong("-rows and -sql go with -packets")
 			case o.SQL && (o.JSON || o.HTML != ""):
-				return fmt.Errorf("%w: -sql is for the text; -json and -html show no statements", errUsage)
+				return wrong("-sql is for the text; -json and -html show no statements")
 			case o.Packets && o.HTML != "":
-				return fmt.Errorf("%w: -packets is for the text and -json; the page of -html has a timeline of each connection", errUsage)
+				return wrong("-packets is for the text and -json; the page of -html has a timeline of each connection")
 			}
 			var in io.Reader = std.in
 			if o.Live = args[0] == "-"; !o.Live {
@@ -75,10 +80,38 @@ the command was not understood.
 				defer func() { _ = f.Close() }()
 				in = f
 			}
+			if o.HTML != "" {
+				if err := overwrites(o.HTML); err != nil {
+					return err
+				}
+			}
 			_, err := explain.Run(ctx, in, std.out, o)
+			if err != nil && !o.Live && !errors.As(err, new(*os.PathError)) {
+				err = fmt.Errorf("%s: %w", args[0], err)
+			}
 			return err
 		}
 	},
+}
+
+// isFlag tells a flag from the name of a file and from "-".
+func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
+
+// overwrites is an error if the page would be written over a capture: with "-html *.pcap" the shell gives -html
+// the first one.
+func overwrites(page string) error {
+	if fi, err := os.Stat(page); err != nil || !fi.Mode().IsRegular() {
+		return nil // it is made, or is a pipe or a device, which loses nothing
+	}
+	f, err := os.Open(page)
+	if err != nil {
+		return nil // it is not written either, or there is no capture in it that could be read
+	}
+	defer func() { _ = f.Close() }()
+	if capture.Is(f) {
+		return wrong("-html %s: that is a capture, and the page would be written over it", page)
+	}
+	return nil
 }
 
 // portList is a flag of ports with commas between them.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -29,8 +30,13 @@ type streams struct {
 	out, err io.Writer
 }
 
-// errUsage asks for the usage line.
-var errUsage = errors.New("usage")
+// usageError is that the command was called wrongly. It asks for the usage line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// wrong makes a usageError.
+func wrong(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 var commands = []*command{&explainCommand, &proxyCommand}
 
@@ -62,14 +68,29 @@ func run(ctx context.Context, args []string, std streams) int {
 					return c.run(ctx, []string{"-h"}, std)
 				}
 			}
+			if args[1] != "version" {
+				return unknown(std, args[1])
+			}
 		}
 		_, _ = io.WriteString(std.out, overview())
+		return 0
+	case "version", "-version", "--version":
+		if len(args) > 1 {
+			_, _ = fmt.Fprintf(std.err, "seqguard: %s takes no argument, not %q\n", name, args[1])
+			return 2
+		}
+		_, _ = fmt.Fprintln(std.out, versionLine())
 		return 0
 	case "":
 		_, _ = io.WriteString(std.err, overview())
 	default:
-		_, _ = fmt.Fprintf(std.err, "seqguard: there is no command %q\n\n%s", name, overview())
+		return unknown(std, name)
 	}
+	return 2
+}
+
+func unknown(std streams, name string) int {
+	_, _ = fmt.Fprintf(std.err, "seqguard: there is no command %q\n\n%s", name, overview())
 	return 2
 }
 
@@ -82,15 +103,15 @@ really said, what caused it, and what to do. It works for clients in any languag
 	for _, c := range commands {
 		fmt.Fprintf(&b, "  seqguard %-10s %s\n", c.name, c.short)
 	}
+	fmt.Fprintf(&b, "  seqguard %-10s %s\n", "version", "says which version this is, and from which commit it was built")
 	b.WriteString("\n`seqguard COMMAND -h` explains a command and its flags.\n")
 	return b.String()
 }
 
 func (c *command) run(ctx context.Context, args []string, std streams) int {
 	fs := flag.NewFlagSet("seqguard "+c.name, flag.ContinueOnError)
-	fs.SetOutput(std.err)
+	fs.SetOutput(io.Discard) // the whole help behind what is wrong would have that scroll away
 	do := c.setup(fs)
-	fs.Usage = func() { c.help(fs, fs.Output()) }
 	for _, a := range args {
 		if a == "-h" || a == "-help" || a == "--help" {
 			c.help(fs, std.out)
@@ -100,19 +121,36 @@ func (c *command) run(ctx context.Context, args []string, std streams) int {
 			break
 		}
 	}
-	if err := fs.Parse(args); err != nil {
-		return 2
+	err := misread(fs, fs.Parse(args))
+	if err == nil {
+		err = do(ctx, fs.Args(), std)
 	}
-	switch err := do(ctx, fs.Args(), std); {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, errUsage):
-		_, _ = fmt.Fprintf(std.err, "%v\nusage: %s\n`seqguard %s -h` explains it.\n", err, c.usage, c.name)
-		return 2
-	default:
-		_, _ = fmt.Fprintf(std.err, "seqguard %s: %v\n", c.name, err)
+	}
+	_, _ = fmt.Fprintf(std.err, "seqguard %s: %v\n", c.name, err)
+	if !errors.As(err, new(usageError)) {
 		return 1
 	}
+	_, _ = fmt.Fprintf(std.err, "usage: %s\n`seqguard %s -h` explains it.\n", c.usage, c.name)
+	return 2
+}
+
+var ofFlag = regexp.MustCompile(` for flag -([a-z-]+): parse error$`)
+
+// misread is what fs.Parse has said, with what its flag takes in the place of "parse error".
+func misread(fs *flag.FlagSet, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if m := ofFlag.FindStringSubmatch(text); m != nil {
+		takes := map[string]string{"time.Duration": "a duration with its unit, as 30s or 5m", "int": "a number", "bool": "true or false"}
+		if v, ok := fs.Lookup(m[1]).Value.(flag.Getter); ok && takes[fmt.Sprintf("%T", v.Get())] != "" {
+			text = strings.TrimSuffix(text, "parse error") + "it takes " + takes[fmt.Sprintf("%T", v.Get())]
+		}
+	}
+	return usageError(text)
 }
 
 // help prints what the command does, and its flags.

@@ -105,30 +105,46 @@ func proxySetup(fs *flag.FlagSet) func(context.Context, []string, streams) error
 func (f *proxyFlags) check(c *proxy.Config, args []string) error {
 	switch {
 	case len(args) > 0:
-		return fmt.Errorf("%w: unexpected argument %q", errUsage, args[0])
+		return wrong("unexpected argument %q", args[0])
 	case c.Server == "":
-		return fmt.Errorf("%w: -server is missing", errUsage)
+		return wrong("-server is missing")
 	case f.tls != "passthrough" && f.tls != "terminate":
-		return fmt.Errorf("%w: -tls takes passthrough or terminate, not %q", errUsage, f.tls)
+		return wrong("-tls takes passthrough or terminate, not %q", f.tls)
 	case (f.cert == "") != (f.key == ""):
-		return fmt.Errorf("%w: -cert and -key go together", errUsage)
+		return wrong("-cert and -key go together")
 	case f.tls == "passthrough" && (f.cert != "" || f.certOut != "" || f.serverCA != ""):
-		return fmt.Errorf("%w: -cert, -key, -cert-out and -server-ca are for -tls terminate", errUsage)
+		return wrong("-cert, -key, -cert-out and -server-ca are for -tls terminate")
 	case f.tls == "terminate" && f.keylog != "":
-		return fmt.Errorf("%w: -keylog is for -tls passthrough; with -tls terminate the packets are seen anyway", errUsage)
+		return wrong("-keylog is for -tls passthrough; with -tls terminate the packets are seen anyway")
 	case f.serverCA != "" && isPath(c.Server):
-		return fmt.Errorf("%w: -server-ca checks the server's name, and a socket has none: give -server as host:port", errUsage)
+		return wrong("-server-ca checks the server's name, and a socket has none: give -server as host:port")
 	case f.cert != "" && f.certOut != "":
-		return fmt.Errorf("%w: -cert-out writes the certificate that the proxy makes; it does not go with -cert", errUsage)
+		return wrong("-cert-out writes the certificate that the proxy makes; it does not go with -cert")
 	case c.Header < 0 || c.Header > 2:
-		return fmt.Errorf("%w: -proxy-protocol takes 0, 1 or 2", errUsage)
-	case c.Max < 0 || c.History < 1 || c.History > 4096 || c.Grace < 0 || c.KeyWait < 0 || c.DialTimeout <= 0:
-		return fmt.Errorf("%w: a number or duration is out of its range", errUsage)
+		return wrong("-proxy-protocol takes 0, 1 or 2")
+	case c.Max < 0:
+		return wrong("-max-connections takes 0 (no limit) or more, not %d", c.Max)
+	case c.History < 1 || c.History > 4096:
+		return wrong("-history takes 1 to 4096 packets, not %d", c.History)
+	case c.Grace < 0:
+		return wrong("-grace takes 0s or more, not %v", c.Grace)
+	case c.KeyWait < 0:
+		return wrong("-key-wait takes 0s or more, not %v", c.KeyWait)
+	case c.DialTimeout <= 0:
+		return wrong("-dial-timeout takes more than 0s, not %v", c.DialTimeout)
+	case f.http != "" && isPath(f.http):
+		return wrong("-http takes host:port, not %q", f.http)
 	}
-	for name, a := range map[string]string{"-listen": f.listen, "-server": c.Server} {
-		if err := proxy.CheckAddress(a); err != nil {
-			return fmt.Errorf("%w: %s: %w", errUsage, name, err)
+	for _, a := range []struct{ name, address string }{{"-listen", f.listen}, {"-server", c.Server}, {"-http", f.http}} {
+		if a.address == "" && a.name == "-http" {
+			continue
 		}
+		if err := proxy.CheckAddress(a.address); err != nil {
+			return wrong("%s: %v", a.name, err)
+		}
+	}
+	if proxy.Same(f.listen, c.Server) {
+		return wrong("-server %s is where -listen accepts: the proxy would connect to itself, over and over", c.Server)
 	}
 	return nil
 }
@@ -222,11 +238,11 @@ func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 	if f.serverCA != "" {
 		pem, err := os.ReadFile(f.serverCA)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("-server-ca: %w", err)
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return "", fmt.Errorf("%s holds no certificate", f.serverCA)
+			return "", fmt.Errorf("-server-ca: %s holds no certificate in PEM form", f.serverCA)
 		}
 		host, _, _ := net.SplitHostPort(c.Server)
 		c.ServerTLS = &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
@@ -234,7 +250,7 @@ func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 	if f.cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("-cert %s, -key %s: %w", f.cert, f.key, err)
 		}
 		c.Terminate = &pair
 		return "TLS ends here, with the certificate in " + f.cert, nil
@@ -249,7 +265,7 @@ func (f *proxyFlags) setTLS(c *proxy.Config) (seen string, err error) {
 		return seen + "will refuse it: turn the check off (mysql --ssl-mode=REQUIRED, Go tls=skip-verify, PyMySQL ssl_verify_cert=False), or use -cert-out or -cert", nil
 	}
 	if err := os.WriteFile(f.certOut, pem, 0o644); err != nil {
-		return "", err
+		return "", fmt.Errorf("-cert-out: %w", err)
 	}
 	return seen + "need " + f.certOut + " as their CA (mysql --ssl-ca, Go tls.Config.RootCAs, PyMySQL ssl_ca)", nil
 }

@@ -56,12 +56,9 @@ func NewReader(src io.Reader) (*Reader, error) {
 	r := &Reader{src: src, buf: make([]byte, firstBuffer)}
 	b, err := r.peek(4)
 	if err != nil && len(b) < 4 {
-		if err == io.EOF || err == ErrCut {
-			return nil, fmt.Errorf("not a capture: %d bytes", len(b))
-		}
-		return nil, err
+		return nil, tooShort(b, err)
 	}
-	if b[0] == 0x1f && b[1] == 0x8b {
+	if isGzip(b) {
 		z, err := gzip.NewReader(bufio.NewReader(io.MultiReader(newBytes(r.buf[r.at:r.end]), src)))
 		if err != nil {
 			return nil, fmt.Errorf("a gzip file, but: %w", err)
@@ -75,9 +72,20 @@ func newReader(src io.Reader) (*Reader, error) {
 	r := &Reader{src: src, buf: make([]byte, firstBuffer)}
 	b, err := r.peek(4)
 	if err != nil {
-		return nil, fmt.Errorf("not a capture: %w", err)
+		return nil, fmt.Errorf("in the gzip file: %w", tooShort(b, err))
 	}
 	return r, r.open(b)
+}
+
+// tooShort is what is wrong with a file that has no more than b.
+func tooShort(b []byte, err error) error {
+	switch {
+	case err == io.EOF:
+		return errors.New("no capture: it is empty. What captures may not have written yet (tcpdump -U writes each frame at once)")
+	case err == ErrCut:
+		return fmt.Errorf("no capture: it has %d bytes", len(b))
+	}
+	return err
 }
 
 // newBytes copies b, because the buffer it lies in is used again.
@@ -94,22 +102,31 @@ func (r *bytesReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (r *Reader) open(magic []byte) error {
-	switch m := [4]byte(magic); m {
-	case [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
-		r.next, r.ng = r.block, true
-		return nil
-	case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}:
-		return r.openPcap(little, 1000)
-	case [4]byte{0xa1, 0xb2, 0xc3, 0xd4}:
-		return r.openPcap(big, 1000)
-	case [4]byte{0x4d, 0x3c, 0xb2, 0xa1}:
-		return r.openPcap(little, 1)
-	case [4]byte{0xa1, 0xb2, 0x3c, 0x4d}:
-		return r.openPcap(big, 1)
-	default:
-		return fmt.Errorf("neither pcap nor pcapng: it begins with % x", m)
+// Is reports whether a file begins as a capture does, packed ones included.
+func Is(file io.Reader) bool {
+	var b [4]byte
+	if _, err := io.ReadFull(file, b[:]); err != nil {
+		return false
 	}
+	return isGzip(b[:]) || formats[b] != nil
+}
+
+func isGzip(b []byte) bool { return b[0] == 0x1f && b[1] == 0x8b }
+
+// formats are those that are read, by the first bytes of a file.
+var formats = map[[4]byte]func(*Reader) error{
+	{0x0a, 0x0d, 0x0d, 0x0a}: func(r *Reader) error { r.next, r.ng = r.block, true; return nil },
+	{0xd4, 0xc3, 0xb2, 0xa1}: func(r *Reader) error { return r.openPcap(little, 1000) },
+	{0xa1, 0xb2, 0xc3, 0xd4}: func(r *Reader) error { return r.openPcap(big, 1000) },
+	{0x4d, 0x3c, 0xb2, 0xa1}: func(r *Reader) error { return r.openPcap(little, 1) },
+	{0xa1, 0xb2, 0x3c, 0x4d}: func(r *Reader) error { return r.openPcap(big, 1) },
+}
+
+func (r *Reader) open(magic []byte) error {
+	if open := formats[[4]byte(magic)]; open != nil {
+		return open(r)
+	}
+	return fmt.Errorf("neither pcap nor pcapng: it begins with % x", magic)
 }
 
 // Next reads the next frame. It returns io.EOF at the end, ErrCut at an end

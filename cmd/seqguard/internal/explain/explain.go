@@ -89,12 +89,12 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 	if o.KeyLog != "" {
 		err := x.log.Read(o.KeyLog, func(b []byte) { x.keys.Add(b) })
 		if err != nil && !(o.Live && errors.Is(err, fs.ErrNotExist)) { // clients make it when they need it
-			return x.totals, err
+			return x.totals, fmt.Errorf("-keylog: %w", err)
 		}
 		if !o.Live {
 			x.keys.Add([]byte("\n"))
 			if x.keys.Len() == 0 {
-				return x.totals, fmt.Errorf("%s holds no line of a key log", o.KeyLog)
+				return x.totals, fmt.Errorf("-keylog: %s holds no line of a key log", o.KeyLog)
 			}
 		}
 	}

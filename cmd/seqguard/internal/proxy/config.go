@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -83,16 +84,58 @@ func Network(address string) (network, rest string) {
 // CheckAddress says what is wrong with an address.
 func CheckAddress(address string) error {
 	network, rest := Network(address)
+	if strings.Contains(address, "://") {
+		return fmt.Errorf("%q is a URL: host:port is enough, or the path of a socket", address)
+	}
 	if network == "unix" {
 		if rest == "" {
 			return fmt.Errorf("%q: the path of the socket is missing", address)
 		}
 		return nil
 	}
-	if _, port, err := net.SplitHostPort(rest); err != nil || port == "" {
+	if scheme, _, ok := strings.Cut(rest, "("); ok { // as in the DSN of go-sql-driver
+		return fmt.Errorf("%q: without %s( and ), please: host:port, or the path of a socket", address, scheme)
+	}
+	_, port, err := net.SplitHostPort(rest)
+	if err != nil || port == "" {
 		return fmt.Errorf("%q is neither host:port nor the path of a socket", address)
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q: %q is not a port", address, port)
+	}
 	return nil
+}
+
+// Same reports whether connecting to server would reach who listens at listen, as far
+// as that is plain from the two addresses.
+func Same(listen, server string) bool {
+	n1, a1 := Network(listen)
+	n2, a2 := Network(server)
+	if n1 != n2 || n1 == "unix" {
+		return n1 == n2 && filepath.Clean(a1) == filepath.Clean(a2)
+	}
+	h1, p1, _ := net.SplitHostPort(a1)
+	h2, p2, _ := net.SplitHostPort(a2)
+	port1, _ := net.LookupPort("tcp", p1)
+	port2, _ := net.LookupPort("tcp", p2)
+	if port1 != port2 || port1 == 0 {
+		return false
+	}
+	return strings.EqualFold(h1, h2) || here(h1)&here(h2) != 0
+}
+
+// here is by which families host reaches this machine, whatever machine it is: 1 for IPv4,
+// 2 for IPv6. To listen at no address in particular is to listen at all of them.
+func here(host string) (families int) {
+	switch host {
+	case "", "::":
+		return 1 | 2
+	case "localhost", "127.0.0.1", "0.0.0.0":
+		return 1
+	case "::1":
+		return 2
+	}
+	return 0
 }
 
 var _ io.Closer = (*Proxy)(nil)
