@@ -114,7 +114,7 @@ func (s *conn) bytes(d session.Direction, p []byte) bool {
 		s.unread.Store(true)
 	case s.tapped: // p is what look sees encrypted
 		s.mu.Lock()
-		s.parent.look(p)
+		s.parent.look(p, s.taken.Load())
 		s.parent.behind(&s.talk)
 		s.mu.Unlock()
 	}
@@ -134,7 +134,7 @@ func (s *conn) look(d session.Direction, p []byte) bool {
 		return false
 	}
 	if d == session.FromClient && !s.tapped {
-		s.parent.look(p)
+		s.parent.look(p, s.taken.Load())
 	}
 	if d == session.FromClient && !s.headed {
 		p = s.header(p)
@@ -220,7 +220,7 @@ func (s *conn) tell(f conversation.Finding, parent traceIDs) {
 	}
 	s.p.report(&report.Violation{
 		Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
-		TraceID: parent.trace, ParentID: parent.span, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
+		TraceID: parent.trace, ParentID: parent.span, Sampled: parent.sampled, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
 	})
 }
 

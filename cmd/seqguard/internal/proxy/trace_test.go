@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestTraceOfTheStatement(t *testing.T) {
 		pass := func(d session.Direction, b []byte) {
 			now += time.Millisecond
 			if d == session.FromClient {
-				p.look(b)
+				p.look(b, int64(talk.State().Received))
 			}
 			talk.Bytes(d, b, now)
 			if d == session.FromClient {
@@ -64,6 +65,65 @@ func TestTraceOfTheStatement(t *testing.T) {
 		}
 		if got := p.value() != (traceIDs{}); got != c.want {
 			t.Errorf("%s: a trace %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
+// TestTraceInPieces: a long statement comes in several reads, and the traceparent may lie
+// across them.
+func TestTraceInPieces(t *testing.T) {
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	want := traceIDs{"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", true}
+	statement := "SELECT 1 /*tracestate='rojo=00f067aa0ba902b7',traceparent='" + trace + "'*/ FROM t"
+	attribute := "SELECT traceparent\x00" + strings.Repeat("x", 400) + trace
+	for _, s := range []string{statement, attribute} {
+		for i := range len(s) + 1 {
+			for j := i; j <= len(s); j += 1 + len(s)/40 {
+				var p traceparent
+				for _, piece := range []string{s[:i], s[i:j], s[j:]} {
+					p.look([]byte(piece), 7)
+				}
+				if got := p.value(); got != want {
+					t.Fatalf("%q %q %q: %v", s[:i], s[i:j], s[j:], got)
+				}
+			}
+		}
+		var p traceparent
+		for i := range len(s) {
+			p.look([]byte{s[i]}, 7)
+		}
+		if got := p.value(); got != want {
+			t.Errorf("%q, byte by byte: %v", s, got)
+		}
+	}
+	for name, pieces := range map[string][2]string{
+		"another command": {"SELECT traceparent", "\x00\x00\x00\x00\x03SELECT '" + trace + "'"},
+		"too far behind":  {"traceparent", strings.Repeat("x", traceBehind-traceLength+1) + trace},
+		"no word":         {"SELECT tracepar", " '" + trace + "'"},
+	} {
+		var p traceparent
+		p.look([]byte(pieces[0]), 7)
+		if name == "another command" {
+			p.look([]byte(pieces[1]), 8) // the server has answered
+		} else {
+			p.look([]byte(pieces[1]), 7)
+		}
+		if got := p.value(); got != (traceIDs{}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	// A long statement behind a piece that may begin one: what was kept is no more than needed.
+	var p traceparent
+	p.look([]byte("INSERT INTO t VALUES ('trace"), 7)
+	p.look([]byte(strings.Repeat("x", 1<<20)+"/*traceparent='"+trace+"'*/"), 7)
+	if got := p.value(); got != want || p.tail != nil {
+		t.Errorf("%v, %d bytes are kept", got, len(p.tail))
+	}
+	for flags, sampled := range map[string]bool{"00": false, "01": true, "02": false, "03": true, "0f": true} {
+		var p traceparent
+		p.look([]byte("/*traceparent='"+trace[:traceLength-2]+flags+"'*/"), 0)
+		if got := p.value(); got.trace != want.trace || got.sampled != sampled {
+			t.Errorf("flags %s: %v", flags, got)
 		}
 	}
 }

@@ -18,6 +18,17 @@ func TestLineWithoutNumber(t *testing.T) {
 	}
 }
 
+// Who reads the log finds the request by the trace that its statement carried.
+func TestLineWithTrace(t *testing.T) {
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	for trace, want := range map[string]bool{id: true, "": false} {
+		v := Violation{Server: "db:3306", TraceID: trace}
+		if line := v.Line(); strings.Contains(line, ", trace "+id+"]") != want || strings.Contains(line, "trace") != want {
+			t.Errorf("%q: %s", trace, line)
+		}
+	}
+}
+
 // TestWhatWasDue: a client's command with number 5 where 0 was due, and behind it the
 // server's ERR with number 0 where 6 was due, which is what the report is about.
 func TestWhatWasDue(t *testing.T) {

@@ -112,6 +112,9 @@ func (v *Violation) Line() string {
 	if id := v.Finding.Connection; id != 0 { // it has no number before the greeting
 		where += fmt.Sprintf(", connection %d", id)
 	}
+	if v.TraceID != "" {
+		where += ", trace " + v.TraceID
+	}
 	return fmt.Sprintf("%s %s: %s [%s] %s", v.Cause.Severity, v.Cause.Slug, v.Cause.Explanation, where, v.Cause.Advice)
 }
 

@@ -20,6 +20,7 @@ type Violation struct {
 	Notes    []string // what limits the claim, beside the cause itself
 	TraceID  string   // of the trace that the client's statement carried
 	ParentID string
+	Sampled  bool // that trace is recorded
 
 	// Local and Peer are the two ends of the connection to the server of who tells
 	// it; nil for a capture.

@@ -80,7 +80,7 @@ func parent(v *report.Violation) context.Context {
 		return ctx
 	}
 	return oteltrace.ContextWithRemoteSpanContext(ctx, oteltrace.NewSpanContext(oteltrace.SpanContextConfig{
-		TraceID: t, SpanID: span, TraceFlags: oteltrace.FlagsSampled, Remote: true,
+		TraceID: t, SpanID: span, TraceFlags: oteltrace.TraceFlags(0).WithSampled(v.Sampled), Remote: true,
 	}))
 }
 

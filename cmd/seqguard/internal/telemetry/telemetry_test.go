@@ -41,7 +41,7 @@ func TestSend(t *testing.T) {
 			Time: time.Now(), Evidence: cause.Evidence{Client: cause.Client{Address: "10.0.0.7:4711", User: "shop", Program: "billing", Name: "pymysql", Version: "1.0.2"}, Network: "tcp", Vantage: cause.VantageProxy}, Connection: 7,
 		},
 		Local: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 50002}, Peer: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 3306},
-		Server: "db:3306", Started: time.Now().Add(-time.Second), TraceID: trace, ParentID: span,
+		Server: "db:3306", Started: time.Now().Add(-time.Second), TraceID: trace, ParentID: span, Sampled: true,
 	})
 	if err := s.Close(context.Background()); err != nil {
 		t.Fatal(err)
@@ -77,6 +77,43 @@ func TestFromEnvironment(t *testing.T) {
 		s, err := FromEnvironment(context.Background())
 		if (s != nil) != c.sends || (err != nil) != c.fails {
 			t.Errorf("%+v: %v, %v", c, s, err)
+		}
+	}
+}
+
+// TestSampled: a trace that the client does not record has no span of the proxy either,
+// unless the environment asks for all.
+// https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased
+func TestSampled(t *testing.T) {
+	const trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	for _, c := range []struct {
+		sampler        string
+		child, sampled bool
+		want           bool
+	}{
+		{"", true, true, true}, {"", true, false, false}, {"", false, false, true},
+		{"always_on", true, false, true},
+		{"parentbased_always_off", true, true, true}, {"parentbased_always_off", false, false, false},
+	} {
+		got := make(chan struct{}, 1)
+		collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got <- struct{}{} }))
+		t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+		t.Setenv("OTEL_TRACES_SAMPLER", c.sampler)
+		s, err := FromEnvironment(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &report.Violation{Cause: cause.Diagnosis{Slug: "concurrent_use"}, Finding: conversation.Finding{Time: time.Now()}, Server: "db:3306", Started: time.Now()}
+		if c.child {
+			v.TraceID, v.ParentID, v.Sampled = trace, span, c.sampled
+		}
+		s.Send(v)
+		if err := s.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		collector.Close()
+		if sent := len(got) > 0; sent != c.want {
+			t.Errorf("%+v: sent %t", c, sent)
 		}
 	}
 }
