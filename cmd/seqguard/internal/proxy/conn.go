@@ -238,8 +238,13 @@ func (s *conn) ended(d session.Direction, err error) {
 		how = cause.StreamBroken
 	}
 	s.mu.Lock()
-	s.talk.End(d, how, err, s.now())
+	before, now := s.talk.State(), s.now()
+	s.talk.End(d, how, err, now)
+	idle := d == session.FromServer && how != cause.StreamBroken && isIdleEnd(&before, s.unread.Load()) && !s.talk.Found()
 	s.unlock()
+	if idle {
+		s.p.idleEnd(&before, now-before.LastByte)
+	}
 }
 
 // failed implements watcher.

@@ -25,6 +25,7 @@ type pageView struct {
 	Violations  uint64           `json:"violations"`
 	Knocks      uint64           `json:"knocks"` // clients that left at once without a word
 	Dropped     uint64           `json:"reports_dropped"`
+	IdleEnded   uint64           `json:"idle_ended"` // by the server
 	Untracked   uint64           `json:"untracked"`
 	Opaque      uint64           `json:"opaque"`
 	Groups      []pageGroup      `json:"clients"`
@@ -69,7 +70,7 @@ func (p *Proxy) look() *pageView {
 	v := &pageView{
 		Time: time.Now(), Since: p.started, Server: p.server, Connections: c.Connections.Load(), Refused: c.Refused.Load(),
 		Failed: c.Failed.Load(), Violations: c.Violations.Load(), Knocks: c.Knocks.Load(), Dropped: c.Dropped.Load(),
-		Untracked: c.Untracked.Load(), Opaque: c.Opaque.Load(),
+		Untracked: c.Untracked.Load(), Opaque: c.Opaque.Load(), IdleEnded: p.idleEnded(),
 		Groups: []pageGroup{}, List: []pageConnection{}, Reports: []*report.Object{},
 	}
 	groups := map[pageGroup]*pageGroup{}
@@ -168,7 +169,7 @@ var pageTemplate = template.Must(template.New("").Funcs(template.FuncMap{
 <title>seqguard proxy: {{.Server}}</title><style>` + report.Style + `</style>
 <h1>seqguard proxy → {{.Server}}</h1>
 <p>{{.Open}} connections open of {{.Connections}} since {{.Since.Format "2006-01-02 15:04:05"}}; {{.Violations}} violations{{if .Dropped}} ({{.Dropped}} of them not reported one by one){{end}},
-{{.Knocks}} knocks (a client that left at once without a word); {{.Untracked}} untracked, {{.Opaque}} not seen{{if .Refused}}; {{.Refused}} refused{{end}}{{if .Failed}}; server not reached {{.Failed}} times{{end}}.</p>
+{{.Knocks}} knocks (a client that left at once without a word); {{.IdleEnded}} ended by the server while they were idle; {{.Untracked}} untracked, {{.Opaque}} not seen{{if .Refused}}; {{.Refused}} refused{{end}}{{if .Failed}}; server not reached {{.Failed}} times{{end}}.</p>
 {{if .Reports}}<h2>Last violations</h2>{{range .Reports}}<details class="{{.Severity}}"><summary>{{.Time.Format "15:04:05.000"}} <b>{{.Title}}</b> <code>{{.Cause}}</code> {{.Client.Address}} {{.Client.User}}</summary>
 <p>{{.Explanation}}<p class=advice>{{.Advice}}<p class=dim>severity {{.Severity}}; executed: {{.Executed}}; connection {{.Connection}}</p></details>{{end}}{{end}}
 <h2>Clients</h2><table><tr><th>host<th>user<th>program<th>library<th>open<th>busy<th>commands{{range .Groups}}<tr><td>{{.Host}}<td>{{.User}}<td>{{.Program}}<td>{{.Library}}<td class=n>{{.Open}}<td class=n>{{.Busy}}<td class=n>{{.Commands}}{{end}}</table>

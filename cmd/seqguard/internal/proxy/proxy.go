@@ -41,6 +41,7 @@ type Proxy struct {
 
 	kills  report.Kills
 	failed report.Failures
+	idle   idleEnds
 
 	// life ends with Close: nobody waits for a dial any more.
 	life context.Context
@@ -293,6 +294,7 @@ func (p *Proxy) log(format string, args ...any) {
 const (
 	unreached = "a server that is not reached"
 	failedTLS = "TLS that fails"
+	endedIdle = "idle connections that end"
 )
 
 // logOf is log for a line of which there may be many.
@@ -344,6 +346,7 @@ func (p *Proxy) deliver(t told, lost uint64) {
 // Farewell has the last line written, behind all that was found: it waits for that,
 // for a moment at the most, because nobody may be reading.
 func (p *Proxy) Farewell() {
+	p.tellIdleEnds()
 	p.tell.Lock()
 	for _, kind := range p.limiter.dropped() {
 		p.tellLeftOut(kind)
