@@ -17,7 +17,7 @@ func (r *Reader) openPcap(o byteOrder, nanos int64) error {
 	r.order, r.nanos = o, nanos
 	r.link = LinkType(o.u32(h[20:]) & 0xffff) // above it: the length of a frame check sequence
 	if !r.link.known() {
-		return fmt.Errorf("a pcap file of link type %d, which is not read", r.link)
+		return fmt.Errorf("a pcap file of link type %d, which is not read: capture on an interface with Ethernet or a loopback (tcpdump -i eth0), or on Linux with -i any", r.link)
 	}
 	r.use(pcapHeaderLen)
 	r.next = r.record

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func NewReader(src io.Reader) (*Reader, error) {
 		return nil, tooShort(b, err)
 	}
 	if isGzip(b) {
-		z, err := gzip.NewReader(bufio.NewReader(io.MultiReader(newBytes(r.buf[r.at:r.end]), src)))
+		z, err := gzip.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(r.buf[r.at:r.end])), src)))
 		if err != nil {
 			return nil, fmt.Errorf("a gzip file, but: %w", err)
 		}
@@ -88,20 +89,6 @@ func tooShort(b []byte, err error) error {
 	return err
 }
 
-// newBytes copies b, because the buffer it lies in is used again.
-func newBytes(b []byte) io.Reader { return &bytesReader{append([]byte(nil), b...)} }
-
-type bytesReader struct{ b []byte }
-
-func (r *bytesReader) Read(p []byte) (int, error) {
-	if len(r.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.b)
-	r.b = r.b[n:]
-	return n, nil
-}
-
 // Is reports whether a file begins as a capture does, packed ones included.
 func Is(file io.Reader) bool {
 	var b [4]byte
@@ -126,7 +113,26 @@ func (r *Reader) open(magic []byte) error {
 	if open := formats[[4]byte(magic)]; open != nil {
 		return open(r)
 	}
-	return fmt.Errorf("neither pcap nor pcapng: it begins with % x", magic)
+	for _, p := range packed {
+		if bytes.HasPrefix([]byte(p.magic), magic) {
+			return fmt.Errorf("it is packed with %s: unpack it first (%s FILE | seqguard explain -)", p.by, p.unpack)
+		}
+	}
+	for _, c := range magic {
+		if c != '\n' && c != '\t' && (c < ' ' || c > '~') {
+			return fmt.Errorf("neither pcap nor pcapng: it begins with % x", magic)
+		}
+	}
+	return fmt.Errorf("neither pcap nor pcapng: it begins with %q. What tcpdump prints is no capture; tcpdump -w FILE writes one", magic)
+}
+
+// packed are the other ways in which people pack captures, by the first bytes.
+var packed = []struct{ magic, by, unpack string }{
+	{"\xfd7zX", "xz", "xz -dc"},
+	{"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"},
+	{"\x04\x22\x4d\x18", "lz4", "lz4 -dc"},
+	{"BZh1", "bzip2", "bzip2 -dc"}, {"BZh9", "bzip2", "bzip2 -dc"},
+	{"PK\x03\x04", "zip", "unzip -p"},
 }
 
 // Next reads the next frame. It returns io.EOF at the end, ErrCut at an end

@@ -42,6 +42,7 @@ type Result uint8
 const (
 	IsTCP      Result = iota
 	NotTCP            // something else, or what cannot be read
+	NotRead           // of a link type that is not read
 	IsFragment        // a piece of an IP packet: TCP in it cannot be read
 )
 
@@ -57,6 +58,9 @@ const (
 
 // Segment finds the TCP segment in a frame.
 func (f *Frame) Segment(s *Segment) Result {
+	if !f.Link.known() {
+		return NotRead
+	}
 	kind, b := f.Link.network(f.Data)
 	switch kind {
 	case etherIPv4:

@@ -38,6 +38,9 @@ type Options struct {
 // Totals are what was in the capture.
 type Totals struct {
 	Frames, NotTCP, Fragments uint64
+	NotRead                   uint64           // frames of link types that are not read
+	Link                      capture.LinkType // of the first of them
+	CutFrames                 uint64           // not captured whole
 	Bytes                     int64
 	Connections               int // MySQL
 	Others                    int // TCP connections that are not
@@ -48,7 +51,9 @@ type Totals struct {
 	Gaps                      uint64
 	Lost                      uint64
 	First, Last               time.Time
-	Cut                       bool // the file ends within a frame
+	Cut                       bool   // the file ends within a frame
+	Damage                    string // what is wrong behind what was read
+	Evicted                   uint64 // connections that were dropped while they went on
 }
 
 // explainer is a run over one capture.
@@ -123,7 +128,10 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 	x.lookForSecrets()
 	x.table.Close()
 	x.settleAll()
-	x.totals.Bytes = r.Read()
+	x.totals.Bytes, x.totals.Evicted = r.Read(), x.table.Evicted
+	if err != nil {
+		x.totals.Damage = err.Error()
+	}
 	if e := x.finish(); err == nil { // of a damaged capture, what lies before the damage is told
 		err = e
 	}
@@ -163,12 +171,19 @@ func (x *explainer) read(ctx context.Context, r *capture.Reader) error {
 			t.First = time.Unix(0, f.Time)
 		}
 		t.Last = time.Unix(0, f.Time)
+		if f.Cut > 0 {
+			t.CutFrames++
+		}
 		x.settle(f.Time)
 		switch f.Segment(&s) {
 		case capture.IsTCP:
 			x.table.Segment(&s, f.Time)
 		case capture.IsFragment:
 			t.Fragments++
+		case capture.NotRead:
+			if t.NotRead++; t.NotRead == 1 {
+				t.Link = f.Link
+			}
 		default:
 			t.NotTCP++
 		}

@@ -263,7 +263,7 @@ func (x *explainer) finish() error {
 		return x.err
 	}
 	if !x.opts.JSON {
-		x.tally.write(x.out, &x.totals, x.table.Evicted)
+		x.tally.write(x.out, &x.totals)
 	}
 	return x.err
 }

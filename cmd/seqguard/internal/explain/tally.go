@@ -118,11 +118,8 @@ func (k clientKey) String() string {
 	return cause.Client{Address: k.Host, User: k.User, Name: k.Name, Version: k.Version, Program: k.Program}.String()
 }
 
-func (t *tally) write(w io.Writer, total *Totals, evicted uint64) {
+func (t *tally) write(w io.Writer, total *Totals) {
 	fmt.Fprintf(w, "\n%s", total.sentence())
-	if evicted > 0 {
-		fmt.Fprintf(w, "%s dropped while they went on, to stay within memory.\n", plural(int(evicted), "connection"))
-	}
 	if len(t.causes) > 0 {
 		fmt.Fprintf(w, "\n%7s  %-14s  %-34s  %8s  %s\n", "times", "severity", "cause", "clients", "first")
 		for _, c := range t.Causes() {
@@ -157,18 +154,27 @@ func (t *Totals) sentence() string {
 		fmt.Fprintf(&b, ", %d knocks (a client that left at once without a word)", t.Knocks)
 	}
 	b.WriteString(".\n")
-	if t.Connections == 0 {
+	if t.NotRead > 0 {
+		fmt.Fprintf(&b, "%s of a link type that is not read (%d).\n", areFrames(t.NotRead), t.Link)
+	}
+	switch {
+	case t.Connections > 0:
+	case t.Frames == 0:
+		b.WriteString("There is no frame in it: nothing was captured. Another interface (on Linux, tcpdump -i any) or another port may be the right one.\n")
+	default:
 		if t.NotTCP > 0 {
-			is := "are"
-			if t.NotTCP == 1 {
-				is = "is"
-			}
-			fmt.Fprintf(&b, "%s %s not TCP, or of a link type that is not read.\n", plural(int(t.NotTCP), "frame"), is)
+			fmt.Fprintf(&b, "%s not TCP.\n", areFrames(t.NotTCP))
 		}
 		b.WriteString("MySQL is found by its greeting, on any port. Where the greetings are not in the capture, say with -port which ports are MySQL's.\n")
 	}
 	if t.Gaps > 0 {
 		fmt.Fprintf(&b, "%s are missing from the capture, in %s: nothing is claimed about them.\n", report.Bytes(t.Lost), plural(int(t.Gaps), "place"))
+	}
+	if t.CutFrames > 0 {
+		fmt.Fprintf(&b, "%s not captured whole, and what is cut off is not seen: capture without -s.\n", areFrames(t.CutFrames))
+	}
+	if t.Evicted > 0 {
+		fmt.Fprintf(&b, "%s dropped while they went on, to stay within memory.\n", plural(int(t.Evicted), "connection"))
 	}
 	if t.Untracked > 0 {
 		fmt.Fprintf(&b, "%s could not be followed for a while.\n", plural(t.Untracked, "connection"))
@@ -182,5 +188,16 @@ func (t *Totals) sentence() string {
 	if t.Cut {
 		b.WriteString("The capture ends within a frame.\n")
 	}
+	if t.Damage != "" {
+		fmt.Fprintf(&b, "What follows was not read: %s.\n", t.Damage)
+	}
 	return b.String()
+}
+
+// areFrames is a number of frames with its verb.
+func areFrames(n uint64) string {
+	if n == 1 {
+		return "1 frame is"
+	}
+	return fmt.Sprintf("%d frames are", n)
 }
