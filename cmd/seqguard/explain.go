@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +79,7 @@ the command was not understood.
 					return err
 				}
 				defer func() { _ = f.Close() }()
-				in = f
+				in, o.Name = f, filepath.Base(args[0])
 			}
 			if o.HTML != "" {
 				if err := overwrites(o.HTML); err != nil {

@@ -306,6 +306,9 @@ func (c *conn) tell(f conversation.Finding) {
 		c.x.totals.Knocks++
 		return
 	}
+	if c.lines != nil && e.Stream != cause.StreamOpen { // there is no packet to mark
+		c.lines.mark(f.Time.UnixNano()-c.start, e.Direction, v.Cause.Title)
+	}
 	c.causes = append(c.causes, v.Cause.Slug)
 	c.x.totals.Violations++
 	c.x.violation(c, v)

@@ -21,6 +21,7 @@ import (
 
 // Options are those of the command.
 type Options struct {
+	Name    string   // of the capture, for the page
 	KeyLog  string   // a file
 	Ports   []uint16 // taken for MySQL also if the greeting is missing
 	Packets bool

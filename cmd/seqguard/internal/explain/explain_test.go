@@ -18,6 +18,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/capture/capturetest"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/reassemble"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+	"github.com/seqguard/mysql-seqguard/internal/version"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 )
 
@@ -292,13 +293,13 @@ func TestPage(t *testing.T) {
 	s.say(client, mysqltest.Packet(0, []byte("\x03SELECT 1")))
 	s.say(server, mysqltest.Packet(7, mysqltest.OKPayload(0, 0, 2, 0)))
 	name := filepath.Join(t.TempDir(), "page.html")
-	_, out := explained(t, s.file(nil), Options{HTML: name})
+	_, out := explained(t, s.file(nil), Options{HTML: name, Name: "last-night.pcap"})
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	page := string(b)
-	for _, want := range []string{"<svg", "shop", "captured at the server&#39;s end", "prefers-color-scheme:dark", "</html>", "seq 7"} {
+	for _, want := range []string{"<svg", "shop", "captured at the server&#39;s end", "prefers-color-scheme:dark", "</html>", "seq 7", "Made by seqguard " + version.Version + " from last-night.pcap."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -310,6 +311,36 @@ func TestPage(t *testing.T) {
 	}
 	if !strings.Contains(out, "1 connection, 1 violation") {
 		t.Errorf("%q", out)
+	}
+}
+
+// TestPageOfAnEnd: the end of a connection that is a violation is on its timeline, and the
+// connections stand in the order of the capture, as the links to them say.
+func TestPageOfAnEnd(t *testing.T) {
+	a, b := newScriptFrom(t, 50001, 3306, atServer), newScriptFrom(t, 50002, 3306, atServer)
+	a.login()
+	quits := len(a.frames)
+	b.login()
+	b.say(client, mysqltest.Packet(0, []byte("\x03SELECT 1")))
+	b.send(server, capture.FIN|capture.ACK, nil)
+	b.send(client, capture.FIN|capture.ACK, nil)
+	a.quit()
+	name := filepath.Join(t.TempDir(), "page.html")
+	const header = 24
+	file := a.file(func(i int) bool { return i < quits })
+	file = append(file, b.file(nil)[header:]...)
+	file = append(file, a.file(func(i int) bool { return i >= quits })[header:]...) // it ends behind b
+	explained(t, file, Options{HTML: name})
+	page, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte("<title>The connection ended before the command was answered</title>")) {
+		t.Errorf("it has no mark:\n%s", page)
+	}
+	one, two := bytes.Index(page, []byte(`id="c1"`)), bytes.Index(page, []byte(`id="c2"`))
+	if one < 0 || two < one {
+		t.Errorf("#1 at %d, #2 at %d", one, two)
 	}
 }
 

@@ -1,12 +1,15 @@
 package explain
 
 import (
+	"cmp"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
+	"github.com/seqguard/mysql-seqguard/internal/version"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/conversation"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
@@ -100,10 +103,12 @@ func (p *page) connection(c *conn, s *conversation.State, at int64) {
 }
 
 func (p *page) write(w io.Writer, x *explainer) error {
+	// They came as they ended.
+	slices.SortFunc(p.connections, func(a, b pageConnection) int { return cmp.Compare(a.Number, b.Number) })
 	return pageTemplate.Execute(w, map[string]any{
 		"Style": template.CSS(report.Style), "Sentence": x.totals.sentence(), "Violations": p.violations, "More": p.more,
 		"Connections": p.connections, "Others": p.others, "Causes": x.tally.Causes(), "Clients": x.tally.Clients(),
-		"First": x.totals.First.Format(clock + " MST"),
+		"First": x.totals.First.Format(clock + " MST"), "Name": x.opts.Name, "Version": version.Version,
 	})
 }
 
@@ -124,14 +129,14 @@ var pageTemplate = template.Must(template.New("").Parse(`<!doctype html>
 {{end}}</pre></details></article>
 {{else}}<p>None.</p>{{end}}{{with .More}}<p>And {{.}} more, which are counted below.</p>{{end}}
 {{if .Causes}}<h2>Causes</h2><table><tr><th>times</th><th>severity</th><th>cause</th><th>what</th><th>clients</th><th>first</th></tr>
-{{range .Causes}}<tr><td class="n">{{.Count}}</td><td>{{.Severity}}</td><td><code>{{.Slug}}</code></td><td>{{.Title}}</td><td class="n">{{.Clients}}</td><td>{{.FirstClock}}</td></tr>
+{{range .Causes}}<tr><td class="n">{{.Count}}</td><td>{{.Severity}}</td><td><code>{{.Slug}}</code></td><td class="t">{{.Title}}</td><td class="n">{{.Clients}}</td><td class="t">{{.FirstClock}}</td></tr>
 {{end}}</table>{{end}}
 <h2>Clients</h2><table><tr><th>connections</th><th>commands</th><th>violations</th><th>client</th></tr>
-{{range .Clients}}<tr><td class="n">{{.Connections}}</td><td class="n">{{.Commands}}</td><td class="n">{{.Violations}}</td><td>{{.Key}}</td></tr>
+{{range .Clients}}<tr><td class="n">{{.Connections}}</td><td class="n">{{.Commands}}</td><td class="n">{{.Violations}}</td><td class="t">{{.Key}}</td></tr>
 {{end}}</table>
 <h2>Connections</h2>
-{{range .Connections}}<details id="c{{.Number}}"{{if .Causes}} open{{end}}><summary>#{{.Number}} {{.When}} {{.From}} → {{.To}} {{.Who}}{{range .Causes}} <code>{{.}}</code>{{end}}</summary><p class="dim">{{.Facts}}</p>{{.Timeline}}</details>
+{{range .Connections}}<details id="c{{.Number}}"{{if .Causes}} open{{end}}><summary>#{{.Number}} {{.When}} {{.From}} → {{.To}} {{.Who}}{{range .Causes}} <code>{{.}}</code>{{end}}</summary><p class="dim">{{.Facts}}</p><div class="wide">{{.Timeline}}</div></details>
 {{end}}{{with .Others}}<p>And {{.}} more connections.</p>{{end}}
-<p class="dim">No statement and no data is on this page; the servers' own error messages are.</p>
+<p class="dim">Made by seqguard {{.Version}}{{with .Name}} from {{.}}{{end}}. No statement and no data is on this page; the servers' own error messages are.</p>
 </body></html>
 `))

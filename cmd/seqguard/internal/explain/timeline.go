@@ -29,8 +29,8 @@ const (
 
 func (t *timeline) add(p *conversation.Packet, start int64) {
 	at := p.Time.UnixNano() - start
-	if p.Violation != session.None && len(t.marks) < maxMarks {
-		t.marks = append(t.marks, point{at, p.Direction, p.Violation.String() + ": " + p.Label()})
+	if p.Violation != session.None {
+		t.mark(at, p.Direction, p.Violation.String()+": "+p.Label())
 	}
 	if len(t.points) == maxPoints { // every second one goes, of each direction
 		var turn [2]bool
@@ -43,6 +43,13 @@ func (t *timeline) add(p *conversation.Packet, start int64) {
 		t.points = kept
 	}
 	t.points = append(t.points, point{at: at, dir: p.Direction})
+}
+
+// mark adds a violation.
+func (t *timeline) mark(at int64, dir session.Direction, text string) {
+	if len(t.marks) < maxMarks {
+		t.marks = append(t.marks, point{at, dir, text})
+	}
 }
 
 // svg draws it: the client's words above the line, the server's below.
