@@ -73,6 +73,7 @@ JS
 "$cache/mysql9/bin/mysqld" --version | sed 's/.*Ver/MySQL/'
 out=$(timeout 60 node main.js "$port") || die "$out"
 say "$out"
+# shellcheck disable=SC2016 # drizzle's name
 [ "$out" = 'typeorm insert: says 2 Eva, 3 Fay, 4 Gus; there are 2 Eva, 3 node 3: Bob, 4 node 1: Ann, 5 Fay, 8 Gus
 typeorm save: says 2 Eva, 5 Fay, 8 Gus; there are 2 Eva, 3 node 3: Bob, 4 node 1: Ann, 5 Fay, 8 Gus
 drizzle $returningId: says 2 Eva, 3 Fay, 4 Gus; there are 2 Eva, 3 node 3: Bob, 4 node 1: Ann, 5 Fay, 8 Gus' ] || die 'that has changed'
