@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# mysqlfdw-other-rows.sh: PostgreSQL's mysql_fdw finds other rows than PostgreSQL would, and DELETE deletes them. It hands a condition to MySQL
-# to save work, as a "performance feature" in its README's words, so one expects the rows that a local copy of the table gives. But it
-# writes some expressions down with the same signs where MySQL means something else by them, and PostgreSQL does not look at the
-# rows again:
+# mysqlfdw-other-rows.sh: PostgreSQL's mysql_fdw finds other rows than PostgreSQL would, and DELETE deletes them. It hands conditions on to MySQL
+# in order to fetch fewer rows, so one expects those that a local copy of the table gives. But it writes some expressions down with the
+# same signs where MySQL means something else by them, and PostgreSQL does not look at the rows again:
 #
 # - integer / integer: has no fraction in PostgreSQL, but one in MySQL. "Ids whose half is 1" leaves 3 out; even numbers
 #   (id / 2 * 2 = id) are all of them.
@@ -15,11 +14,11 @@
 # EXPLAIN VERBOSE has the statement that is sent (Remote query), and so have MySQL's general log and a capture. What keeps a condition
 # at home is a subquery around the table that ends in OFFSET 0.
 #
-# Below, each condition is asked of a foreign table and of a copy of it in PostgreSQL, and one is that of a DELETE, which leaves no row. Run with Debian 12's
-# postgresql-15-mysql-fdw 2.8.0-4, whichever PostgreSQL 15 Debian has, and MySQL 9.7.4 of the cache (scripts/servers.sh). The source of
-# July 2025 has a list of the operators that are handed on, with all of these but the third and the fifth in it. Its issue 163 tells of one
-# more, ||; neither it nor the README tells of these. Fails if it is otherwise. Needs Debian 12 with its packages. Output seen: at the
-# end of this file.
+# Below, each condition is asked of a foreign table and of a copy of it in PostgreSQL, and one is that of a DELETE, which leaves no row.
+# Run with Debian 12's postgresql-15-mysql-fdw 2.8.0-4, whichever PostgreSQL 15 Debian has, and MySQL 9.7.4 of the cache
+# (scripts/servers.sh). The source of July 2025 has a list of what is handed on, with all of these but the third and the fifth in it. An
+# issue (163) tells of one more, ||; neither the issues nor the README tell of these. Fails if it is otherwise. Needs Debian 12 with its
+# packages. Output seen: the lines at the end of this file.
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
 # shellcheck source-path=SCRIPTDIR/../scripts source=lib.sh
