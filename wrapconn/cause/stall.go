@@ -90,14 +90,15 @@ func (s *Stall) Cause(pause time.Duration) StallCause {
 			return StallThrottled
 		}
 		return StallNoCPU
+	case s.WaitKnown && s.idled() >= half && s.Ran+s.Waited < half:
+		// It used no CPU and waited for none. What the runtime counts goes on meanwhile:
+		// a goroutine that was ready still is, and a collection is not over.
+		return StallStopped
 	case s.LongestGC >= half:
 		return StallGC
-	case s.Late >= half && s.Ran < half:
-		// It did not even look at its clock, and used no CPU. Nobody who is not
-		// told of quota and waiting may say that it was stopped.
-		if s.WaitKnown {
-			return StallStopped
-		}
+	case s.Late >= half && s.Ran < half, s.WaitKnown && s.SchedLatency >= half && s.Ran < half:
+		// Not all of it is explained by what it ran. Nobody who is not told of quota
+		// and waiting may say that it was stopped, and a part of each is neither.
 		return StallUnknown
 	case s.Late >= half || s.SchedLatency >= half:
 		return StallScheduler
@@ -106,6 +107,10 @@ func (s *Stall) Cause(pause time.Duration) StallCause {
 	}
 	return StallUnknown
 }
+
+// idled is the longest time in which nothing of this process ran, as far as it noticed
+// that itself.
+func (s *Stall) idled() time.Duration { return max(s.Late, s.LongestGC, s.SchedLatency) }
 
 // crowded is the time that others had the CPUs: waiting with quota left.
 func (s *Stall) crowded() time.Duration { return max(0, s.Waited-s.Throttled) }
@@ -136,7 +141,7 @@ func (s *Stall) Sentence(pause time.Duration) string {
 	case StallGC:
 		return fmt.Sprintf(" The garbage collector had stopped the program for %s.", dur(s.LongestGC))
 	case StallStopped:
-		return fmt.Sprintf(" It did not run for %s and did not wait for a CPU: the process was stopped (SIGSTOP, a debugger, a frozen container), or its machine was.", dur(s.Late))
+		return fmt.Sprintf(" It did not run for %s and did not wait for a CPU: the process was stopped (SIGSTOP, a debugger, a frozen container), or its machine was.", dur(s.idled()))
 	case StallScheduler:
 		return fmt.Sprintf(" The process ran (%s of CPU time), but goroutines that were ready to run were not, for up to %s: something held all CPUs that the Go scheduler may use.", dur(s.Ran), dur(max(s.Late, s.SchedLatency)))
 	case StallOwn:
