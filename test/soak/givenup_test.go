@@ -19,21 +19,9 @@ import (
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 )
 
-// On a machine that is very busy a login takes more than a second, and the context of the worker, which was to end after some
-// milliseconds, ends in its course. That is what happened, and the guard reports it: nobody else would learn that logins take so long.
-
-// ownEnds are the causes of which that can be true; TestLoginGivenUp has each.
-var ownEnds = []cause.Slug{"no_greeting", "tls_failed", "login_stalled_locally", "login_unanswered"}
-
-// loginGivenUp reports whether a report tells of a login that was given up because a short context of this side's ran out: the
-// operation that began at began made the connection, its context's deadline was the end of the login, and nothing else ended it. A
-// login that does not end within a long context is none of these.
+// loginGivenUp is kit.LoginGivenUp of a worker's context.
 func loginGivenUp(r *seqguard.Report, began, deadline time.Time) bool {
-	e := &r.Evidence
-	return slices.Contains(ownEnds, r.Cause.Slug) &&
-		errors.Is(r.Err, context.DeadlineExceeded) && e.Stream == cause.StreamTimeout && e.ServerError == nil && e.Phase.Connecting() &&
-		r.Owner != nil && r.Owner.Kind == wrapconn.OpConnect && !r.Owner.Started.Before(began) && !r.Connected.Before(began) &&
-		r.Time.Sub(r.Connected) > time.Second && !r.Time.Before(deadline) && deadline.Sub(began) <= shortContext
+	return kit.LoginGivenUp(r, began, deadline, shortContext)
 }
 
 // ofGivenUp reports whether a report is one that a worker has had in its error.
@@ -111,6 +99,12 @@ func TestLoginGivenUp(t *testing.T) {
 			s.note("ping", began, ctx.deadline, true, err)
 			if !s.ofGivenUp(r) || s.failed["ping"] != 1 || s.failures != 0 {
 				t.Errorf("not known as the worker's own doing: %s\n%s", r, r.Timeline())
+			}
+			// A process that stands still leaves in the socket what has come: TestGreetingLayAtDeadline.
+			unread := *pe.Report
+			unread.Cause.Slug = "read_too_late"
+			if !loginGivenUp(&unread, began, ctx.deadline) {
+				t.Errorf("not known as the worker's own doing: %s", &unread)
 			}
 			for what, change := range map[string]func(r *seqguard.Report, began, deadline *time.Time){
 				"a context that lasts": func(_ *seqguard.Report, began, _ *time.Time) { *began = began.Add(-20 * time.Second) },

@@ -27,6 +27,7 @@ const (
 	memory    happening = "a memory limit"
 	slowness  happening = "a slow reader"
 	gaveUp    happening = "the context ended here"
+	lateLogin happening = "a short context ended in a login that took more than a second"
 )
 
 // truth is how a happening may be named, and by which words it may be mentioned.
@@ -61,6 +62,7 @@ var truths = map[happening]truth{
 	memory:    {right: []cause.Slug{"server_farewell"}, with: []string{"memory_limit"}, words: []string{"memory_limit"}},
 	slowness:  {right: []cause.Slug{"slow_reader"}, words: []string{"net_write_timeout", "slow_reader"}},
 	gaveUp:    {right: []cause.Slug{"abandoned"}},
+	lateLogin: {right: []cause.Slug{"no_greeting", "tls_failed", "login_stalled_locally", "login_unanswered", "read_too_late"}},
 }
 
 // seen are the names that say what a connection saw and nothing of a cause. They can only be wrong by what they leave out.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type kills struct {
 	windows []window          // in which the server was not all there
 	reports []*seqguard.Report
 	errs    []*seqguard.Report // as the operation's error had it
+	late    []*seqguard.Report // of those, logins that a short context ended on a machine that stood still
 	notRun  []int64            // rows of statements of which an error said that they were not executed
 	ops     atomic.Int64
 	cut     atomic.Int64
@@ -175,16 +177,20 @@ func (k *kills) work() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		if rand.IntN(3) == 0 {
 			cancel()
-			ctx, cancel = context.WithTimeout(context.Background(), time.Duration(rand.IntN(12_000))*time.Microsecond)
+			ctx, cancel = context.WithTimeout(context.Background(), time.Duration(rand.Int64N(int64(shortContext))))
 		}
 		began := time.Now()
-		err := k.operation(ctx, k.pools[rand.IntN(len(k.pools))])
+		note := func(err error, row int64) {
+			deadline, _ := ctx.Deadline()
+			k.note(err, row, began, deadline)
+		}
+		err := k.operation(ctx, k.pools[rand.IntN(len(k.pools))], note)
 		k.ops.Add(1)
 		if ctx.Err() != nil {
 			k.cut.Add(1)
 		}
 		cancel()
-		k.note(err, 0)
+		note(err, 0)
 		pause := time.Duration(rand.IntN(20)) * time.Millisecond
 		if err != nil && time.Since(began) < time.Millisecond {
 			pause += 20 * time.Millisecond // the server may be away
@@ -193,8 +199,11 @@ func (k *kills) work() {
 	}
 }
 
-// note keeps what an error says. row, if it is not 0, is what the statement was to insert.
-func (k *kills) note(err error, row int64) {
+// shortContext is longer than all contexts that end while an operation is under way on a machine with time.
+const shortContext = 12 * time.Millisecond
+
+// note keeps what an error says. row, if it is not 0, is what the statement was to insert; the operation's context was to last from began to deadline.
+func (k *kills) note(err error, row int64, began, deadline time.Time) {
 	var pe *seqguard.ProtocolError
 	var oe *seqguard.OwnershipError
 	switch {
@@ -202,6 +211,9 @@ func (k *kills) note(err error, row int64) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.errs = append(k.errs, pe.Report)
+		if kit.LoginGivenUp(pe.Report, began, deadline, shortContext) {
+			k.late = append(k.late, pe.Report)
+		}
 		if row != 0 && pe.Report.Cause.Executed == cause.ExecutedNo {
 			k.notRun = append(k.notRun, row)
 		}
@@ -210,7 +222,7 @@ func (k *kills) note(err error, row int64) {
 	}
 }
 
-func (k *kills) operation(ctx context.Context, db *sql.DB) error {
+func (k *kills) operation(ctx context.Context, db *sql.DB, note func(error, int64)) error {
 	n := k.nonce.Add(10) // a SLEEP that is ended returns 1
 	switch rand.IntN(9) {
 	case 0, 1:
@@ -224,11 +236,11 @@ func (k *kills) operation(ctx context.Context, db *sql.DB) error {
 		return nil
 	case 2, 3:
 		_, err := db.ExecContext(ctx, "INSERT INTO kills VALUES (?)", n)
-		k.note(err, n)
+		note(err, n)
 		return nil
 	case 4:
 		_, err := db.ExecContext(ctx, "INSERT INTO kills SELECT ? + SLEEP(0.2)", n)
-		k.note(err, n)
+		note(err, n)
 		return nil
 	case 5:
 		return toEnd(db.QueryContext(ctx, "SELECT SLEEP(0.3)"))
@@ -279,6 +291,9 @@ func (k *kills) happened(r *seqguard.Report) (all []happening) {
 		if r.Time.After(w.from) && (w.to.IsZero() || r.Connected.Before(w.to)) && !(len(all) > 0 && r.Connected.After(w.from)) {
 			all = append(all, w.how)
 		}
+	}
+	if slices.ContainsFunc(k.late, func(late *seqguard.Report) bool { return kit.Same(late, r) }) {
+		all = append(all, lateLogin)
 	}
 	return all
 }
