@@ -58,6 +58,7 @@ func (b *buffer) Reset() {
 type seen struct {
 	*failure
 	server string
+	host   string // what it was called in the end
 	err    error
 	report *seqguard.Report
 	log    string

@@ -9,7 +9,7 @@ import (
 )
 
 // mostSleeps is how many there are in the tests of all modules, bubbles of testing/synctest apart. It may go down.
-const mostSleeps = 71
+const mostSleeps = 70
 
 // A sleep in a test is a guess at how long something takes, and wrong on a machine that is busy. Wait for what is to happen instead
 // (kit.Eventually, kit.AwaitEnd, a channel), or take a bubble of testing/synctest. What remains is time that is itself what the test is

@@ -66,11 +66,21 @@ func awaitEnd(t testing.TB, server *mysqltest.Instance, observer *sql.DB, id int
 	}, "%s has not ended connection %d", server.Name, id)
 }
 
-// AwaitIdleEnd waits until the server has ended the connection of q because nobody used it: a limit must have been set before, such
-// as wait_timeout.
-func AwaitIdleEnd(t testing.TB, server *mysqltest.Instance, q Queryer) {
+// User is what a *sql.DB, a *sql.Conn and a *sql.Tx have in common for statements.
+type User interface {
+	Queryer
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// AwaitIdleEnd sets a limit on the connection of u, such as wait_timeout of a second, and waits until the server has ended it because nobody used it.
+// Nothing is asked on it behind that: on a busy machine a second is over before the next statement.
+func AwaitIdleEnd(t testing.TB, server *mysqltest.Instance, u User, limit string) {
 	t.Helper()
-	AwaitEnd(t, server, ID(t, q))
+	id := ID(t, u)
+	if _, err := u.ExecContext(t.Context(), "SET SESSION "+limit); err != nil {
+		t.Fatal(err)
+	}
+	AwaitEnd(t, server, id)
 }
 
 // AwaitStatement waits until the server is at work on a statement of the connection with that number.

@@ -99,10 +99,7 @@ func TestIdleTimeoutPinned(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
-					t.Fatal(err)
-				}
-				kit.AwaitIdleEnd(t, server, conn)
+				kit.AwaitIdleEnd(t, server, conn, "wait_timeout=1")
 				_, err = conn.ExecContext(ctx, "SELECT 1")
 				if !errors.Is(err, driver.ErrBadConn) {
 					t.Errorf("nothing was written, so the error must be driver.ErrBadConn: %v", err)
@@ -130,10 +127,7 @@ func TestIdleTimeoutPool(t *testing.T) {
 		ctx := kit.Timeout(t, 30*time.Second)
 		db, c := kit.Open(t, server.DSN(""), nil)
 		db.SetMaxOpenConns(1)
-		if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
-			t.Fatal(err)
-		}
-		kit.AwaitIdleEnd(t, server, db)
+		kit.AwaitIdleEnd(t, server, db, "wait_timeout=1")
 		var n int
 		if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil || n != 1 {
 			t.Errorf("the pool must go on with another connection: %v", err)
@@ -310,6 +304,9 @@ func TestConnectionLostMidAnswer(t *testing.T) {
 func TestContextErrorsAreTheDriversOwn(t *testing.T) {
 	mysqltest.ForEachServer(t, func(t *testing.T, server *mysqltest.Instance) {
 		db, c := kit.Open(t, server.DSN(""), nil)
+		if err := db.PingContext(t.Context()); err != nil { // the limit is that of a statement, and not of a dial
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		if _, err := db.ExecContext(ctx, "DO SLEEP(5)"); err != context.DeadlineExceeded {

@@ -41,13 +41,12 @@ var farewellCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"4031", "transaction that was open"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
-			r.must(c, "SET SESSION wait_timeout = 1")
 			tx, err := c.BeginTx(r.ctx(), nil)
 			if err != nil {
 				r.Fatal(err)
 			}
 			defer func() { _ = tx.Rollback() }()
-			kit.AwaitIdleEnd(r.T, r.server, tx)
+			kit.AwaitIdleEnd(r.T, r.server, tx, "wait_timeout = 1")
 			_, err = tx.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
@@ -58,9 +57,8 @@ var farewellCases = []causeCase{
 		severity: cause.Error, executed: cause.ExecutedNo, safe: false, says: []string{"idle_transaction_timeout", "transaction that was open"},
 		run: func(r *causeRun) error {
 			c := kit.Pin(r.T, r.direct("", nil))
-			r.must(c, "SET SESSION idle_transaction_timeout = 1")
 			r.must(c, "START TRANSACTION")
-			kit.AwaitIdleEnd(r.T, r.server, c)
+			kit.AwaitIdleEnd(r.T, r.server, c, "idle_transaction_timeout = 1")
 			_, err := c.ExecContext(r.ctx(), "DO 1")
 			return err
 		}},
@@ -113,8 +111,7 @@ func idleTooLong(r *causeRun) error {
 	c := kit.Pin(r.T, r.direct("", nil))
 	// Not 1, which is the least that an idle limit is taken to be: the server's clock begins when it has answered, this side's when it has
 	// read that.
-	r.must(c, "SET SESSION wait_timeout = 2")
-	kit.AwaitIdleEnd(r.T, r.server, c)
+	kit.AwaitIdleEnd(r.T, r.server, c, "wait_timeout = 2")
 	_, err := c.ExecContext(r.ctx(), "DO 1")
 	return err
 }
@@ -124,7 +121,14 @@ func (r *causeRun) crash(n int) error {
 	// The name is given 300 ms after the first report, so that the refused dial
 	// must have come by then. On a busy machine it may not have: that is another case.
 	for {
-		took, err := r.crashOnce(n)
+		refused, err := r.crashOnce(n)
+		first := refused
+		for _, rep := range r.reports.All() {
+			if rep.Time.Before(first) {
+				first = rep.Time
+			}
+		}
+		took := refused.Sub(first)
 		if took < 200*time.Millisecond || r.Failed() {
 			return err
 		}
@@ -133,8 +137,8 @@ func (r *causeRun) crash(n int) error {
 	}
 }
 
-// crashOnce returns how long after the first end a dial was refused.
-func (r *causeRun) crashOnce(n int) (took time.Duration, err error) {
+// crashOnce returns when a dial was refused.
+func (r *causeRun) crashOnce(n int) (refused time.Time, err error) {
 	db := r.direct("", nil)
 	errs := make(chan error, n)
 	var ids []int
@@ -150,32 +154,36 @@ func (r *causeRun) crashOnce(n int) (took time.Duration, err error) {
 		kit.AwaitStatement(r.T, r.server, id)
 	}
 	r.server.Kill()
-	var first time.Time
-	for i := range n {
+	for range n {
 		if err = <-errs; err == nil || err == driver.ErrBadConn {
 			r.Errorf("a command that was out ended with %v", err)
-		}
-		if i == 0 {
-			first = time.Now()
 		}
 	}
 	if err := r.connect(db); !errors.Is(err, syscall.ECONNREFUSED) {
 		r.Errorf("connecting to nobody: %v", err)
 	}
-	took = time.Since(first)
+	refused = time.Now()
 	r.server.Restart(r.T)
-	return took, err
+	return refused, err
 }
 
 // misuseCases are about who uses the connection.
 var misuseCases = []causeCase{
 	{slug: "concurrent_use", by: byServer, on: onBoth, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "causes/farewell_test.go:", "Share *sql.DB"},
-		run: func(r *causeRun) error { return r.both(r.direct("", nil), "DO SLEEP(2)") }},
+		run: func(r *causeRun) error {
+			lock := fmt.Sprintf("('both_%d', 60)", time.Now().UnixNano())
+			plain := kit.PlainPool(r.T, r.server.DSN(""))
+			r.Cleanup(func() { _ = plain.Close() })
+			holder := kit.Pin(r.T, plain)
+			r.must(holder, "DO GET_LOCK"+lock)
+			return r.both(r.direct("", nil), "DO GET_LOCK"+lock, func() { r.must(holder, "DO RELEASE_ALL_LOCKS()") })
+		}},
 	{slug: "concurrent_use", by: byScript, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"exec at ", "ping at ", "Share *sql.DB"},
 		run: func(r *causeRun) error {
-			return r.both(r.serve("", mysqltest.ExpectPacket(), mysqltest.Delay(1500*time.Millisecond), mysqltest.SendOK(mysqltest.Next)), "DO 1")
+			refused := make(chan struct{})
+			return r.both(r.serve("", mysqltest.ExpectPacket(), mysqltest.WaitFor(refused), mysqltest.SendOK(mysqltest.Next)), "DO 1", func() { close(refused) })
 		}},
 	{slug: "more_results_unread", by: byServer, on: onBoth, modes: everyMode,
 		severity: cause.Misuse, executed: cause.ExecutedNo, safe: true, says: []string{"SERVER_MORE_RESULTS_EXISTS", "NextResultSet", "query at "},
@@ -199,8 +207,8 @@ var misuseCases = []causeCase{
 		}},
 }
 
-// both pings a connection while a statement runs on it, and returns the ping's error.
-func (r *causeRun) both(db *sql.DB, statement string) (err error) {
+// both pings a connection while a statement runs on it, which ends when it is told to, and returns the ping's error.
+func (r *causeRun) both(db *sql.DB, statement string, end func()) (err error) {
 	kit.Raw(r.T, kit.Pin(r.T, db), func(dc kit.RawConn) {
 		first := make(chan error)
 		go func() {
@@ -214,6 +222,7 @@ func (r *causeRun) both(db *sql.DB, statement string) (err error) {
 			})
 		}, "the statement does not begin")
 		err = dc.Ping(r.ctx())
+		end()
 		if e := <-first; e != nil {
 			r.Errorf("the first user was hurt: %v", e)
 		}

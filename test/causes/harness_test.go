@@ -290,9 +290,9 @@ func (c *causeCase) check(r *causeRun, err error) *seqguard.Report {
 		}
 		r.Errorf("%d reports, want one", len(told))
 	}
-	if gap, spread := between(told); c.many && (gap > heldFor-50*time.Millisecond || spread > heldMost-200*time.Millisecond) {
+	if gap, spread := between(told); c.many && (gap > heldFor-50*time.Millisecond || spread > heldMost-200*time.Millisecond || slices.ContainsFunc(told, endedSomeTime)) {
 		// A report waits for its siblings as long as one of them ends within 300 ms, up to 1.2 s. On a busy machine the ends of one
-		// event lie further apart than that; then a name may be that of an end alone, and never another one.
+		// event lie further apart than that, or it is not known of one that they do not; then a name may be that of an end alone, and never another one.
 		for _, x := range told {
 			name, executed := endAlone(x)
 			if x.Cause.Slug != c.slug && x.Cause.Slug != name {
@@ -345,6 +345,11 @@ func endAlone(x *seqguard.Report) (cause.Slug, cause.Executed) {
 		return "connection_lost_mid_answer", cause.ExecutedUnknown
 	}
 	return "closed_before_answer", cause.ExecutedUnknown
+}
+
+// endedSomeTime: the end was found so long after the connection was last seen open that it is nobody's company.
+func endedSomeTime(x *seqguard.Report) bool {
+	return x.Evidence.BeforeCommand && x.Evidence.EndWindow > time.Second-50*time.Millisecond
 }
 
 // heldFor is for how long a report waits for its next sibling, heldMost for all of them.

@@ -85,6 +85,8 @@ func (c *lateConn) Read(p []byte) (int, error) {
 	if c.late.Load() {
 		kit.AwaitReadable(c.Conn.(syscall.Conn), 20*time.Second) // the server may need longer than the limit
 		time.Sleep(time.Until(c.limit) + 100*time.Millisecond)   // the fault
+		// In a process that stood still over both, the timer of the limit may not have had its turn.
+		_ = c.Conn.SetReadDeadline(c.limit)
 	}
 	return c.Conn.Read(p)
 }

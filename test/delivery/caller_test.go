@@ -74,10 +74,7 @@ func deadStatement(t *testing.T, server *mysqltest.Instance, db *sql.DB) *sql.St
 		t.Fatal(err)
 	}
 	db.SetMaxIdleConns(1)
-	if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
-		t.Fatal(err)
-	}
-	kit.AwaitIdleEnd(t, server, db)
+	kit.AwaitIdleEnd(t, server, db, "wait_timeout=1")
 	return s
 }
 

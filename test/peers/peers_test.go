@@ -179,8 +179,7 @@ var situations = []situation{
 	}},
 	{"wait_timeout over, idle", nil, func(p *peer) string {
 		c := kit.Pin(p.T, p.pool("", nil))
-		p.exec(c, "SET SESSION wait_timeout = 1")
-		kit.AwaitIdleEnd(p.T, p.server, c)
+		kit.AwaitIdleEnd(p.T, p.server, c, "wait_timeout = 1")
 		_, err := c.ExecContext(p.ctx(), "DO 1")
 		return p.of(err)
 	}},

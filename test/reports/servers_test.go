@@ -71,10 +71,7 @@ func TestReport08WrapperHidesReset(t *testing.T) {
 				db := sql.OpenDB(hiding{connector})
 				defer db.Close()
 				db.SetMaxOpenConns(1)
-				if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout = 1"); err != nil {
-					t.Fatal(err)
-				}
-				kit.AwaitIdleEnd(t, server, db)
+				kit.AwaitIdleEnd(t, server, db, "wait_timeout = 1")
 				if err := use(ctx, db); err != nil {
 					t.Errorf("the application notices: %v", err)
 				}

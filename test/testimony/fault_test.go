@@ -98,6 +98,12 @@ func (f *fault) check(t *testing.T, server string, hasty func() *mysqltest.Insta
 		if t.Failed() {
 			return
 		}
+		if f.slug == "login_unanswered" && errors.Is(err, context.DeadlineExceeded) && len(r.reports.All()) == 0 {
+			// That is told of a connection that is older than a second, and a dial may be late.
+			t.Logf("not produced: %v", err)
+			r = &faultRun{T: t, lab: netlab.New(t), server: r.server, reports: &kit.Collector{}}
+			continue
+		}
 		rep = r.reports.Only(t)
 		text = rep.String()
 		// Where the machine is so busy that a round trip takes long, the kernel waits

@@ -286,6 +286,9 @@ func (s *stall) start(t *testing.T, o orders) (v verdict) {
 			}
 		case "stop me":
 			s.during(t, cmd.Process)
+			if _, err := io.WriteString(in, "go on\n"); err != nil {
+				t.Fatal(err)
+			}
 		default:
 			if err := json.Unmarshal([]byte(line), &v); err != nil {
 				t.Fatalf("%q: %v", line, err)

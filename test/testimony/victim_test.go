@@ -50,9 +50,8 @@ func victim() bool {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		panic(err)
 	}
-	in := bufio.NewReader(os.Stdin)
 	fmt.Println("started") // the test puts it where it is to run
-	if _, err := in.ReadString('\n'); err != nil {
+	if !goOn() {
 		return true
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(o.obey()); err != nil {
@@ -61,13 +60,21 @@ func victim() bool {
 	return true
 }
 
+var stdin = bufio.NewReader(os.Stdin)
+
+// goOn waits until the test says so.
+func goOn() bool {
+	_, err := stdin.ReadString('\n')
+	return err == nil
+}
+
 // holds are the ways in which a process is late, each for about three seconds.
 var holds = map[string]func(){
 	"sleep":  fillCache,
 	"lock":   func() { cache.Lock(); time.AfterFunc(3*time.Second, cache.Unlock); readCache() },
 	"burn":   func() { burn(150 * time.Millisecond) },
 	"starve": func() { burn(45 * time.Millisecond) },
-	"signal": func() { fmt.Println("stop me"); time.Sleep(300 * time.Millisecond) }, // somebody stops it meanwhile
+	"signal": func() { fmt.Println("stop me"); goOn() }, // somebody stops it meanwhile
 	"gc": func() { // with asyncpreemptoff: the collector waits for the loop
 		spinning(3 * time.Second)
 		runtime.GC()

@@ -11,10 +11,11 @@ import (
 type balancer struct {
 	addr    string
 	backend string
-	// limit, if there is one, is how long the server may let a client wait.
+	// limit, if there is one, is how long the server may let a client wait, from hold on: a login may take longer on a busy machine.
 	limit time.Duration
 
 	mu    sync.Mutex
+	holds bool
 	pairs map[*pair]bool
 }
 
@@ -71,7 +72,7 @@ func (b *balancer) pump(p *pair, from, to net.Conn, client bool) {
 		if n > 0 {
 			b.mu.Lock()
 			p.waiting = client
-			if p.timer != nil {
+			if p.timer != nil && b.holds {
 				if client {
 					p.timer.Reset(b.limit)
 				} else {
@@ -88,6 +89,13 @@ func (b *balancer) pump(p *pair, from, to net.Conn, client bool) {
 			return
 		}
 	}
+}
+
+// hold begins to hold clients to the limit.
+func (b *balancer) hold() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holds = true
 }
 
 // end closes connections, with a reset or without.

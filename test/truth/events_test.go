@@ -66,8 +66,13 @@ var events = []event{
 	}},
 	{name: "proxy's limit on statements", is: timeLimit, on: onBoth, prepare: func(m *meeting) func() {
 		b := newBalancer(m.T, m.server.Addr, time.Duration(600+rand.IntN(600))*time.Millisecond)
+		var all []*victim
 		for range 1 + rand.IntN(3) {
-			m.busy(m.connect(b.addr))
+			all = append(all, m.connect(b.addr))
+		}
+		b.hold()
+		for _, v := range all {
+			m.busy(v)
 		}
 		return func() { time.Sleep(b.limit) } // until the proxy's clock is over
 	}},

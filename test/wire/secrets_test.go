@@ -150,10 +150,7 @@ func violations(t *testing.T, server *mysqltest.Instance, change func(*mysql.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := idle.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
-		t.Fatal(err)
-	}
-	kit.AwaitIdleEnd(t, server, idle)
+	kit.AwaitIdleEnd(t, server, idle, "wait_timeout=1")
 	_, err = idle.ExecContext(ctx, "DO 1")
 	errs = append(errs, err, idle.Close())
 

@@ -262,15 +262,12 @@ func TestIdleTimeoutWrapped(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout=1"); err != nil {
-					t.Fatal(err)
-				}
-				q := kit.Queryer(conn)
+				u := kit.User(conn)
 				if !pinned {
 					_ = conn.Close()
-					q = db
+					u = db
 				}
-				kit.AwaitIdleEnd(t, server, q)
+				kit.AwaitIdleEnd(t, server, u, "wait_timeout=1")
 				if pinned {
 					_, err = conn.ExecContext(ctx, "DO 1")
 					kit.WantCause(t, err, c, "idle_timeout")
