@@ -23,7 +23,9 @@ func TestUnderLoad(t *testing.T) {
 	done, stop := load(t, open(t, serve(t, "8.4.7"), address, loadConns), loadConns, 50*time.Millisecond)
 	defer stop()
 	var wg sync.WaitGroup
-	for range 2 {
+	var least [2]time.Duration
+	for i := range least {
+		least[i] = time.Hour
 		wg.Go(func() {
 			for range 4 {
 				var v struct {
@@ -39,17 +41,14 @@ func TestUnderLoad(t *testing.T) {
 				if len(v.Connections) != loadConns {
 					t.Errorf("%d connections", len(v.Connections))
 				}
-				for i, c := range v.Connections {
+				for n, c := range v.Connections {
 					if c.Phase == "" || c.State == "" || len(c.Packets) == 0 {
-						t.Errorf("connection %d: %+v", i, c)
+						t.Errorf("connection %d: %+v", n, c)
 					}
 				}
 				begin := time.Now()
 				page := get(t, of(address), "").Body.String()
-				// Generous: what else the machine does is not known. The benchmark measures.
-				if d := time.Since(begin); d > 5*time.Second {
-					t.Errorf("the page took %v", d)
-				}
+				least[i] = min(least[i], time.Since(begin))
 				if n := listed(page); n != loadConns || !strings.HasSuffix(page, "</html>\n") {
 					t.Errorf("%d connections on the page", n)
 				}
@@ -57,6 +56,10 @@ func TestUnderLoad(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	// Generous: what else the machine does is not known. The benchmark measures.
+	if d := min(least[0], least[1]); d > 5*time.Second {
+		t.Errorf("each page took %v or more", d)
+	}
 	n := done.Load()
 	runtime.Gosched()
 	kit.Eventually(t, func() bool { return done.Load() != n }, "the load stands still")

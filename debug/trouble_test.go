@@ -156,7 +156,7 @@ func TestLostRowsAreShown(t *testing.T) {
 	const address = "lost-db:3306"
 	db := open(t, serve(t, "9.7.4"), address, 2)
 	take(t, db, 1)
-	forgetful(t, db)
+	forgetful(t, db, address)
 	runtime.GC()
 	html := get(t, of(address), "text/html").Body.String()
 	contains(t, html, ">rows never closed</span>", "<td data-l=\"at\">rows never closed ", "rows_never_closed", "Rows were dropped without a Close", "nothing has failed")

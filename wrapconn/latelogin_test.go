@@ -33,9 +33,10 @@ func TestGreetingLayAtDeadline(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer server.Close()
+				c := wrapconn.New(client, wrapconn.Options{Operations: true})
+				// That is told of a connection that is older than a second: the context is the younger one.
 				ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
 				defer cancel()
-				c := wrapconn.New(client, wrapconn.Options{Operations: true})
 				if taken, err := c.Begin(ctx, wrapconn.OpConnect); !taken {
 					t.Fatal(err)
 				}
