@@ -63,6 +63,13 @@ func whole(lines []byte) bool {
 		has("CLIENT_HANDSHAKE_TRAFFIC_SECRET") && has("SERVER_HANDSHAKE_TRAFFIC_SECRET")
 }
 
+// Has reports whether all lines of a connection have come.
+func (f *Follower) Has(r Random) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return whole(f.Store.Lines(r))
+}
+
 // Forget ends the waiting for a connection's lines.
 func (f *Follower) Forget(r Random) {
 	f.mu.Lock()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -218,8 +219,12 @@ func (s *conn) tell(f conversation.Finding, parent traceIDs) {
 	if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
 		e.RelatedFailures = s.p.failed.Add(s.p.server, int(s.number), f.Time)
 	}
+	named := f.Diagnose()
+	if s.p.cfg.Header > 0 && named.Slug == "proxy_header_refused" {
+		named.Advice = fmt.Sprintf("It is this proxy that sends the header: start it without -proxy-protocol %d, unless the server is to take one. ", s.p.cfg.Header) + named.Advice
+	}
 	s.p.report(&report.Violation{
-		Cause: f.Diagnose(), Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
+		Cause: named, Finding: f, Server: s.p.server, Started: s.start, Number: int(s.number),
 		TraceID: parent.trace, ParentID: parent.span, Sampled: parent.sampled, Local: s.server.LocalAddr(), Peer: s.server.RemoteAddr(),
 	})
 }
@@ -301,14 +306,30 @@ func (s *conn) secrets(random [32]byte) []byte {
 	})
 }
 
-// tired gives up waiting for secrets.
+// leastWait is how soon it is looked again whether a server has answered.
+const leastWait = 100 * time.Millisecond
+
+// tired gives up waiting for secrets. Nothing waits for them before the server has
+// answered the ClientHello.
 func (s *conn) tired(random keylog.Random) {
-	s.p.cfg.Keys.Forget(random)
 	s.mu.Lock()
-	if s.begun && s.talk.State().Held > 0 {
+	st := s.talk.State()
+	if s.begun && st.Held == 0 && st.OpaqueReason == "" && !s.p.cfg.Keys.Has(random) {
+		s.giveUp.Reset(max(s.p.cfg.KeyWait, leastWait))
+		s.mu.Unlock()
+		return
+	}
+	unseen, address := s.begun && st.Held > 0, s.address
+	if unseen {
 		s.talk.Opaque("its secrets are not in the key log", s.now())
 	}
 	s.unlock()
+	s.p.cfg.Keys.Forget(random)
+	if unseen { // one line is enough to find a wrong path, or a client that writes none
+		s.p.unseen.Do(func() {
+			s.p.log("%s: its TLS is not seen, because its secrets are not in the key log after %v (-key-wait); others of which that is so are only counted", address, s.p.cfg.KeyWait)
+		})
+	}
 }
 
 // idle reports whether ending the connection now hurts nobody. Of one that cannot be

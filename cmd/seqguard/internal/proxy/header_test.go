@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
@@ -101,6 +102,33 @@ func TestTurnBehindHeader(t *testing.T) {
 			if !turns || !u.asked || n != due || more != "hello" {
 				t.Errorf("version %d, cut at %d: turns %t, %d bytes pass of %d, then %q", version, cut, turns, n, due, more)
 			}
+		}
+	}
+}
+
+// TestOwnHeaderRefused: MySQL takes the header for a login with a wrong number. Who asked this
+// proxy for it need not look for a balancer.
+func TestOwnHeaderRefused(t *testing.T) {
+	server := mysqltest.Accept(t, func(c net.Conn) {
+		_, _ = c.Write(greetingPacket)
+		_, _ = io.ReadFull(c, make([]byte, len("PROXY")))
+		_, _ = c.Write(mysqltest.Packet(1, []byte("\xff\x84\x04#08S01Got packets out of order")))
+	}).Addr().String()
+	for header, own := range map[int]bool{1: true, 0: false} {
+		var r reports
+		_, addr := startProxy(t, Config{Server: server, Header: header, OnReport: r.add})
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !own {
+			_, _ = c.Write(headerOf(1)) // of something in front
+		}
+		readAll(c)
+		_ = c.Close()
+		eventually(t, func() bool { return len(r.slugs()) > 0 }, "nothing is told")
+		if v := r.list[0]; v.Cause.Slug != "proxy_header_refused" || strings.Contains(v.Cause.Advice, "without -proxy-protocol 1") != own {
+			t.Errorf("header %d: %s", header, v.Line())
 		}
 	}
 }

@@ -42,6 +42,7 @@ type Proxy struct {
 	kills  report.Kills
 	failed report.Failures
 	idle   idleEnds
+	unseen sync.Once // tells that secrets are missing
 
 	// life ends with Close: nobody waits for a dial any more.
 	life context.Context
@@ -135,6 +136,7 @@ func (p *Proxy) accepted(c net.Conn) {
 		_ = c.Close()
 	case full:
 		p.Counters.Refused.Add(1)
+		p.logOf(overMax, "%s: refused with ERR 1040: %d connections are open, the limit of -max-connections", c.RemoteAddr(), p.cfg.Max)
 		// In place of the greeting, as the server itself would say it.
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = c.Write(tooMany)
@@ -294,6 +296,7 @@ func (p *Proxy) log(format string, args ...any) {
 const (
 	unreached = "a server that is not reached"
 	failedTLS = "TLS that fails"
+	overMax   = "clients that are one too many"
 	endedIdle = "idle connections that end"
 )
 

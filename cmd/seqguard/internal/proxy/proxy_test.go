@@ -32,6 +32,24 @@ func (r *reports) add(v *report.Violation) {
 	r.list = append(r.list, v)
 }
 
+// lines collects what a proxy logs.
+type lines struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *lines) add(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, fmt.Sprintf(format, args...))
+}
+
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.list, "\n")
+}
+
 func (r *reports) slugs() (s []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -320,7 +338,8 @@ func TestHeader(t *testing.T) {
 
 // TestLimit: beyond the limit a client gets what a full server says.
 func TestLimit(t *testing.T) {
-	p, addr := startProxy(t, Config{Server: fakeServer(t), Max: 1})
+	var said lines
+	p, addr := startProxy(t, Config{Server: fakeServer(t), Max: 1, Log: said.add})
 	first := dialLogin(t, addr)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -333,6 +352,8 @@ func TestLimit(t *testing.T) {
 	if n := p.Counters.Refused.Load(); n != 1 {
 		t.Errorf("%d refused", n)
 	}
+	want := c.LocalAddr().String() + ": refused with ERR 1040: 1 connections"
+	eventually(t, func() bool { return strings.Contains(said.text(), want) }, "it is not said")
 	ping(t, first) // the first one is not hurt
 	_ = first.Close()
 }

@@ -1,0 +1,51 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/keylog"
+	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
+)
+
+// TestMissingSecretsAreSaid: a key log that stays empty is said, and once.
+func TestMissingSecretsAreSaid(t *testing.T) {
+	server := mysqltest.Shared(t, "mysql9")
+	var said lines
+	keys := keylog.Follow(filepath.Join(t.TempDir(), "keys"))
+	p, addr := startProxy(t, Config{Server: server.Addr, Keys: keys, KeyWait: time.Millisecond, Log: said.add})
+	client := mysql.NewConfig()
+	client.Net, client.Addr, client.User, client.Passwd = "tcp", addr, "gotest", "secret"
+	client.TLS = &tls.Config{InsecureSkipVerify: true}
+	connector, err := mysql.NewConnector(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		db := sql.OpenDB(connector)
+		if err := db.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { s := p.list(); return len(s) > 0 && s[0].opaque() }, "it waits on")
+		_ = db.Close()
+		eventually(t, func() bool { return p.open() == 0 }, "it is left")
+	}
+	eventually(t, func() bool {
+		return strings.Contains(said.text(), "its secrets are not in the key log after 1ms (-key-wait)")
+	}, "it is not said")
+	if strings.Count(said.text(), "key log") != 1 {
+		t.Error(said.text())
+	}
+}
+
+func (s *conn) opaque() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun && s.talk.State().OpaqueReason != ""
+}
