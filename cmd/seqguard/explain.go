@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +77,7 @@ the command was not understood.
 					return err
 				}
 				defer func() { _ = f.Close() }()
-				in, o.Name = f, filepath.Base(args[0])
+				in, o.Name = f, args[0]
 			}
 			if o.HTML != "" {
 				if err := overwrites(o.HTML); err != nil {
@@ -87,9 +85,6 @@ the command was not understood.
 				}
 			}
 			_, err := explain.Run(ctx, in, std.out, o)
-			if err != nil && !o.Live && !errors.As(err, new(*os.PathError)) {
-				err = fmt.Errorf("%s: %w", args[0], err)
-			}
 			return err
 		}
 	},

@@ -257,6 +257,9 @@ func (c *conn) Gone(at int64) {
 		}
 		return
 	}
+	if c.talk.State().Held > 0 { // its secrets do not come any more
+		c.talk.Opaque(noSecrets, c.since(at))
+	}
 	c.take()
 	if c.ended != nil {
 		c.ended.gone = at
@@ -264,6 +267,8 @@ func (c *conn) Gone(at int64) {
 	}
 	c.over(at)
 }
+
+const noSecrets = "its secrets are in neither the capture nor a key log"
 
 // over tells of a connection of which all is told.
 func (c *conn) over(at int64) {

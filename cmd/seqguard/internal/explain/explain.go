@@ -21,7 +21,7 @@ import (
 
 // Options are those of the command.
 type Options struct {
-	Name    string   // of the capture, for the page
+	Name    string   // of the capture, a file
 	KeyLog  string   // a file
 	Ports   []uint16 // taken for MySQL also if the greeting is missing
 	Packets bool
@@ -52,6 +52,7 @@ type Totals struct {
 	Gaps                      uint64
 	Lost                      uint64
 	First, Last               time.Time
+	Encrypted                 bool   // one of those that are opaque is, and no key log was given
 	Cut                       bool   // the file ends within a frame
 	Damage                    string // what is wrong behind what was read
 	Evicted                   uint64 // connections that were dropped while they went on
@@ -112,7 +113,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 		if ctx.Err() != nil {
 			err = errors.New("ended before the capture began")
 		}
-		return x.totals, err
+		return x.totals, x.named(err)
 	}
 	if o.HTML != "" { // at the beginning it is early to know that it cannot be written
 		if x.file, err = os.OpenFile(o.HTML, os.O_WRONLY|os.O_CREATE, 0o666); err != nil {
@@ -132,6 +133,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 	x.totals.Bytes, x.totals.Evicted = r.Read(), x.table.Evicted
 	if err != nil {
 		x.totals.Damage = err.Error()
+		err = x.named(err)
 	}
 	if e := x.finish(); err == nil { // of a damaged capture, what lies before the damage is told
 		err = e
@@ -140,6 +142,14 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, o Options) (Totals, e
 		err = e
 	}
 	return x.totals, err
+}
+
+// named is an error about the capture with its name, unless that is in it already.
+func (x *explainer) named(err error) error {
+	if x.opts.Name == "" || errors.As(err, new(*fs.PathError)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", x.opts.Name, err)
 }
 
 // read takes all frames. The end of a capture within a frame is no error: that is

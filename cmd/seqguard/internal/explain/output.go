@@ -146,6 +146,7 @@ func (x *explainer) gone(c *conn, at int64) {
 	}
 	if s.Counts.Opaque > 0 {
 		x.totals.Opaque++
+		x.totals.Encrypted = x.totals.Encrypted || s.TLS == cause.TLSOpaque && x.opts.KeyLog == ""
 	}
 	x.tally.connection(&s, len(c.causes))
 	if x.page != nil {

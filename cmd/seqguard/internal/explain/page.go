@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"html/template"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -105,10 +106,14 @@ func (p *page) connection(c *conn, s *conversation.State, at int64) {
 func (p *page) write(w io.Writer, x *explainer) error {
 	// They came as they ended.
 	slices.SortFunc(p.connections, func(a, b pageConnection) int { return cmp.Compare(a.Number, b.Number) })
+	name := ""
+	if x.opts.Name != "" {
+		name = filepath.Base(x.opts.Name) // whose home it lay in is nobody's business
+	}
 	return pageTemplate.Execute(w, map[string]any{
 		"Style": template.CSS(report.Style), "Sentence": x.totals.sentence(), "Violations": p.violations, "More": p.more,
 		"Connections": p.connections, "Others": p.others, "Causes": x.tally.Causes(), "Clients": x.tally.Clients(),
-		"First": x.totals.First.Format(clock + " MST"), "Name": x.opts.Name, "Version": version.Version,
+		"First": x.totals.First.Format(clock + " MST"), "Name": name, "Version": version.Version,
 	})
 }
 

@@ -180,7 +180,11 @@ func (t *Totals) sentence() string {
 		fmt.Fprintf(&b, "%s could not be followed for a while.\n", plural(t.Untracked, "connection"))
 	}
 	if t.Opaque > 0 {
-		fmt.Fprintf(&b, "The packets of %s could not be seen.\n", plural(t.Opaque, "connection"))
+		hint := ""
+		if t.Encrypted {
+			hint = ": they are encrypted, and it takes the clients' secrets to see them (-keylog)"
+		}
+		fmt.Fprintf(&b, "The packets of %s could not be seen%s.\n", plural(t.Opaque, "connection"), hint)
 	}
 	if t.Fragments > 0 {
 		fmt.Fprintf(&b, "%s of IP packets were not put together.\n", plural(int(t.Fragments), "fragment"))

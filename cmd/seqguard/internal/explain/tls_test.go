@@ -3,12 +3,15 @@ package explain
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/capture"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxy"
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
@@ -82,5 +85,49 @@ func write(t *testing.T, name string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Error(err)
+	}
+}
+
+// sections makes a pcapng file of a pcap file with times in nanoseconds.
+func sections(pcap []byte) []byte {
+	le := binary.LittleEndian
+	var out []byte
+	block := func(kind uint32, body []byte) {
+		body = append(body, make([]byte, -len(body)&3)...)
+		n := uint32(len(body) + 12)
+		out = le.AppendUint32(append(le.AppendUint32(le.AppendUint32(out, kind), n), body...), n)
+	}
+	block(0x0a0d0d0a, []byte{0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	block(1, []byte{pcap[20], pcap[21], 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0})
+	for b := pcap[24:]; len(b) > 0; {
+		at, n := uint64(le.Uint32(b))*1e9+uint64(le.Uint32(b[4:])), le.Uint32(b[8:])
+		body := le.AppendUint32(le.AppendUint32(make([]byte, 4), uint32(at>>32)), uint32(at))
+		body = append(append(body, b[8:16]...), b[16:16+n]...)
+		block(6, body)
+		b = b[16+n:]
+	}
+	return out
+}
+
+// TestSecretsThatNeverCome: in a pcapng file, or a live capture, secrets may come behind what
+// they are for. Where none come, nothing was seen with them.
+func TestSecretsThatNeverCome(t *testing.T) {
+	s := newScript(t, 3306, atServer)
+	s.tls()
+	s.send(client, capture.FIN|capture.ACK, nil)
+	s.send(server, capture.FIN|capture.ACK, nil)
+	open := newScript(t, 3306, atServer) // at the end of the capture
+	open.tls()
+	for _, file := range [][]byte{s.file(nil), open.file(nil)} {
+		for _, c := range []struct {
+			file []byte
+			live bool
+		}{{file, false}, {sections(file), false}, {file, true}} {
+			total, out := explained(t, c.file, Options{Live: c.live})
+			if total.Connections != 1 || total.Opaque != 1 || total.Violations != 0 || !strings.Contains(out, "TLS, not seen") || strings.Contains(out, "TLS, seen") ||
+				!strings.Contains(out, "could not be seen: they are encrypted, and it takes the clients' secrets to see them (-keylog).") {
+				t.Errorf("pcapng %t, live %t: %+v\n%s", len(c.file) != len(file), c.live, total, out)
+			}
+		}
 	}
 }

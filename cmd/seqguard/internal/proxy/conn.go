@@ -188,6 +188,11 @@ func (s *conn) unlock() {
 		found, parent = s.talk.Take(), s.parent.value()
 	}
 	s.mu.Unlock()
+	s.tellAll(found, parent)
+}
+
+// tellAll tells what was found. The lock is not held.
+func (s *conn) tellAll(found []conversation.Finding, parent traceIDs) {
 	for _, f := range found {
 		if s.p.cfg.Keys == nil || !report.EventsEnded(&f) {
 			s.tell(f, parent)
@@ -270,6 +275,10 @@ func (s *conn) failed(d session.Direction, n int, err error) {
 func (s *conn) over() {
 	defer s.p.gone(s)
 	s.mu.Lock()
+	if s.talk.State().Held > 0 { // it ended before its secrets came
+		s.talk.Opaque(noSecrets, s.now())
+	}
+	found, parent := s.talk.Take(), s.parent.value()
 	s.talk.Close()
 	c := s.talk.Counts()
 	s.p.seen.Add(s.talk.State().Commands)
@@ -279,6 +288,7 @@ func (s *conn) over() {
 		s.giveUp.Stop() // it would keep the connection in memory for as long
 	}
 	s.mu.Unlock()
+	s.tellAll(found, parent)
 	if random != (keylog.Random{}) {
 		s.p.cfg.Keys.Forget(random)
 	}
@@ -306,6 +316,8 @@ func (s *conn) secrets(random [32]byte) []byte {
 	})
 }
 
+const noSecrets = "its secrets are not in the key log"
+
 // leastWait is how soon it is looked again whether a server has answered.
 const leastWait = 100 * time.Millisecond
 
@@ -321,7 +333,7 @@ func (s *conn) tired(random keylog.Random) {
 	}
 	unseen, address := s.begun && st.Held > 0, s.address
 	if unseen {
-		s.talk.Opaque("its secrets are not in the key log", s.now())
+		s.talk.Opaque(noSecrets, s.now())
 	}
 	s.unlock()
 	s.p.cfg.Keys.Forget(random)
