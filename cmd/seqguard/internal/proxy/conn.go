@@ -275,9 +275,7 @@ func (s *conn) failed(d session.Direction, n int, err error) {
 func (s *conn) over() {
 	defer s.p.gone(s)
 	s.mu.Lock()
-	if s.talk.State().Held > 0 { // it ended before its secrets came
-		s.talk.Opaque(noSecrets, s.now())
-	}
+	s.lastLook()
 	found, parent := s.talk.Take(), s.parent.value()
 	s.talk.Close()
 	c := s.talk.Counts()
@@ -314,6 +312,16 @@ func (s *conn) secrets(random [32]byte) []byte {
 		}
 		s.unlock()
 	})
+}
+
+// lastLook is for a connection that has ended before its secrets came, with mu held.
+func (s *conn) lastLook() {
+	if keys := s.p.cfg.Keys; keys != nil && s.talk.State().Held > 0 {
+		s.talk.Secrets(keys.Lines(s.random, func([]byte) {}), s.now())
+	}
+	if s.talk.State().Held > 0 {
+		s.talk.Opaque(noSecrets, s.now())
+	}
 }
 
 const noSecrets = "its secrets are not in the key log"

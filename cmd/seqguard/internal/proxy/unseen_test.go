@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,6 +42,50 @@ func TestMissingSecretsAreSaid(t *testing.T) {
 	}, "it is not said")
 	if strings.Count(said.text(), "key log") != 1 {
 		t.Error(said.text())
+	}
+	// One that ends before that has not been seen either.
+	p, client.Addr = startProxy(t, Config{Server: server.Addr, Keys: keys, KeyWait: time.Hour})
+	if connector, err = mysql.NewConnector(client); err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	eventually(t, func() bool { return p.Counters.Connections.Load() == 1 && p.open() == 0 }, "it is left")
+	if n, told := p.Counters.Opaque.Load(), p.Counters.Violations.Load(); n != 1 || told != 0 {
+		t.Errorf("%d not seen, %d violations", n, told)
+	}
+}
+
+// TestSecretsAtTheEnd: those that have been written, and not been read yet, when their
+// connection is over.
+func TestSecretsAtTheEnd(t *testing.T) {
+	server := mysqltest.Shared(t, "mysql9")
+	keys := filepath.Join(t.TempDir(), "keys")
+	file, err := os.Create(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	follower := keylog.Follow(keys) // it does not Run: as if it was not its turn meanwhile
+	p, addr := startProxy(t, Config{Server: server.Addr, Keys: follower, KeyWait: time.Hour})
+	client := mysql.NewConfig()
+	client.Net, client.Addr, client.User, client.Passwd = "tcp", addr, "gotest", "secret"
+	client.TLS = &tls.Config{InsecureSkipVerify: true, KeyLogWriter: file}
+	connector, err := mysql.NewConnector(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	eventually(t, func() bool { return p.Counters.Connections.Load() == 1 && p.open() == 0 }, "it is left")
+	if n, seen, told := p.Counters.Opaque.Load(), p.seen.Load(), p.Counters.Violations.Load(); n != 0 || seen != 2 || told != 0 {
+		t.Errorf("%d not seen, %d commands, %d violations", n, seen, told) // a ping and COM_QUIT
 	}
 }
 
