@@ -109,10 +109,12 @@ func TestTurnBehindHeader(t *testing.T) {
 // TestOwnHeaderRefused: MySQL takes the header for a login with a wrong number. Who asked this
 // proxy for it need not look for a balancer.
 func TestOwnHeaderRefused(t *testing.T) {
+	refusal := mysqltest.Packet(1, []byte("\xff\x84\x04#08S01Got packets out of order"))
 	server := mysqltest.Accept(t, func(c net.Conn) {
 		_, _ = c.Write(greetingPacket)
 		_, _ = io.ReadFull(c, make([]byte, len("PROXY")))
-		_, _ = c.Write(mysqltest.Packet(1, []byte("\xff\x84\x04#08S01Got packets out of order")))
+		_, _ = c.Write(refusal)
+		_, _ = io.Copy(io.Discard, c) // a reset would overtake it
 	}).Addr().String()
 	for header, own := range map[int]bool{1: true, 0: false} {
 		var r reports
@@ -124,7 +126,9 @@ func TestOwnHeaderRefused(t *testing.T) {
 		if !own {
 			_, _ = c.Write(headerOf(1)) // of something in front
 		}
-		readAll(c)
+		if _, err := io.ReadFull(c, make([]byte, len(greetingPacket)+len(refusal))); err != nil {
+			t.Fatal(err)
+		}
 		_ = c.Close()
 		eventually(t, func() bool { return len(r.slugs()) > 0 }, "nothing is told")
 		if v := r.list[0]; v.Cause.Slug != "proxy_header_refused" || strings.Contains(v.Cause.Advice, "without -proxy-protocol 1") != own {
