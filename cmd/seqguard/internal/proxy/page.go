@@ -152,7 +152,11 @@ func (p *Proxy) Handler() http.Handler {
 			err = json.NewEncoder(&body).Encode(p.look())
 		} else {
 			h.Set("Content-Type", "text/html; charset=utf-8")
-			err = pageTemplate.Execute(&body, p.look())
+			// What a reader has opened is closed again by a reload.
+			err = pageTemplate.Execute(&body, struct {
+				*pageView
+				Still bool
+			}{p.look(), r.URL.Query().Get("refresh") == "0"})
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -165,13 +169,14 @@ func (p *Proxy) Handler() http.Handler {
 var pageTemplate = template.Must(template.New("").Funcs(template.FuncMap{
 	"bytes": report.Bytes,
 	"s":     func(f float64) string { return report.Duration(time.Duration(f * 1e9)) },
-}).Parse(`<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><meta http-equiv=refresh content=5>
+}).Parse(`<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">{{if not .Still}}<meta http-equiv=refresh content=5>{{end}}
 <title>seqguard proxy: {{.Server}}</title><style>` + report.Style + `</style>
 <h1>seqguard proxy → {{.Server}}</h1>
+<p class=dim>{{.Time.Format "2006-01-02 15:04:05 MST"}}; {{if .Still}}it stands still: <a href="?">reload every 5 seconds</a>{{else}}it reloads every 5 seconds: <a href="?refresh=0">stand still, to read</a>{{end}}
 <p>{{.Open}} connections open of {{.Connections}} since {{.Since.Format "2006-01-02 15:04:05"}}; {{.Violations}} violations{{if .Dropped}} ({{.Dropped}} of them not reported one by one){{end}},
 {{.Knocks}} knocks (a client that left at once without a word); {{.IdleEnded}} ended by the server while they were idle; {{.Untracked}} untracked, {{.Opaque}} not seen{{if .Refused}}; {{.Refused}} refused{{end}}{{if .Failed}}; server not reached {{.Failed}} times{{end}}.</p>
 {{if .Reports}}<h2>Last violations</h2>{{range .Reports}}<details class="{{.Severity}}"><summary>{{.Time.Format "15:04:05.000"}} <b>{{.Title}}</b> <code>{{.Cause}}</code> {{.Client.Address}} {{.Client.User}}</summary>
-<p>{{.Explanation}}<p class=advice>{{.Advice}}<p class=dim>severity {{.Severity}}; executed: {{.Executed}}; connection {{.Connection}}</p></details>{{end}}{{end}}
+<p>{{.Explanation}}<p class=advice>{{.Advice}}<p class=dim>severity {{.Severity}}; executed: {{.Executed}}; connection {{.Connection}}{{with .TraceID}}; trace {{.}}{{end}}; <a href="{{.Docs}}">more about this cause</a></p></details>{{end}}{{end}}
 <h2>Clients</h2><table><tr><th>host<th>user<th>program<th>library<th>open<th>busy<th>commands{{range .Groups}}<tr><td>{{.Host}}<td>{{.User}}<td>{{.Program}}<td>{{.Library}}<td class=n>{{.Open}}<td class=n>{{.Busy}}<td class=n>{{.Commands}}{{end}}</table>
 <h2>Connections</h2><table><tr><th>#<th>client<th>user<th>id<th>phase<th>command<th>commands<th>quiet for<th>age<th>sent<th>received<th>TLS<th>violations{{range .List}}<tr><td class=n>{{.Number}}<td>{{.Client}}<td>{{.User}}<td class=n>{{.Connection}}<td>{{.Phase}}<td>{{.Command}}<td class=n>{{.Commands}}<td class=n>{{s .Idle}}<td class=n>{{s .Age}}<td class=n>{{bytes .Sent}}<td class=n>{{bytes .Received}}<td>{{.TLS}}{{with .Opaque}}: {{.}}{{end}}<td class=n>{{.Violations}}{{end}}</table>
 </html>`))

@@ -465,6 +465,20 @@ func TestReport(t *testing.T) {
 	if v.Client().User != "shop" || v.Client().Address != c.LocalAddr().String() || v.TraceID != trace[3:35] || v.ParentID != trace[36:52] {
 		t.Errorf("%+v, trace %s, parent %s", v.Client(), v.TraceID, v.ParentID)
 	}
+	// A reload closes what its reader has opened, so it can be switched off.
+	for query, reloads := range map[string]bool{"": true, "?refresh=0": false} {
+		w := httptest.NewRecorder()
+		p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/"+query, nil))
+		page := w.Body.String()
+		if strings.Contains(page, "http-equiv=refresh") != reloads || strings.Contains(page, `href="?refresh=0"`) != reloads {
+			t.Errorf("%q: it reloads, or offers to: want %t", query, reloads)
+		}
+		for _, want := range []string{"trace " + trace[3:35], "docs/causes.md#concurrent_use"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+	}
 	for _, format := range []string{"", "?format=json"} {
 		w := httptest.NewRecorder()
 		p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/"+format, nil))
