@@ -121,30 +121,47 @@ func levels(root, path, point string) (out []string) {
 	return out
 }
 
-// quota reads the counters of the level that was throttled most.
-func (g group) quota(read readFile) (q quota) {
-	for _, dir := range g.folders {
+// quotas reads the counters of each level.
+func (g group) quotas(read readFile) []quota {
+	out := make([]quota, len(g.folders))
+	for i, dir := range g.folders {
 		stat, err := read(dir + "/cpu.stat")
 		if err != nil {
 			continue
 		}
-		l := parseCPUStat(string(stat), g.version)
-		if !l.known {
-			continue
-		}
-		l.limit = g.limit(read, dir)
-		switch {
-		case !q.known, l.throttled > q.throttled:
-			// A limit further out holds as well, if there is none here.
-			if q.known && l.limit == 0 {
-				l.limit = q.limit
-			}
-			q = l
-		case q.limit == 0:
-			q.limit = l.limit
+		if out[i] = parseCPUStat(string(stat), g.version); out[i].known {
+			out[i].limit = g.limit(read, dir)
 		}
 	}
-	return q
+	return out
+}
+
+// throttledMost is what the level counted from a to b that was throttled most in that
+// time. Each level has counters of its own: those of one say nothing about another's.
+func throttledMost(a, b []quota) (most quota) {
+	for i := range min(len(a), len(b)) {
+		if !a[i].known || !b[i].known {
+			continue
+		}
+		l := quota{known: true, throttled: max(0, b[i].throttled-a[i].throttled), limit: b[i].limit}
+		if b[i].periods > a[i].periods {
+			l.periods = b[i].periods - a[i].periods
+		}
+		if b[i].usage > 0 {
+			l.usage = b[i].usage - a[i].usage
+		}
+		switch {
+		case !most.known, l.throttled > most.throttled:
+			// A limit further out holds as well, if there is none here.
+			if most.known && l.limit == 0 {
+				l.limit = most.limit
+			}
+			most = l
+		case most.limit == 0:
+			most.limit = l.limit
+		}
+	}
+	return most
 }
 
 // parseCPUStat reads cpu.stat: microseconds in version 2, nanoseconds in 1.

@@ -72,7 +72,12 @@ func TestQuota(t *testing.T) {
 		if g.version != c.group.version || !slices.Equal(g.folders, c.group.folders) {
 			t.Errorf("%s: group %+v, want %+v", name, g, c.group)
 		}
-		if q := g.quota(c.files.read); q != c.want {
+		all := g.quotas(c.files.read)
+		since := make([]quota, len(all))
+		for i := range all {
+			since[i].known = all[i].known
+		}
+		if q := throttledMost(since, all); q != c.want {
 			t.Errorf("%s: %+v, want %+v", name, q, c.want)
 		}
 	}
@@ -85,6 +90,23 @@ func TestQuota(t *testing.T) {
 		if got := parseCPUStat(text, 2); got != want {
 			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}
+	}
+}
+
+// Two levels with a quota each: which of them has been throttled most since it was made
+// changes between two samples. What is told is of one of them, in that time.
+func TestQuotaOfTwoLevels(t *testing.T) {
+	before := sample{at: at(0), quotas: []quota{
+		{known: true, throttled: 100 * s, periods: 5000, usage: 900 * s, limit: 2},
+		{known: true, throttled: 99 * s, periods: 40, usage: 90 * s, limit: 8},
+	}}
+	after := sample{at: at(3 * s), quotas: []quota{
+		{known: true, throttled: 100 * s, periods: 5000, usage: 901 * s, limit: 2},
+		{known: true, throttled: 101 * s, periods: 60, usage: 91 * s, limit: 8},
+	}}
+	got := between(&before, &after)
+	if got.Periods != 20 || got.Throttled != 2*s || got.CPULimit != 8 {
+		t.Errorf("%d periods, throttled for %v at a limit of %v; want 20, 2 s, 8", got.Periods, got.Throttled, got.CPULimit)
 	}
 }
 

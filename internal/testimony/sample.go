@@ -11,8 +11,10 @@ type sample struct {
 	at  time.Time // with the monotonic clock
 	ran time.Duration
 
-	quota quota
-	tasks map[int]time.Duration // by thread: time ready to run and without a CPU; nil if it is not known
+	quotas []quota               // of each level of the control group
+	tasks  map[int]time.Duration // by thread: time ready to run and without a CPU; nil if it is not known
+	// some: there are more threads than were looked at.
+	some bool
 	// pressure is the time that somebody waited for a CPU.
 	pressure time.Duration
 	runtime  runtimeSample
@@ -35,21 +37,23 @@ func between(a, b *sample) cause.Stall {
 		return cause.Stall{}
 	}
 	s := cause.Stall{Known: true, Window: window, Ran: b.ran - a.ran}
-	if a.quota.known && b.quota.known {
-		s.ThrottleKnown = true
-		s.Periods = b.quota.periods - a.quota.periods
-		s.CPULimit = b.quota.limit
+	if q := throttledMost(a.quotas, b.quotas); q.known {
+		s.ThrottleKnown, s.Periods, s.CPULimit = true, q.periods, q.limit
 		used := s.Ran
-		if b.quota.usage > 0 {
-			used = b.quota.usage - a.quota.usage
+		if q.usage > 0 {
+			used = q.usage
 		}
-		s.Throttled = wall(window, used, b.quota.throttled-a.quota.throttled)
+		s.Throttled = wall(window, used, q.throttled)
 	}
 	if a.tasks != nil && b.tasks != nil {
 		s.WaitKnown = true
 		var waited time.Duration
 		for id, w := range b.tasks {
-			waited += max(0, w-a.tasks[id]) // a number may be that of another thread by now
+			before, known := a.tasks[id]
+			if !known && a.some {
+				continue // it may be an old one that was not looked at then
+			}
+			waited += max(0, w-before) // a number may be that of another thread by now
 		}
 		s.Waited = wall(window, s.Ran, waited)
 	}

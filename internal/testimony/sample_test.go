@@ -15,10 +15,10 @@ const s = time.Second
 func at(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
 
 func TestBetween(t *testing.T) {
-	before := sample{at: at(0), ran: 10 * s, quota: quota{known: true, throttled: 5 * s, periods: 50, limit: 0.5},
+	before := sample{at: at(0), ran: 10 * s, quotas: []quota{{known: true, throttled: 5 * s, periods: 50, limit: 0.5}},
 		tasks: map[int]time.Duration{1: s, 2: 2 * s, 3: 9 * s}, pressure: 7 * s,
 		runtime: runtimeSample{gc: &histogram{[]uint64{5, 0, 0}, []float64{0, 0.1, 1, 10}}, latency: &histogram{[]uint64{5, 0, 0}, []float64{0, 0.1, 1, 10}}}}
-	after := sample{at: at(3 * s), ran: 10*s + 300*time.Millisecond, quota: quota{known: true, throttled: 5*s + 2700*time.Millisecond, periods: 77, limit: 0.5},
+	after := sample{at: at(3 * s), ran: 10*s + 300*time.Millisecond, quotas: []quota{{known: true, throttled: 5*s + 2700*time.Millisecond, periods: 77, limit: 0.5}},
 		// Thread 3 ended, and its number is another's now; 4 is new.
 		tasks: map[int]time.Duration{1: s + 2*s, 2: 2 * s, 3: 0, 4: 500 * time.Millisecond}, pressure: 9 * s,
 		runtime: runtimeSample{gc: &histogram{[]uint64{9, 0, 1}, []float64{0, 0.1, 1, 10}}, latency: &histogram{[]uint64{9, 3, 0}, []float64{0, 0.1, 1, 10}}}}
@@ -35,6 +35,16 @@ func TestBetween(t *testing.T) {
 	}
 	if got := between(&sample{at: at(0)}, &sample{at: at(s)}); got != (cause.Stall{Known: true, Window: s}) {
 		t.Errorf("a system that says nothing: %+v", got)
+	}
+}
+
+// Of more threads than are looked at, one that was not among them before may have waited
+// since long ago.
+func TestThreadsThatWereNotLookedAt(t *testing.T) {
+	before := sample{at: at(0), tasks: map[int]time.Duration{1: s}, some: true}
+	after := sample{at: at(3 * s), tasks: map[int]time.Duration{1: s + s/2, 900: 700 * s}, some: true}
+	if got := between(&before, &after); got.Waited != s/2 {
+		t.Errorf("waited for %v, want %v", got.Waited, s/2)
 	}
 }
 

@@ -20,8 +20,8 @@ var found = sync.OnceValue(func() group { return findGroup(os.ReadFile) })
 func take() sample {
 	s := sample{at: time.Now(), ran: cpuTime(), runtime: readRuntime()}
 	g := found()
-	s.quota = g.quota(os.ReadFile)
-	s.tasks = readTasks()
+	s.quotas = g.quotas(os.ReadFile)
+	s.tasks, s.some = readTasks()
 	pressure := "/proc/pressure/cpu"
 	if g.version == 2 {
 		pressure = g.folders[0] + "/cpu.pressure"
@@ -40,14 +40,15 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func readTasks() map[int]time.Duration {
+// readTasks also returns whether there may be more threads.
+func readTasks() (tasks map[int]time.Duration, some bool) {
 	dir, err := os.Open("/proc/self/task")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(maxTasks)
-	tasks := make(map[int]time.Duration, len(names))
+	tasks = make(map[int]time.Duration, len(names))
 	for _, name := range names {
 		id, err := strconv.Atoi(name)
 		if err != nil {
@@ -62,7 +63,7 @@ func readTasks() map[int]time.Duration {
 		}
 	}
 	if len(tasks) == 0 {
-		return nil
+		return nil, false
 	}
-	return tasks
+	return tasks, len(names) == maxTasks
 }
