@@ -1,6 +1,7 @@
 package wrapconn
 
 import (
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -249,12 +250,18 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *Conn) readUntil(t time.Time) {
-	if t.IsZero() {
+	switch {
+	case t.IsZero() || t.After(latest): // which does not come
 		c.deadline.Store(0)
-	} else {
+	case t.Before(earliest):
+		c.deadline.Store(1)
+	default:
 		c.deadline.Store(t.UnixNano())
 	}
 }
+
+// UnixNano wraps around outside of these, and a readTimeout may be as long as a Duration can be.
+var earliest, latest = time.Unix(1, 0), time.Unix(0, math.MaxInt64)
 
 // SetWriteDeadline sets the write deadline of the inner connection.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.inner.SetWriteDeadline(t) }
