@@ -213,7 +213,7 @@ func (c *Conn) beforeWrite(p []byte) (what part, met []*Report, refuse error) {
 // failedWrite takes an error of the inner connection's Write.
 func (c *Conn) failedWrite(unsent int, err error) []*Report {
 	end := endingOf(err)
-	if c.closed.Load() || end.own {
+	if c.closed.Load() || end.own || c.leaving.Load() { // nobody waits for the answer to a good-bye
 		return nil
 	}
 	c.writeFailed(unsent)

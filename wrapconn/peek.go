@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/memory"
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // peeker looks into the socket's receive buffer without taking anything out.
@@ -101,6 +102,9 @@ func (c *Conn) Pooled() {
 	defer c.unlock()
 	c.pooled = c.now()
 	c.taken.Store(int64(c.pooled))
+	if c.talk.Phase() == session.PhaseOpaque {
+		observed.LoggedIn(c.opts.Server, c.start)
+	}
 }
 
 // pooledHolds is for how long Pooled is true. A caller that waits for longer holds the

@@ -47,12 +47,13 @@ func (c *Conn) witness(e *cause.Evidence, at time.Time) (end uint64) {
 	return end
 }
 
-// arrive notes the end of the login, with mu held.
+// arrive notes the end of the login, with mu held. What came of one that is not seen, its
+// user says: see Pooled.
 func (c *Conn) arrive(now time.Duration) {
 	switch p := c.talk.Phase(); {
 	case p.Connecting():
 		return
-	case p == session.PhaseReady || p == session.PhaseOpaque || p.Answering():
+	case p == session.PhaseReady || p.Answering():
 		observed.LoggedIn(c.opts.Server, c.start)
 	case tellsOfServer(c.talk.LastERR()):
 		observed.Told(c.opts.Server, c.talk.LastERR(), c.start.Add(now))

@@ -61,7 +61,7 @@ func (c *Conversation) take(dir session.Direction, p []byte) {
 		m.ownPause = max(m.ownPause, m.paused)
 		m.turn, m.heard = false, c.server.taken
 	}
-	if phase == session.PhaseReady {
+	if phase == session.PhaseReady || phase >= session.PhaseUntracked && m.read > m.write { // of what is not seen, behind the server's last word
 		m.before = c.client.taken - int64(len(p))
 	}
 	c.feed(dir, p)
