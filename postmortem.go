@@ -62,7 +62,8 @@ var errPanic = errors.New("connecting panicked")
 // application wants besides of its sessions.
 func (q *inquirer) plain() *mysql.Config {
 	cfg := q.cfg.Clone()
-	cfg.DBName, cfg.Params, cfg.MultiStatements, cfg.InterpolateParams, cfg.ParseTime = "", nil, false, true, false
+	cfg.DBName, cfg.Params, cfg.MultiStatements, cfg.ParseTime = "", nil, false, false
+	cfg.InterpolateParams = false // nothing is asked with arguments, and the driver has it with few collations only
 	// The context ends first, whose error says that it was too late.
 	limit := q.opt.postMortem.Limit + time.Second
 	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = limit, limit, limit

@@ -59,7 +59,9 @@ func (a *attrs) postMortem(p *cause.PostMortem) {
 		return
 	}
 	a.str(KeyServerAsked, "answered")
-	a.ms(KeyServerUptime, p.Uptime)
+	if p.UptimeKnown {
+		a.duration(KeyServerUptime, p.Uptime)
+	}
 	if p.ThreadKnown {
 		a.flag(KeyServerThread, p.ThreadFound)
 		if p.ThreadFound {
@@ -74,10 +76,14 @@ func (a *attrs) postMortem(p *cause.PostMortem) {
 	a.ms(KeyServerWriteTimeout, p.NetWriteTimeout)
 	a.ms(KeyServerWaitTimeout, p.WaitTimeout)
 	a.positive(KeyServerMaxPacket, p.MaxAllowedPacket)
-	a.num(KeyServerAbortedClients, p.AbortedClients)
-	a.num(KeyServerAbortedConnects, p.AbortedConnects)
-	a.flag(KeyServerReadOnly, p.ReadOnly)
-	a.flag(KeyServerOffline, p.Offline)
+	if p.UptimeKnown { // told together with these
+		a.num(KeyServerAbortedClients, p.AbortedClients)
+		a.num(KeyServerAbortedConnects, p.AbortedConnects)
+	}
+	if p.MaxAllowedPacket > 0 { // a server that shows its variables has all of them, MariaDB without the second
+		a.flag(KeyServerReadOnly, p.ReadOnly)
+		a.flag(KeyServerOffline, p.Offline)
+	}
 }
 
 // held is who keeps connections from others.

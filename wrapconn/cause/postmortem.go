@@ -106,7 +106,11 @@ func (p *PostMortem) settings(text string) string {
 	var pairs []string
 	set := func(name, byDefault string, d time.Duration) {
 		if d > 0 {
-			pairs = append(pairs, name+" ("+byDefault+")", name+" ("+seconds(d)+" on this server)")
+			_, own, _ := strings.Cut(byDefault, ";") // what may be otherwise all the same
+			if own != "" {
+				own = ";" + own
+			}
+			pairs = append(pairs, name+" ("+byDefault+")", name+" ("+seconds(d)+" on this server"+own+")")
 		}
 	}
 	set("connect_timeout", "10 s by default", p.ConnectTimeout)
@@ -143,8 +147,21 @@ func (p *PostMortem) String() string {
 			s += fmt.Sprintf(": %s for %s %s", p.ThreadCommand, seconds(p.ThreadTime), text(p.ThreadState))
 		}
 	}
-	s += fmt.Sprintf("; connect_timeout %s, net_read_timeout %s, net_write_timeout %s, wait_timeout %s, max_allowed_packet %d; Aborted_clients %d, Aborted_connects %d",
-		seconds(p.ConnectTimeout), seconds(p.NetReadTimeout), seconds(p.NetWriteTimeout), seconds(p.WaitTimeout), p.MaxAllowedPacket, p.AbortedClients, p.AbortedConnects)
+	sep := "; "
+	for _, limit := range []struct {
+		name string
+		d    time.Duration
+	}{{"connect_timeout", p.ConnectTimeout}, {"net_read_timeout", p.NetReadTimeout}, {"net_write_timeout", p.NetWriteTimeout}, {"wait_timeout", p.WaitTimeout}} {
+		if limit.d > 0 { // or it did not say
+			s, sep = s+sep+limit.name+" "+seconds(limit.d), ", "
+		}
+	}
+	if p.MaxAllowedPacket > 0 {
+		s += fmt.Sprintf("%smax_allowed_packet %d", sep, p.MaxAllowedPacket)
+	}
+	if p.UptimeKnown { // told together with these
+		s += fmt.Sprintf("; Aborted_clients %d, Aborted_connects %d", p.AbortedClients, p.AbortedConnects)
+	}
 	if p.Statement != "" {
 		s += "; statement " + text(p.Statement)
 	}

@@ -35,6 +35,7 @@ func TestPostMortem(t *testing.T) {
 		{"net_write_timeout", with(out(), func(e *Evidence) {
 			e.ServerError = srv(erWriteInterrupted, "Got timeout writing communication packets")
 		}), func(*PostMortem) {}, "net_write_timeout (61 s on this server)", "60 s by default"},
+		{"wait_timeout", farewell(4031, 0), func(*PostMortem) {}, "wait_timeout (1234 s on this server; a session may have its own)", "28800"},
 		{"not asked", out(), func(p *PostMortem) { *p = PostMortem{} }, "", "Asked"},
 	} {
 		without := Diagnose(&tt.e)
@@ -58,5 +59,16 @@ func TestPostMortem(t *testing.T) {
 		if got := e.PostMortem.String(); (got == "") != !e.PostMortem.Asked {
 			t.Errorf("%s: %q", tt.name, got)
 		}
+	}
+}
+
+// What a server did not tell is not told as 0.
+func TestPostMortemOfAServerThatTellsLittle(t *testing.T) {
+	p := PostMortem{Asked: true, UptimeKnown: true, Uptime: time.Minute, WaitTimeout: 90 * time.Second}
+	if got, want := p.String(), "up for 60 s; wait_timeout 90 s; Aborted_clients 0, Aborted_connects 0"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&PostMortem{Asked: true}).String(); got != "answers" {
+		t.Errorf("%q", got)
 	}
 }
