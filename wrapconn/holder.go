@@ -146,11 +146,7 @@ func heldTooLong() {
 func (c *Conn) elsewhere() bool { return clock.Other(c.now()) }
 
 func (c *Conn) tellHeld(h *Holder) {
-	c.mu.Lock()
-	now := c.now()
-	e := c.talk.Evidence(now)
-	id := c.talk.ConnectionID()
-	c.unlock()
+	now, e, id := c.heldScene()
 	e.Held, e.HeldAs, e.RowsLost = h.Held, h.State(), h.RowsLost
 	if h.Last != nil {
 		e.Owner = h.Last.party()
@@ -158,6 +154,14 @@ func (c *Conn) tellHeld(h *Holder) {
 	r := c.newReport(&e, c.start.Add(now), id)
 	r.Owner, r.Goroutine = h.Last, ""
 	c.tell(r)
+}
+
+// heldScene is what the conversation knows at this moment.
+func (c *Conn) heldScene() (now time.Duration, e cause.Evidence, connection uint32) {
+	c.mu.Lock()
+	defer c.unlock()
+	now = c.now()
+	return now, c.talk.Evidence(now), c.talk.ConnectionID()
 }
 
 // RowsLost says that the rows of the lease are garbage: the program has dropped

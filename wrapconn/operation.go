@@ -141,7 +141,7 @@ func shortFile(file string) string {
 // database/sql, of the drivers, or of the layers that are usual on top of it.
 func isLibrary(function string) bool {
 	for _, p := range [...]string{
-		"database/sql.", "runtime.",
+		"database/sql.", "runtime.", "crypto/tls.",
 		"github.com/go-sql-driver/mysql.", "github.com/ngrok/sqlmw.",
 		"github.com/seqguard/mysql-seqguard.", "github.com/seqguard/mysql-seqguard/wrapconn.",
 		"github.com/XSAM/otelsql.", "github.com/jmoiron/sqlx.", "gorm.io/gorm.", "gorm.io/gorm/", "gorm.io/driver/mysql.",

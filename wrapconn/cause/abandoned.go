@@ -57,10 +57,13 @@ var abandonedRules = []rule{
 				how = "The deadline of the operation's context passed"
 			}
 			came := "before anything of the answer had come"
+			if e.Phase == session.PhaseLocalInfile {
+				return fmt.Sprintf("%s %s after %s had been sent, while the file of LOAD DATA LOCAL INFILE was on its way. The driver closed the connection. The server was reading there, so it ends the statement; rows that it had by then may stay in a table without transactions.", how, dur(e.SinceCommand), what(e))
+			}
 			if begun(e) {
 				came = "in the middle of the answer"
 			}
-			s := fmt.Sprintf("%s %s after %s had been sent, %s. The driver closed the connection. The server notices that only when it writes to it, so the statement may go on running there", how, dur(e.SinceCommand), e.Command, came)
+			s := fmt.Sprintf("%s %s after %s had been sent, %s. The driver closed the connection. The server need not notice that before it writes to it, so the statement may go on running there", how, dur(e.SinceCommand), e.Command, came)
 			if e.InTransaction {
 				s += ", and the transaction keeps its locks until then"
 			}
@@ -69,6 +72,9 @@ var abandonedRules = []rule{
 		advise: func(e *Evidence) string {
 			if neverGreeted(e) {
 				return "Look for a proxy or balancer without a backend that works, a server that hangs, has no thread for the connection or looks up the client's name (skip_name_resolve), and for another protocol on this port, in which the client speaks first."
+			}
+			if e.Phase == session.PhaseLocalInfile {
+				return "Check what was loaded before you load it again. Give a load a longer deadline, or load in smaller pieces; look for a reader that is slow, and for waits on locks."
 			}
 			if e.Phase.Connecting() {
 				return "If it happens often, find what makes logins slow: the timing of the packets says which side was waited for. Keep more connections open, so that requests need not wait for a login: SetMaxIdleConns defaults to 2."

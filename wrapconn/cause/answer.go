@@ -153,7 +153,7 @@ var answerRules = []rule{
 				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
 			}
 			if e.Unsent > 0 {
-				return fmt.Sprintf("The server did not take %s: %s were left when the time limit of %s ran out, %s after it was begun.", what(e), count(e.Unsent, "byte", "bytes"), side(e), dur(e.SinceCommand))
+				return fmt.Sprintf("The server did not take %s: %s were left when the time limit of %s ran out, %s after it was begun.", what(e), unsent(e), side(e), dur(e.SinceCommand))
 			}
 			return fmt.Sprintf("%s was sent, not one byte came back and nothing was closed, until the time limit of %s ran out after %s.", what(e), side(e), dur(e.SinceCommand))
 		},
@@ -184,7 +184,7 @@ var answerRules = []rule{
 		signs:    when(waiting, ended, noERR),
 		explain: func(e *Evidence) string {
 			if e.Unsent > 0 {
-				return fmt.Sprintf("While %s was being sent the connection was %s, with %s not sent. The server cannot have run what it did not get whole.%s%s", what(e), e.ending(), count(e.Unsent, "byte", "bytes"), company(e), life(e))
+				return fmt.Sprintf("While %s was being sent the connection was %s, with %s not sent. The server cannot have run what it did not get whole.%s%s", what(e), e.ending(), unsent(e), company(e), life(e))
 			}
 			quiet := ""
 			if e.Idle >= time.Second {
@@ -198,7 +198,11 @@ var answerRules = []rule{
 		},
 		advise: func(e *Evidence) string {
 			if e.Unsent > 0 {
-				return "If the command is large, compare it with max_allowed_packet of the server and with the proxy's limit: their refusal is often lost in the reset. Otherwise look for a restart, a crash, KILL, offline_mode, or a proxy's limit at this moment."
+				look := "Look for a restart, a crash, KILL, offline_mode, or a proxy's limit at this moment."
+				if e.large() {
+					return "If the command is large, compare it with max_allowed_packet of the server and with the proxy's limit: their refusal is often lost in the reset. Otherwise l" + look[1:]
+				}
+				return look + " If the connection had been idle for long before, compare that with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall)."
 			}
 			large := ""
 			if e.CommandBytes >= largeCommand {
@@ -212,10 +216,10 @@ var answerRules = []rule{
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
 			out := []Slug{"connection_killed", "server_shutdown"}
-			if e.Unsent > 0 || e.CommandBytes >= largeCommand {
+			if e.large() {
 				out = append(out, "packet_too_large")
 			}
-			if e.Idle >= time.Second {
+			if e.Idle >= time.Second || e.Unsent > 0 && !e.large() {
 				// The end may have crossed the command.
 				out = append(out, "closed_while_idle", "idle_timeout")
 			}
@@ -265,17 +269,19 @@ var answerRules = []rule{
 		signs:    []sign{{answering, ended, noERR}, {phase(session.PhaseEvents, session.PhaseClone), ended, noERR}},
 		explain: func(e *Evidence) string {
 			where := "between two packets"
-			if e.Phase == session.PhaseMoreResults {
-				where = "between two results, of which another had been announced"
-			}
-			if e.InsidePacket {
+			switch {
+			case e.Phase == session.PhaseOpaque || e.Phase == session.PhaseUntracked:
+				where = "at a place that cannot be seen"
+			case e.InsidePacket:
 				where = "inside a packet"
+			case e.Phase == session.PhaseMoreResults:
+				where = "between two results, of which another had been announced"
 			}
 			if e.Phase == session.PhaseEvents {
 				return fmt.Sprintf("The binary log that %s asked for stopped %s: the connection was %s, %s after the command was sent. It has an end only for a client that does not want to wait.%s%s", e.Command, where, e.ending(), dur(e.SinceCommand), company(e), life(e))
 			}
 			if unseenRest(e) {
-				return fmt.Sprintf("The server had answered something of this operation already, and while more was being sent to it the connection was %s, with %s not sent. What that was cannot be seen: the file of a LOAD DATA LOCAL, in front of which other statements may have run, or a further command.%s%s", e.ending(), count(e.Unsent, "byte", "bytes"), company(e), life(e))
+				return fmt.Sprintf("The server had answered something of this operation already, and while more was being sent to it the connection was %s, with %s not sent. What that was cannot be seen: the file of a LOAD DATA LOCAL, in front of which other statements may have run, or a further command.%s%s", e.ending(), unsent(e), company(e), life(e))
 			}
 			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.%s%s", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand), company(e), life(e))
 		},
@@ -349,6 +355,20 @@ func what(e *Evidence) string {
 	}
 	return e.Command.String()
 }
+
+// unsent is what the socket did not take.
+func unsent(e *Evidence) string {
+	s := count(e.Unsent, "byte", "bytes")
+	if !exact(e) {
+		return "at least " + s
+	}
+	return s
+}
+
+// exact reports whether what the socket did not take (Unsent) is all that was left of the
+// command. TLS, compression and packets of 16 MiB bring it in pieces, and what would have
+// come behind the one that failed is not known.
+func exact(e *Evidence) bool { return e.TLS == TLSNone && !e.Compressed && e.CommandBytes < 1<<24 }
 
 // ofAnother is the other side of a packet that makes no sense within an answer; empty
 // elsewhere.

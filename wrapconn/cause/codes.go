@@ -14,6 +14,7 @@ const (
 	erReadError         = 1158
 	erReadInterrupted   = 1159
 	erWriteInterrupted  = 1161
+	erNewAborting       = 1184 // init_connect failed: sql/sql_connect.cc of both
 	erUnsupportedAuth   = 1251
 	erPluginNotLoaded   = 1524
 	erConnectionKilled  = 1927 // MariaDB

@@ -1,5 +1,11 @@
 package cause
 
+import (
+	"fmt"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
+)
+
 // do holds, for each cause, the one thing to do first, in the few words that fit
 // into an error line. The advice has the rest.
 var do = map[Slug]func(*Evidence) string{
@@ -8,6 +14,8 @@ var do = map[Slug]func(*Evidence) string{
 	"held_too_long":     say("Close what is open: rows, transaction, sql.Conn."),
 	"abandoned": func(e *Evidence) string {
 		switch {
+		case e.Phase == session.PhaseLocalInfile:
+			return "Check what was loaded before you load it again."
 		case neverGreeted(e):
 			return "Look at the proxy and the server behind this address."
 		case e.Phase.Connecting():
@@ -82,7 +90,12 @@ var do = map[Slug]func(*Evidence) string{
 	"server_shutdown":   say("Connect again, with a pause that grows."),
 	"ended_together":    say("Look for a restart or KILL at this moment."),
 	"connection_killed": say("Find who ran KILL."),
-	"server_farewell":   say("Act on the server's words."),
+	"server_farewell": func(e *Evidence) string {
+		if e.ServerError == nil && e.LastError != nil {
+			return fmt.Sprintf("Its words were the answer before: ERR %d.", e.LastError.Code)
+		}
+		return "Act on the server's words."
+	},
 
 	"refused_before_greeting": func(e *Evidence) string {
 		switch {

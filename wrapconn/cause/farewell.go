@@ -203,7 +203,7 @@ var farewellRules = []rule{
 			{waiting, anyERR, notSaid(transportCodes...), notEarlier, violation(session.MisnumberedError), fact{is: "the ERR has number 0", holds: func(e *Evidence) bool { return e.Actual == 0 }}},
 			{loggedIn, said(erConnectionKilled), fact{is: "the words are MaxScale's", holds: byMaxScale}},
 			{ended, noPacket, loggedIn, lastWord(erConnectionKilled), fact{is: "the words are MaxScale's", holds: byMaxScale}},
-			{ended, noPacket, loggedIn, lastWord(erMemoryGlobal, erMemory)},
+			{ended, noPacket, loggedIn, lastWord(erMemoryGlobal, erMemory, erNewAborting)},
 		},
 		explain: func(e *Evidence) string {
 			if e.ServerError == nil {
@@ -219,6 +219,9 @@ var farewellRules = []rule{
 			return fmt.Sprintf("While it waited for %s the server said %s.%s", awaited, e.words(), company(e))
 		},
 		advise: func(e *Evidence) string {
+			if e.ServerError == nil && e.LastError != nil && e.LastError.Code == erNewAborting {
+				return "The statements of the server's init_connect, which it runs for each account without SUPER or CONNECTION_ADMIN, failed for this account: SELECT @@init_connect shows them, and the server's error log says why. Correct them: the server answers the first command with this ERR and hangs up."
+			}
 			if e.ServerError == nil && !byMaxScale(e) {
 				return "The command before took more memory than connection_memory_limit or global_connection_memory_limit allows: make its result or its sort smaller, or raise the limit. This connection was lost with it, whoever uses it next."
 			}
@@ -255,7 +258,7 @@ var farewellRules = []rule{
 		advise: func(e *Evidence) string {
 			switch {
 			case e.Idle > 0 && e.Idle < shortestIdleLimit:
-				return fmt.Sprintf("It was idle for only %s, which is shorter than usual idle limits. Look for KILL (an operator, pt-kill, a managed service), offline_mode, and a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
+				return fmt.Sprintf("It was idle for only %s, which is shorter than usual idle limits. Look for KILL (an operator, pt-kill, a managed service), COMMIT RELEASE or completion_type=RELEASE in the program itself, offline_mode, and a stop, a restart or a crash of the server or the proxy at this moment.", dur(e.Idle))
 			case held(e):
 				return "The application held this connection itself (sql.Conn, sql.Tx). No limit of the pool closes such a connection: give it back between uses, or take it from the pool when it is needed. Compare the time with wait_timeout of the server and the idle limits of what stands in between (proxy, load balancer, NAT, firewall: often 350 s or less); if it fits none, look for KILL, offline_mode, or a restart."
 			}
@@ -325,7 +328,7 @@ func offline(e *Evidence) bool {
 
 // closers are codes behind which a server ends the connection although they were
 // a proper answer.
-var closers = []uint16{erPacketTooLarge, erShutdown, erConnectionKilled, erOfflineMode, erSessionKilled, erMemoryGlobal, erMemory}
+var closers = []uint16{erPacketTooLarge, erShutdown, erNewAborting, erConnectionKilled, erOfflineMode, erSessionKilled, erMemoryGlobal, erMemory}
 
 // Closes reports whether a server ends the connection after it has answered with
 // this code. Such a connection should not be kept.
@@ -367,12 +370,17 @@ func alone(e *Evidence) string {
 // howItEnded says what this connection showed, as a sentence.
 func howItEnded(e *Evidence) string {
 	switch {
+	case e.Phase == session.PhaseLocalInfile:
+		return fmt.Sprintf("While the file of LOAD DATA LOCAL INFILE was being sent the connection was %s.", e.ending())
 	case waiting.holds(e) && e.Unsent > 0:
 		return fmt.Sprintf("While %s was being sent the connection was %s.", what(e), e.ending())
 	case waiting.holds(e):
 		return fmt.Sprintf("%s later the connection was %s without a byte of an answer to %s.", capital(dur(e.SinceCommand)), e.ending(), what(e))
 	case answering.holds(e):
 		return fmt.Sprintf("In the middle of the answer to %s the connection was %s.", what(e), e.ending())
+	}
+	if !idle.holds(e) { // binary logs, say
+		return fmt.Sprintf("While %s was under way the connection was %s.", what(e), e.ending())
 	}
 	return fmt.Sprintf("The connection was %s while no command was outstanding%s.", e.ending(), since(e.Idle, "after its last byte"))
 }

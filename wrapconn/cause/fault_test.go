@@ -154,7 +154,7 @@ func TestFaultSentences(t *testing.T) {
 			[]string{"a proxy", "could not reach the server behind it"}, []string{"the server answered"}},
 		{"the size of a command that did not leave whole", with(out(), func(e *Evidence) {
 			e.Kind, e.Violation, e.ServerError, e.CommandBytes, e.Unsent = session.KindERR, session.MisnumberedError, srv(1153, ""), 62_990_000, 10_618_452
-		}), []string{"of at least 62.9 MB", "The last 10618452 bytes of it"}, []string{"73.", "63.0"}},
+		}), []string{"of at least 62.9 MB", "At least the last 10618452 bytes of it"}, []string{"73.", "63.0"}},
 		{"3.18 LOAD DATA", with(out(), func(e *Evidence) { e.Phase, e.Stream = session.PhaseLocalInfile, StreamEOF }), []string{"KILL"}, nil},
 		{"3.18 1927", farewell(1927, 0), []string{"SHUTDOWN"}, nil},
 		{"3.20", with(rest(), func(e *Evidence) { e.BeforeCommand, e.Violation, e.Unread = false, session.Malformed, true }), []string{"all its packets had come"}, []string{"0 bytes", "phase ready"}},

@@ -25,9 +25,9 @@ func ownership(is string, o ...Ownership) fact {
 
 // ownershipRules are about who used the connection. A connection serves one
 // command at a time: the server reads the next one only when it has answered,
-// and the an answer does not say which command it belongs to. What goes wrong later (ERR 1156, a busy buffer,
-// commands out of sync, rows of somebody else) is a consequence, so these rows
-// come first.
+// and an answer does not say which command it belongs to. What goes wrong later (ERR 1156,
+// a busy buffer, commands out of sync, rows of somebody else) is a consequence, so these
+// rows come first.
 var ownershipRules = []rule{
 	{
 		slug:     "used_after_fork",

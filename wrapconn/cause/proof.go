@@ -3,6 +3,8 @@ package cause
 import (
 	"fmt"
 	"time"
+
+	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
 // prove adds to a diagnosis what the kernel and the runtime testify. It splits
@@ -50,7 +52,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 			return
 		}
 		has := "it has " + subject + " and does not answer"
-		if answering.holds(e) {
+		if answering.holds(e) || e.Phase == session.PhaseLocalInfile { // whose next word is not the server's
 			has = "nothing is lost on the way there"
 		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side has acknowledged all %s that were written: %s. The path there is alive.", octets(t.Written), has)

@@ -83,7 +83,7 @@ func TestDoOfDeadPath(t *testing.T) {
 		do        string
 		advice    string
 	}{
-		{"nobody reads a large command", with(silent, func(e *Evidence) { e.Unsent = 90 }), acked(100, full), "Look for what keeps the server or proxy from reading.", "compare it with max_allowed_packet"},
+		{"nobody reads a large command", with(silent, func(e *Evidence) { e.Unsent = 90_000 }), acked(100, full), "Look for what keeps the server or proxy from reading.", "compare it with max_allowed_packet"},
 		{"a limit of this side", silent, acked(188, lostAgain), dead, "SetConnMaxIdleTime"},
 		{"the kernel gave up", with(out(), func(e *Evidence) { e.Stream = StreamBroken }), acked(188, lostAgain), dead, "SetConnMaxIdleTime"},
 		{"given up", givenUp, acked(188, lostAgain), dead, "check before you run the statement again"},

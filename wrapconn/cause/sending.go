@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -61,8 +62,11 @@ var sendingRules = []rule{
 			left := ""
 			if e.Unsent > 0 {
 				left = fmt.Sprintf(" The last %s of it had not left this process.", count(e.Unsent, "byte", "bytes"))
+				if !exact(e) {
+					left = " At least the" + strings.TrimPrefix(left, " The")
+				}
 				if !e.ours() {
-					left = fmt.Sprintf(" It did not take %s of what %s had sent.", count(e.Unsent, "byte", "bytes"), e.who())
+					left = fmt.Sprintf(" It did not take %s of what %s had sent.", unsent(e), e.who())
 				}
 			}
 			size := ""

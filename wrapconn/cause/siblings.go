@@ -92,10 +92,13 @@ var (
 	}
 )
 
+// smallestLimit is the least that max_allowed_packet can be set to, in MySQL and in MariaDB.
+const smallestLimit = 1 << 10
+
 // large reports whether the command that is out, or was being sent, may have been
 // refused for its size.
 func (e *Evidence) large() bool {
-	return (e.Unsent > 0 || e.CommandBytes >= largeCommand) && !e.BeforeCommand && commandOut(e)
+	return (e.Unsent >= smallestLimit || e.CommandBytes >= largeCommand) && !e.BeforeCommand && commandOut(e)
 }
 
 // Large reports whether a command is out, or was being sent, that may have been
