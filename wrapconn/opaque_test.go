@@ -54,6 +54,30 @@ func TestGoodByeThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// So it is with the statements of such a connection, which the pool closes before.
+func TestStatementsOfAConnectionThatEndedUnseen(t *testing.T) {
+	for name, tx := range map[string]bool{"idle": false, "in a transaction": true} {
+		m, told := &goneConn{}, &reports{}
+		c := New(m, Options{Operations: true, OnReport: told.add})
+		c.TryBegin(t.Context(), OpConnect)
+		pass(t, c, &m.queueConn, loginSegments(), whole)
+		c.End(false)
+		c.hideForTest()
+		c.Transaction(tx)
+		m.gone = true
+		c.TryBegin(t.Context(), OpStmtClose)
+		if _, err := c.Write(mysqltest.Packet(0, []byte{byte(session.ComStmtClose), 1, 0, 0, 0})); err == nil {
+			t.Fatalf("%s: it was written", name)
+		}
+		if got := len(told.all()); (got > 0) != tx {
+			t.Errorf("%s: %d reports", name, got)
+		}
+		if c.Err() == nil {
+			t.Errorf("%s: the connection may be used again", name)
+		}
+	}
+}
+
 // What came of a login that cannot be seen, only its client knows: the first bytes behind it
 // may be a refusal.
 func TestLoginThatIsNotSeen(t *testing.T) {

@@ -11,6 +11,11 @@ import (
 // a statement was closed, for which nobody gets one.
 func (r *Report) quiet() bool {
 	e := &r.Evidence
+	if e.Phase == session.PhaseOpaque && r.Owner != nil && r.Owner.Kind == OpStmtClose {
+		// The same where it cannot be seen: the pool closes the statements of a connection
+		// first, and the first write meets the end.
+		return !e.TxBegun && e.ServerError == nil && e.Violation == session.Truncated && e.Stream != cause.StreamTimeout
+	}
 	return e.BeforeCommand && !e.Pinned && !e.TxBegun && e.ServerError == nil && e.Violation == session.Truncated &&
 		(e.Stream == cause.StreamEOF || e.Stream == cause.StreamReset)
 }

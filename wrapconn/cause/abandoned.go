@@ -58,7 +58,7 @@ var abandonedRules = []rule{
 			}
 			came := "before anything of the answer had come"
 			if e.Phase == session.PhaseLocalInfile {
-				return fmt.Sprintf("%s %s after %s had been sent, while the file of LOAD DATA LOCAL INFILE was on its way. The driver closed the connection. The server was reading there, so it ends the statement; rows that it had by then may stay in a table without transactions.", how, dur(e.SinceCommand), what(e))
+				return fmt.Sprintf("%s %s after %s had been sent, while the file of LOAD DATA LOCAL INFILE was on its way. The driver closed the connection. The server reads there, so it comes to the end of what was sent, and ends the statement; rows that it had by then may stay in a table without transactions.", how, dur(e.SinceCommand), what(e))
 			}
 			if begun(e) {
 				came = "in the middle of the answer"

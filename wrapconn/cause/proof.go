@@ -84,6 +84,10 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 			d.Advice += " First it did not read: a thread that hangs or waits, a machine out of CPU or memory, a process that was stopped or dumped core. " + behind
 			return
 		}
+		if e.Phase == session.PhaseLocalInfile {
+			d.Explanation += fmt.Sprintf(" The kernel of the other side answers, and has no room for more: the file is taken more slowly than it is sent, and %s wait here.", octets(t.NotSent))
+			return
+		}
 		d.Explanation += fmt.Sprintf(" The kernel of the other side answers, but has no room for more: the program that should read there does not, and %s wait here.", octets(t.NotSent))
 		d.Advice = "The path is alive. Look for what keeps the server from reading: a thread that hangs or waits, a machine out of CPU or memory. " + behind
 		if e.Unsent > 0 && e.large() {

@@ -30,6 +30,9 @@ func TestNothingIsSaidThatWasNotSeen(t *testing.T) {
 		}), "ended_together", []string{"While COM_BINLOG_DUMP was under way"}, []string{"no command was outstanding"}},
 		{"a file, given up", with(file, func(e *Evidence) { e.Abandoned, e.AnswerStarted, e.Transport = AbandonDeadline, true, acked(200, nil) }), "abandoned",
 			[]string{"while the file of LOAD DATA LOCAL INFILE was on its way", "Check what was loaded"}, []string{"does not answer", "in the middle of the answer", "go on running", "max_execution_time"}},
+		{"a file that is taken slowly, given up", with(file, func(e *Evidence) {
+			e.Abandoned, e.AnswerStarted, e.Transport = AbandonDeadline, true, acked(100, func(x *Transport) { x.Full, x.NotSent = true, 90 })
+		}), "abandoned", []string{"more slowly than it is sent", "Check what was loaded"}, []string{"hangs", "keeps the server"}},
 		{"a statement, given up", with(out(), func(e *Evidence) { e.Abandoned = AbandonDeadline }), "abandoned",
 			[]string{"need not notice that before it writes"}, []string{"notices that only when"}},
 		{"how much was left of a command inside TLS", with(out(), func(e *Evidence) {
