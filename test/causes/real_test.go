@@ -62,6 +62,42 @@ func TestFault3_07MemoryLimits(t *testing.T) {
 	}
 }
 
+// A server whose init_connect fails for an account answers the first command with ERR 1184 and hangs up: the pool must not get
+// that connection again, and whoever keeps it is told why.
+func TestInitConnectFails(t *testing.T) {
+	for _, name := range []string{"mysql9", "mariadb118"} {
+		t.Run(name, func(t *testing.T) {
+			server := mysqltest.Start(t, name)
+			root := appAccount(t, server)
+			if _, err := root.Exec("SET GLOBAL init_connect = 'SELECT nonsense'"); err != nil {
+				t.Fatal(err)
+			}
+			ctx := kit.Timeout(t, 30*time.Second)
+			db, c := kit.Open(t, server.DSNFor("app", "secret", ""), nil)
+			for range 5 { // each on a connection of its own, without anything that the next user meets
+				_, err := db.ExecContext(ctx, "DO 1")
+				kit.WantServerError(t, err, 1184)
+			}
+			c.None(t)
+			if open := db.Stats().OpenConnections; open != 0 {
+				t.Errorf("the pool has %d of them", open)
+			}
+			conn, err := db.Conn(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, err = conn.ExecContext(ctx, "DO 1")
+			kit.WantServerError(t, err, 1184)
+			_, err = conn.ExecContext(ctx, "DO 1")
+			r := kit.WantCause(t, err, c, "server_farewell")
+			if !strings.Contains(r.Cause.Explanation, "init_connect") || !strings.Contains(r.Cause.Advice, "SELECT @@init_connect") {
+				t.Error(r)
+			}
+		})
+	}
+}
+
 // offline_mode and an orderly stop of MySQL, with somebody who wants to connect at that moment.
 func TestServerGoesAway(t *testing.T) {
 	for _, c := range []struct {

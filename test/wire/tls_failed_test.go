@@ -148,3 +148,28 @@ func TestTLSOpaque(t *testing.T) {
 		}
 	})
 }
+
+// The server ends a pooled connection that cannot be seen through, because nobody used it: the pool makes another one, nobody
+// gets an error, and nothing is reported. What the driver still writes to it, of its statements and its good-bye, is no command.
+func TestTLSOpaqueIdleEnd(t *testing.T) {
+	mysqltest.ForEachServerBeside(t, func(t *testing.T, server *mysqltest.Instance) {
+		db, c := kit.Open(t, server.DSN(""), func(m *mysql.Config) { m.TLS = &tls.Config{InsecureSkipVerify: true} }, seqguard.WithTLSView(false))
+		db.SetMaxOpenConns(1)
+		ctx := kit.Timeout(t, 30*time.Second)
+		stmt, err := db.PrepareContext(ctx, "SELECT ?")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stmt.Close()
+		id := connectionID(t, ctx, db)
+		if _, err := db.ExecContext(ctx, "SET SESSION wait_timeout = 1"); err != nil {
+			t.Fatal(err)
+		}
+		kit.AwaitEnd(t, server, id)
+		var n int
+		if err := stmt.QueryRowContext(ctx, 7).Scan(&n); err != nil || n != 7 {
+			t.Errorf("%d, %v", n, err)
+		}
+		c.None(t)
+	})
+}
