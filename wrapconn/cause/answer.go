@@ -235,6 +235,12 @@ var answerRules = []rule{
 			{answering, ended, noERR, pausedLong},
 			{answering, ended, noERR, insidePacket, pausedMost, buffersFull},
 		},
+		titled: func(e *Evidence) string {
+			if e.ServerError == nil && !pausedLong.holds(e) {
+				return "The connection ended in a pause between two rows" // nobody has said that the server gave up
+			}
+			return ""
+		},
 		explain: func(e *Evidence) string {
 			if e.ServerError != nil {
 				return fmt.Sprintf("The server could not send the rest of the result and gave up (%s). The longest pause of %s while bytes lay unread was %s.", e.err(), e.who(), dur(e.LongestReadGap))

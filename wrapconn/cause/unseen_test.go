@@ -70,6 +70,29 @@ func TestNothingIsSaidThatWasNotSeen(t *testing.T) {
 	}
 }
 
+// A server that dies while its client pauses between two rows looks like one that has given up
+// on it. Which of the two it was is not known, so the title, which the error line begins
+// with, does not say.
+func TestTitleOfAPause(t *testing.T) {
+	died := with(out(), func(e *Evidence) {
+		e.Phase, e.AnswerStarted, e.InsidePacket, e.Stream = session.PhaseRows, true, true, StreamEOF
+		e.LongestReadGap, e.SinceCommand = 2900*time.Millisecond, 3*time.Second
+	})
+	long := with(died, func(e *Evidence) { e.LongestReadGap, e.SinceCommand = 90*time.Second, 100*time.Second })
+	told := with(died, func(e *Evidence) {
+		e.Stream, e.ServerError = StreamOpen, srv(erWriteInterrupted, "Got timeout writing communication packets")
+	})
+	for _, tt := range []struct {
+		name   string
+		e      Evidence
+		gaveUp bool
+	}{{"a pause of 2.9 s", died, false}, {"one of 90 s", long, true}, {"the server has said so", told, true}} {
+		if d := Diagnose(&tt.e); d.Slug != "slow_reader" || strings.Contains(d.Title, "gave up") != tt.gaveUp {
+			t.Errorf("%s: %s: %s", tt.name, d.Slug, d.Title)
+		}
+	}
+}
+
 // The words of a server that had said why before are named in the error line, which does
 // not have them.
 func TestFarewellNamesItsWords(t *testing.T) {
