@@ -366,6 +366,9 @@ func (s *conn) isIdle() bool {
 		return false
 	}
 	st := s.talk.State()
+	if st.ServerEnd != cause.StreamOpen && st.Connection != 0 {
+		return true // a MySQL server is gone, and its client, who has all that it said, has not looked yet
+	}
 	return st.Phase == session.PhaseReady && st.Pending == 0 && !st.InTransaction
 }
 
