@@ -2,6 +2,7 @@ package wrapconn
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/testimony"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
@@ -65,8 +66,13 @@ func (c *Conn) greet() {
 	process.Start(anybodyWaits)
 }
 
+// justUsed is for how long behind its last operation a connection counts as one on which
+// somebody waits: the next one may be about to begin, and what is counted
+// of a pause in it is to begin with it.
+const justUsed = 10 * time.Second
+
 // anybodyWaits reports whether there are connections, and whether an operation
-// is under way, or a result out, on any of them; and it looks after those whose
+// is under way, or was a moment ago, or a result out, on any of them; and it looks after those whose
 // server waits. It costs some nanoseconds a connection, once a second.
 func anybodyWaits() (open, waits bool) {
 	if holdersWatched.Load() {
@@ -88,12 +94,17 @@ func whoWaits() (open, waits bool, outside []*Conn) {
 			continue
 		}
 		active := c.owner.active()
-		waits = waits || active || c.reading.Load()
+		waits = waits || active || c.reading.Load() || c.justUsed()
 		if active && len(outside) < mostLate && !c.inIO() {
 			outside = append(outside, c)
 		}
 	}
 	return len(registry.conns) > 0, waits, outside
+}
+
+func (c *Conn) justUsed() bool {
+	_, _, began := c.owner.brief()
+	return c.now()-began < justUsed
 }
 
 // holdersWatched: there is, or was, a connection with Options.HeldTooLong.

@@ -2,6 +2,7 @@ package testimony
 
 import (
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -170,6 +171,67 @@ func TestBetweenIsAboutThatTime(t *testing.T) {
 		} {
 			if got := w.Between(c.began, c.ended); got.Waited != c.waited || got.Window != c.window {
 				t.Errorf("from %v to %v ago: waited %v of %v, want %v of %v", c.began, c.ended, got.Waited, got.Window, c.waited, c.window)
+			}
+		}
+	})
+}
+
+// The first login in a while has one sample before it, which was taken when it was dialed. By the kernel's clock the pause began a moment before that: it is
+// not judged by the time since somebody waited last (met: "waited for a CPU for 3.1 s of these 22.9 s" of a process that SIGSTOP had stopped).
+func TestBetweenTakesTheSampleOfTheDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Watch
+		now := time.Now()
+		for _, at := range []struct{ ago, waited time.Duration }{{23 * s, 0}, {20 * s, 0}, {3233 * time.Millisecond, 3 * s}, {time.Millisecond, 3 * s}} {
+			w.keep(sample{at: now.Add(-at.ago), tasks: map[int]time.Duration{1: at.waited}})
+		}
+		if got := w.Between(3237*time.Millisecond, 0); got.Waited != 0 || got.Window > 3300*time.Millisecond {
+			t.Errorf("waited %v of %v", got.Waited, got.Window)
+		}
+	})
+}
+
+// Nobody waited for a while, and then the look that is made once a second saw most of a pause: what was counted before is left out. A process that did not look
+// has no such sample.
+func TestBetweenLeavesOutTheQuietTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, looked := range []bool{true, false} {
+			var w Watch
+			now := time.Now()
+			samples := []struct{ ago, waited time.Duration }{{23 * s, 0}, {0, 3 * s}}
+			if looked {
+				samples = slices.Insert(samples, 1, struct{ ago, waited time.Duration }{5 * s / 2, 3 * s})
+			}
+			for _, at := range samples {
+				w.keep(sample{at: now.Add(-at.ago), tasks: map[int]time.Duration{1: at.waited}})
+			}
+			got := w.Between(3*s, 0)
+			if looked && (got.Waited != 0 || got.Before != 0 || got.Window != 5*s/2) || !looked && (got.Waited != 3*s || got.Before != 20*s) {
+				t.Errorf("looked: %v; waited %v of %v, %v before", looked, got.Waited, got.Window, got.Before)
+			}
+		}
+	})
+}
+
+// A process that was stopped right before a time was not stopped in it, although the look that was due meanwhile is made in it.
+func TestLateInThatTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w Watch
+		now := time.Now()
+		for ago := 9 * s; ago >= 0; ago -= s {
+			w.keep(sample{at: now.Add(-ago), tasks: map[int]time.Duration{1: 0}})
+		}
+		w.late[0] = lateness{now.Add(-5*s + time.Millisecond), 3 * s} // the process was stopped until five seconds ago
+		w.lates = 1
+		for _, c := range []struct{ began, ended, late time.Duration }{
+			{5 * s, 0, time.Millisecond},
+			{8 * s, 5 * s, 3*s - time.Millisecond},
+			{5500 * time.Millisecond, 0, s/2 + time.Millisecond},
+			{8 * s, 7 * s, s - time.Millisecond},
+			{4 * s, 0, 0},
+		} {
+			if got := w.Between(c.began, c.ended); got.Late != c.late {
+				t.Errorf("from %v to %v ago: late by %v, want %v", c.began, c.ended, got.Late, c.late)
 			}
 		}
 	})

@@ -16,12 +16,14 @@ const Beat = time.Second
 // speak about is as many seconds.
 const kept = 90
 
-// freshEnough: failures in a storm share a sample.
+// freshEnough: failures in a storm share a sample, and a sample that was taken so soon behind
+// the beginning of a time speaks for all of it. The kernel's clock, by which
+// some pauses are measured, ticks every 1 to 10 ms.
 const freshEnough = 50 * time.Millisecond
 
 // Watch remembers the counters of this process over the last seconds in which
 // somebody waited. Its zero value is ready. Its methods may be called from any
-// goroutine; only Look and Since read files, and neither waits for long: for
+// goroutine; only Start and Between read files, and neither waits for long: for
 // some hundred microseconds.
 type Watch struct {
 	mu    sync.Mutex
@@ -132,7 +134,8 @@ func (w *Watch) keep(s sample) {
 }
 
 // Between says what happened to this process from began to ended, which are times
-// before now, or for a little longer: from the last look before it to the first behind it.
+// before now, or for a little longer: from the last look before it, or one right behind its
+// beginning, to the first behind it.
 func (w *Watch) Between(began, ended time.Duration) cause.Stall {
 	w.mu.Lock()
 	now := w.now()
@@ -149,10 +152,10 @@ func (w *Watch) Between(began, ended time.Duration) cause.Stall {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var a *sample
+	var a, next *sample // from, and the first behind it
 	for i := w.n - 1; i >= max(0, w.n-kept); i-- {
-		a = &w.ring[i%kept]
-		if !a.at.After(from) {
+		a, next = &w.ring[i%kept], a
+		if !a.at.After(from) || a.at.Sub(from) < freshEnough && a.at.Before(to) {
 			break
 		}
 		if !a.at.Before(to) {
@@ -162,17 +165,25 @@ func (w *Watch) Between(began, ended time.Duration) cause.Stall {
 	if a == nil || !b.at.After(a.at) {
 		return cause.Stall{}
 	}
+	// Nobody had waited for a while before: what is counted from the first look on is about most of
+	// that time, and about nothing else.
+	if next != nil && from.Sub(a.at) > 2*Beat && b.at.Sub(next.at) >= to.Sub(from)/2 {
+		a = next
+	}
 	s := between(a, &b)
+	s.Before = max(0, from.Sub(a.at))
+	start := a.at.Add(s.Before)
 	for i := w.lates - 1; i >= max(0, w.lates-kept); i-- {
-		// The look that was late is the first behind the time in which it was due.
+		// The look that was late is the first behind the time in which it was due. What of
+		// that time lay before, or behind, says nothing.
 		if l := w.late[i%kept]; l.at.After(a.at) && !l.at.Add(-l.by).After(b.at) {
 			s.Beats++
-			s.Late = max(s.Late, l.by)
+			s.Late = max(s.Late, min(l.by, l.at.Sub(start), b.at.Sub(l.at.Add(-l.by))))
 		}
 	}
 	if !w.beat.IsZero() && !w.beat.After(b.at) {
 		// A look that is overdue now: the failure was noticed first.
-		s.Late = max(s.Late, now.Sub(w.beat))
+		s.Late = max(s.Late, b.at.Sub(w.beat))
 	}
 	s.Late = min(s.Late, s.Window)
 	return s

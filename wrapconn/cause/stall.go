@@ -9,10 +9,11 @@ import (
 
 // Stall is what the kernel and the runtime counted of this process while it kept a
 // server waiting. Its zero value means that nothing is known. All durations lie
-// within Window.
+// within Window, Late within the pause.
 type Stall struct {
 	Known  bool
 	Window time.Duration // over which was counted
+	Before time.Duration // of that, what was counted before the pause, for want of a count at its beginning
 
 	// ThrottleKnown: the control group tells how long its CPU quota was used up.
 	ThrottleKnown bool
@@ -74,13 +75,22 @@ func (s StallCause) String() string {
 	return "invalid stall cause"
 }
 
+// mostBefore is from where on what was counted before a pause speaks against counts
+// that do not say when something was: a count a second is all that can be asked for, and on
+// a busy machine it comes late.
+const mostBefore = 2 * time.Second
+
 // Cause says what explains a pause: what took at least half of it. Of what
 // includes another, the more exact one is named: time without quota is time
 // without a CPU, and either delays the garbage collector.
 func (s *Stall) Cause(pause time.Duration) StallCause {
-	half := pause / 2
+	half, vague := pause/2, s.Before > mostBefore
 	switch {
 	case !s.Known || pause <= 0 || s.Window < half:
+		return StallUnknown
+	case vague && max(s.Throttled, s.Waited)-s.Before < half && (s.Throttled >= half || s.Waited >= half):
+		return StallUnknown // it may have been before
+	case vague && s.Late < half && (s.LongestGC >= half || s.SchedLatency >= half):
 		return StallUnknown
 	case s.ThrottleKnown && s.Throttled >= half:
 		return StallThrottled
@@ -158,10 +168,14 @@ func (s *Stall) Sentence(pause time.Duration) string {
 // process, not for the goroutine that kept the server waiting. Where the clock was
 // looked at in time, a goroutine that was ready could run soon.
 func (s *Stall) perhapsOwn(pause time.Duration) string {
-	if s.Beats > 0 && s.Late < pause/4 {
-		return " But goroutines that were ready ran soon, so this one may have waited for something of the program's own."
+	if s.Beats == 0 || s.Late >= pause/4 {
+		return ""
 	}
-	return ""
+	out := " But goroutines that were ready ran soon, so this one may have waited for something of the program's own"
+	if s.Stack != "" {
+		out += ": it was in " + s.Stack
+	}
+	return out + "."
 }
 
 func (s *Stall) limit() string {
@@ -208,13 +222,9 @@ func (s StallCause) do() string {
 func (s *Stall) Advice(pause time.Duration) string {
 	switch s.Cause(pause) {
 	case StallThrottled:
-		return "Raise the CPU limit of the container, or make GOMAXPROCS no higher than it; do less at once (SetMaxOpenConns, fewer workers)."
+		return s.ownFirst(pause) + "Raise the CPU limit of the container, or make GOMAXPROCS no higher than it; do less at once (SetMaxOpenConns, fewer workers)."
 	case StallNoCPU:
-		own := ""
-		if s.perhapsOwn(pause) != "" {
-			own = "First look for what waits in the program itself: a lock, a channel, a Sleep, work between two rows. "
-		}
-		return own + "The machine has too few CPUs for what runs on it: move something away, or reserve CPUs for this process (requests, cpu.weight, nice)."
+		return s.ownFirst(pause) + "The machine has too few CPUs for what runs on it: move something away, or reserve CPUs for this process (requests, cpu.weight, nice)."
 	case StallGC:
 		return "Look for what keeps the garbage collector from stopping the program (a tight loop in assembly or with asyncpreemptoff=1), and at the size of the heap: GODEBUG=gctrace=1."
 	case StallStopped:
@@ -225,6 +235,14 @@ func (s *Stall) Advice(pause time.Duration) string {
 		return "Look for what waits between two steps of one operation: a lock, a channel, a callback of TLS, work between two rows."
 	}
 	return ""
+}
+
+// ownFirst is the advice about perhapsOwn, in front of the rest.
+func (s *Stall) ownFirst(pause time.Duration) string {
+	if s.perhapsOwn(pause) == "" {
+		return ""
+	}
+	return "First look for what waits in the program itself: a lock, a channel, a Sleep, work between two rows. "
 }
 
 // String is the testimony in one line, empty if there is none.
