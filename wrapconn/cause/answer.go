@@ -116,7 +116,7 @@ var answerRules = []rule{
 		slug:     "read_too_late",
 		severity: Error,
 		title:    "The answer was there and was read too late",
-		signs:    when(timedOut, noERR, fact{is: "bytes of the peer lay unread when the time limit ran out", holds: func(e *Evidence) bool { return e.Late }}),
+		signs:    when(timedOut, noERR, fact{is: "bytes of the peer lay unread when the time limit ran out", holds: (*Evidence).readLate}),
 		explain: func(e *Evidence) string {
 			of := "the answer to " + what(e)
 			switch {
@@ -147,15 +147,15 @@ var answerRules = []rule{
 		signs:    []sign{{waiting, timedOut, noERR, notLate}, {answering, timedOut, noERR, notLate}},
 		explain: func(e *Evidence) string {
 			if e.Phase == session.PhaseMoreResults {
-				return fmt.Sprintf("A result of %s had come whole and announced a further one (SERVER_MORE_RESULTS_EXISTS). Nothing of that came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
+				return fmt.Sprintf("A result of %s had come whole and announced a further one (SERVER_MORE_RESULTS_EXISTS). Nothing of that came until the time limit of %s ran out, %s after the command was sent.%s", what(e), side(e), dur(e.SinceCommand), cameLater(e))
 			}
 			if answering.holds(e) {
-				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of %s ran out, %s after the command was sent.", what(e), side(e), dur(e.SinceCommand))
+				return fmt.Sprintf("The answer to %s had begun, then nothing more came until the time limit of %s ran out, %s after the command was sent.%s", what(e), side(e), dur(e.SinceCommand), cameLater(e))
 			}
 			if e.Unsent > 0 {
 				return fmt.Sprintf("The server did not take %s: %s were left when the time limit of %s ran out, %s after it was begun.", what(e), unsent(e), side(e), dur(e.SinceCommand))
 			}
-			return fmt.Sprintf("%s was sent, not one byte came back and nothing was closed, until the time limit of %s ran out after %s.", what(e), side(e), dur(e.SinceCommand))
+			return fmt.Sprintf("%s was sent, not one byte came back and nothing was closed, until the time limit of %s ran out after %s.%s", what(e), side(e), dur(e.SinceCommand), cameLater(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase == session.PhaseMoreResults {
@@ -171,6 +171,9 @@ var answerRules = []rule{
 		},
 		executed: ifSent,
 		others: func(e *Evidence) []Slug {
+			if e.Late { // not all of it may have come that late
+				return []Slug{"read_too_late"}
+			}
 			if e.Unsent > 0 && e.large() {
 				return []Slug{"packet_too_large"}
 			}
@@ -289,7 +292,7 @@ var answerRules = []rule{
 			if unseenRest(e) {
 				return fmt.Sprintf("The server had answered something of this operation already, and while more was being sent to it the connection was %s, with %s not sent. What that was cannot be seen: the file of a LOAD DATA LOCAL, in front of which other statements may have run, or a further command.%s%s", e.ending(), unsent(e), company(e), life(e))
 			}
-			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.%s%s", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand), company(e), life(e))
+			return fmt.Sprintf("The answer to %s broke off %s (phase %s): the connection was %s, %s after the command was sent.%s%s%s", what(e), where, e.Phase, e.ending(), dur(e.SinceCommand), lainHere(e), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Phase == session.PhaseEvents {
@@ -306,7 +309,7 @@ var answerRules = []rule{
 			if unseenRest(e) {
 				out = append(out, "local_infile_aborted")
 			}
-			if e.LongestReadGap >= time.Second {
+			if e.LongestReadGap >= time.Second || e.lain() >= minStall {
 				out = append(out, "slow_reader")
 			}
 			return out
@@ -334,6 +337,40 @@ var (
 		return !(answering.holds(e) && (pausedLong.holds(e) || insidePacket.holds(e) && pausedMost.holds(e) && buffersFull.holds(e)))
 	})
 )
+
+// readLate: when the time limit ran out, bytes of the peer lay unread that had come in time. What
+// the kernel says came behind it, while this process was late to notice that it was over, did not.
+func (e *Evidence) readLate() bool {
+	return e.Late && !(e.Transport.Known && e.Transport.SinceData+kernelTick < e.Overdue)
+}
+
+// kernelTick is the coarsest that the kernel's clock of arrivals is.
+const kernelTick = 10 * time.Millisecond
+
+// cameLater says so, to follow a sentence.
+func cameLater(e *Evidence) string {
+	if !e.Late || e.readLate() {
+		return ""
+	}
+	return fmt.Sprintf(" Something lay in the socket when that was noticed, %s later; by the kernel's clock the last of it had come when the limit was over.", dur(e.Overdue))
+}
+
+// lain is for how long, by the kernel's clock, the last of an answer that broke off had been here when
+// this process read it: a Read that was under way returned late.
+func (e *Evidence) lain() time.Duration {
+	if !e.ours() || !e.Transport.Known || e.SinceRead == 0 {
+		return 0
+	}
+	return max(0, e.Transport.SinceData-e.SinceRead)
+}
+
+// lainHere says so, to follow a sentence.
+func lainHere(e *Evidence) string {
+	if e.lain() < minStall {
+		return ""
+	}
+	return fmt.Sprintf(" By the kernel's clock the last of it had been here for %s when %s read it, which may have been stopped or without a processor meanwhile: a server that cannot send for net_write_timeout (60 s by default) gives up.", dur(e.lain()), e.who())
+}
 
 // leastBuffer is less than any receive buffer that Linux gives by itself.
 const leastBuffer = 16 << 10

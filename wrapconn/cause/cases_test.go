@@ -169,8 +169,9 @@ var cases = []ruleCase{
 	}},
 	{"login_stalled_locally", "the dial returned late, and the process had no CPU", with(login(1159, 1, 1, 0, 0), func(e *Evidence) {
 		e.Phase, e.SinceLogin, e.OwnPause, e.Age, e.DialTook, e.Stall = session.PhaseLogin, 0, 900*time.Millisecond, time.Second, 2500*time.Millisecond, noCPU
+		e.Kind, e.Transport = session.KindERR, Transport{Known: true, SinceData: 2 * time.Second}
 	}), map[Slug]change{
-		"login_delayed_on_the_way": func(e *Evidence) { e.Stall = Stall{} },
+		"login_delayed_on_the_way": func(e *Evidence) { e.Transport.SinceData = 300 * time.Millisecond }, // a process that is busy reads everything late
 	}},
 	{"login_stalled_locally", "a write of the connection below that took its time", with(login(1159, 2, 1, 3*time.Second, time.Millisecond), func(e *Evidence) { e.WriteTook = 3 * time.Second }), nil},
 	{"login_delayed_on_the_way", "held by a relay", login(1159, 2, 1, time.Millisecond, 3*time.Second), map[Slug]change{

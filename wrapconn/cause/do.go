@@ -128,7 +128,10 @@ var do = map[Slug]func(*Evidence) string{
 		if e.code() == erOutOfOrder {
 			return comparePaths
 		}
-		if slowHandshake(e) || e.maybeStalled() {
+		if e.Stream == StreamTimeout && e.TLSAlert == "" && e.ClientAlert == "" {
+			return "Look at the server or proxy: it did not go on with TLS."
+		}
+		if slowHandshake(e) || e.maybeStalled() || slowHere(e) != "" {
 			return "Find what held the login up; if each one fails, compare TLS versions."
 		}
 		return "Compare certificates, names and TLS versions."

@@ -196,6 +196,7 @@ type Evidence struct {
 	LongestReadGap time.Duration // longest time within this answer in which this process did not read although bytes were there
 	GapBytes       int64         // read since that pause: what had filled the buffers meanwhile
 	SinceGap       time.Duration // end of that pause → now
+	SinceRead      time.Duration // last byte of the server read → now
 	// EndWindow is how far back the end of the stream may lie: since the last sign
 	// that it was open; 0 if somebody was reading when it came.
 	EndWindow time.Duration

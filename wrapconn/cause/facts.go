@@ -37,7 +37,7 @@ var (
 	}}
 	timedOut = fact{is: "a time limit ran out", holds: func(e *Evidence) bool { return e.Stream == StreamTimeout }}
 	// notLate keeps a limit that ran out apart from an answer that was there.
-	notLate = guard("nothing of the peer's lay unread", func(e *Evidence) bool { return !e.Late })
+	notLate = guard("nothing of the peer's lay unread", func(e *Evidence) bool { return !e.readLate() })
 	over    = fact{is: "the connection ended or a time limit ran out", holds: func(e *Evidence) bool { return e.Stream != StreamOpen }}
 
 	idle = fact{is: "no command was outstanding", holds: func(e *Evidence) bool {

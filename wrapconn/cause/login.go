@@ -122,7 +122,11 @@ var loginRules = []rule{
 		explain: func(e *Evidence) string {
 			where := "The time passed outside " + e.it() + "."
 			switch {
-			case e.SinceLogin > 0:
+			case e.doubted():
+				where = "Whether the time passed outside " + e.it() + " is not proved" + layHere(e) + "."
+			case e.GreetingLay > 0:
+				where = "The rest of the time passed outside " + e.it() + "."
+			case e.SinceLogin > 0 || behindGreeting(e):
 			case e.GreetingTimed:
 				where = "By the kernel's clock the greeting came that late, and was read at once: the time had passed outside " + e.it() + "."
 			case metWithGreeting(e):
@@ -145,7 +149,7 @@ var loginRules = []rule{
 		others: func(e *Evidence) []Slug {
 			// Without the kernel's word a greeting that was read late cannot be told from
 			// one that came late.
-			if e.pause() >= time.Second || !e.GreetingTimed && (e.GreetingAfter >= minConnectTimeout || metWithGreeting(e)) {
+			if e.pause() >= time.Second || e.doubted() || !e.GreetingTimed && (e.GreetingAfter >= minConnectTimeout || metWithGreeting(e)) {
 				return []Slug{"login_stalled_locally"}
 			}
 			return nil
@@ -201,7 +205,7 @@ var loginRules = []rule{
 			if n := e.CommandBytes - sslRequestBytes; n > 0 {
 				hello = fmt.Sprintf(" The ClientHello and what followed it took %s.", count(n, "byte", "bytes"))
 			}
-			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s%s", e.ending(), hello, stoppedHere(e))
+			return fmt.Sprintf("After the request for TLS, before the handshake was over, the connection was %s.%s%s%s", e.ending(), hello, stoppedHere(e), slowHere(e))
 		},
 		advise: func(e *Evidence) string {
 			if refusedTLS.holds(e) && aboutCertificate(e.ClientAlert) {
@@ -218,8 +222,8 @@ var loginRules = []rule{
 				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
 			}
 			if e.CommandBytes-sslRequestBytes > oneSegment && (e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken) {
-				if e.maybeStalled() {
-					return stopAdvice(e) + "some middleboxes drop or reset connections whose ClientHello does not fit one TCP segment, a proxy or firewall may not let TLS through, and the server may have been stopped at this moment."
+				if e.maybeStalled() || slowHere(e) != "" {
+					return slowAdvice(e) + "some middleboxes drop or reset connections whose ClientHello does not fit one TCP segment, a proxy or firewall may not let TLS through, and the server may have been stopped at this moment."
 				}
 				return "The ClientHello does not fit one TCP segment, as with " + e.inGo("the post-quantum key shares that Go sends since 1.24", "post-quantum key shares") + ": some middleboxes drop or reset such connections. Try " + e.inGo("GODEBUG=tlsmlkem=0, or tls.Config.CurvePreferences without X25519MLKEM768", "the client without them") + "; if that helps, update the middlebox. Otherwise look for a proxy or firewall that does not let TLS through, and for a stop, a crash or offline_mode of the server at this moment."
 			}
@@ -235,8 +239,8 @@ var loginRules = []rule{
 			if slowHandshake(e) {
 				return "If it happens now and then, the handshake took too long: look for what held " + e.it() + " up (" + e.library().stall + "), and on the way for a proxy that queues connections and for packet loss. If each login fails so, compare what both sides accept: versions, certificates, names."
 			}
-			if e.maybeStalled() {
-				return stopAdvice(e) + "compare what both sides accept (versions, certificates, names), and look into the error log of the server and the proxy at this moment."
+			if e.maybeStalled() || slowHere(e) != "" {
+				return slowAdvice(e) + "compare what both sides accept (versions, certificates, names), and look into the error log of the server and the proxy at this moment."
 			}
 			return "Compare what both sides accept: certificate and server name (" + e.inGo("tls= in the DSN, the registered tls.Config", "the client's settings of TLS") + "), versions (tls_version on the server, " + e.inGo("MinVersion here", "the client's own") + "), and whether a proxy in between supports TLS at all. " +
 				"`openssl s_client -starttls mysql -connect host:port` shows the server's side. If only large ClientHellos fail, a middlebox drops them: try without post-quantum key shares" + e.inGo(" (tls.Config.CurvePreferences)", "") + "." + silent
@@ -251,6 +255,12 @@ var loginRules = []rule{
 			}
 			if slowHandshake(e) {
 				out = append(out, "login_stalled_locally", "login_delayed_on_the_way")
+			}
+			if e.slowEnd() {
+				out = append(out, "login_delayed_on_the_way")
+				if e.Transport.Known && e.unclear() && !e.maybeStalled() {
+					out = append(out, "login_stalled_locally")
+				}
 			}
 			if silentEnd(e) {
 				out = append(out, "server_shutdown", "connection_killed")
@@ -419,19 +429,19 @@ var loginRules = []rule{
 		explain: func(e *Evidence) string {
 			switch {
 			case e.Phase == session.PhaseLogin:
-				return fmt.Sprintf("The server greeted, but before the login was sent the connection was %s, %s after it was made.%s", e.ending(), dur(e.Age), stoppedHere(e))
+				return fmt.Sprintf("The server greeted, but before the login was sent the connection was %s, %s after it was made.%s%s", e.ending(), dur(e.Age), stoppedHere(e), slowHere(e))
 			case e.Stream == StreamTimeout:
 				return fmt.Sprintf("The login was sent and nothing came back for %s; then the time limit of %s ran out.", dur(e.SinceLogin), side(e))
 			}
-			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.%s%s%s", dur(e.SinceLogin), e.ending(), stoppedHere(e), company(e), life(e))
+			return fmt.Sprintf("The login was sent; %s later the connection was %s without an answer.%s%s%s%s", dur(e.SinceLogin), e.ending(), stoppedHere(e), slowHere(e), company(e), life(e))
 		},
 		advise: func(e *Evidence) string {
 			if e.Stream == StreamTimeout {
 				return "Look at the server or proxy: authentication against something slow (LDAP, PAM, a name lookup), a proxy whose backend does not answer, a server out of threads. Put a deadline on the context that connects."
 			}
 			look := "Look into"
-			if e.maybeStalled() {
-				look = stopAdvice(e) + "look into"
+			if first := slowAdvice(e); first != "" {
+				look = first + "look into"
 			}
 			return look + " the error log of the server and the proxy at this moment (MySQL notes it only with log_error_verbosity=3; Aborted_connects counts it). MySQL and MariaDB close without a word in the middle of a login when they are stopped, go offline (offline_mode), crash, or the connection is killed." + tlsHint(e)
 		},
@@ -444,9 +454,12 @@ var loginRules = []rule{
 			if e.pause() >= minConnectTimeout || e.maybeStalled() {
 				return append(out, "login_stalled_locally")
 			}
-			if e.SinceLogin >= minConnectTimeout {
+			if e.SinceLogin >= minConnectTimeout || e.slowEnd() {
 				// MariaDB's timeout, behind a proxy or after a delayed login.
-				return append(out, "login_delayed_on_the_way")
+				out = append(out, "login_delayed_on_the_way")
+				if e.Transport.Known && e.unclear() {
+					out = append(out, "login_stalled_locally")
+				}
 			}
 			return out
 		},

@@ -68,13 +68,16 @@ const mixedUp = "MySQL 9.7.4 was also seen to take one login's bytes for another
 
 // sentAfter says what this process did meanwhile.
 func sentAfter(e *Evidence) string {
+	unseen := !paused(e) && couldNotRun(e)
 	switch {
-	case e.GreetingTimed && !paused(e) && couldNotRun(e):
+	case unseen && behindGreeting(e) && e.sinceGreeting() >= minConnectTimeout:
 		step := "authentication"
 		if e.Phase == session.PhaseTLS {
 			step = "handshake of TLS"
 		}
-		return fmt.Sprintf("%s was still in the %s %s after it had read the greeting", e.who(), step, dur(e.sinceGreeting()))
+		return fmt.Sprintf("%s was still in the %s %s after it had read the greeting", e.who(), step, dur(e.sinceGreeting())) + layHere(e)
+	case unseen:
+		return fmt.Sprintf("%s read the greeting %s after it had begun to connect", e.who(), dur(e.DialTook+e.GreetingAfter)) + layHere(e)
 	case e.GreetingLay > 0 && e.LoginAfter == 0:
 		return fmt.Sprintf("by the kernel's clock the greeting had been here for %s when %s read it, and the login had not been sent", dur(e.GreetingLay), e.who())
 	case e.GreetingLay > 0:
@@ -92,6 +95,14 @@ func sentAfter(e *Evidence) string {
 		return fmt.Sprintf("%s sent it %s after it read the greeting, and kept the server waiting for %s at another step", e.who(), dur(e.LoginAfter), dur(e.OwnPause))
 	}
 	return fmt.Sprintf("%s sent it %s after it read the greeting", e.who(), dur(e.LoginAfter))
+}
+
+// layHere is the kernel's word about it, to follow a clause.
+func layHere(e *Evidence) string {
+	if e.lay() < leastLay {
+		return ""
+	}
+	return fmt.Sprintf(", and by the kernel's clock the last of what the server had sent had been here for %s when it was read", dur(e.lay()))
 }
 
 // unread tells what the number of an ERR proves: the distance is the number of

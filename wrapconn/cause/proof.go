@@ -16,6 +16,10 @@ func (e *Evidence) prove(d *Diagnosis) {
 	switch d.Slug {
 	case "peer_unresponsive", "closed_before_answer", "login_unanswered", "abandoned":
 		e.proveDelivery(d)
+	case "tls_failed":
+		if e.Stream == StreamTimeout && e.Phase == session.PhaseTLS && e.TLSAlert == "" && e.ClientAlert == "" {
+			e.proveDelivery(d)
+		}
 	case "login_delayed_on_the_way":
 		e.proveDelay(d)
 	case "login_stalled_locally", "slow_reader", "read_too_late":
@@ -34,6 +38,9 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 	subject := what(e)
 	if connecting.holds(e) {
 		subject = "the login"
+	}
+	if e.Phase == session.PhaseTLS {
+		subject = "this side's part of the handshake"
 	}
 	if e.Unsent > 0 {
 		subject = "what was sent of it"
@@ -61,6 +68,8 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		}
 		if !answering.holds(e) && e.Unsent == 0 && !connecting.holds(e) {
 			d.Advice = "Look for the statement in SHOW PROCESSLIST: it waits for a lock, or takes longer than the limit (readTimeout in the DSN, the context's deadline), or the server hangs. It may still run there. " + behind
+		} else if e.Phase == session.PhaseTLS {
+			d.Advice = "Look at the server: it was stopped or hangs, has no thread for the connection, or waits for something else. The ClientHello has arrived there, and a refusal of versions or certificates would have been an answer. " + behind
 		} else if connecting.holds(e) {
 			d.Advice += " " + behind
 		}
@@ -111,7 +120,7 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 // proveDelay says who delayed a login that left in time.
 func (e *Evidence) proveDelay(d *Diagnosis) {
 	t := &e.Transport
-	if !t.Known || t.Written == 0 || e.far() {
+	if !t.Known || t.Written == 0 || e.far() || e.doubted() {
 		return
 	}
 	if t.Retransmitted > 0 {
@@ -146,7 +155,7 @@ func (e *Evidence) proveStall(d *Diagnosis) {
 	if site := e.Stall.site(); proved == StallOwn && site != "" {
 		d.Do = "Look at " + site + ": the program was there."
 	}
-	perhapsOwn := proved == StallNoCPU && e.Stall.perhapsOwn(pause) != ""
+	perhapsOwn := (proved == StallNoCPU || proved == StallThrottled) && e.Stall.perhapsOwn(pause) != ""
 	if perhapsOwn {
 		d.Do = "It lacked CPU, or waits in its own code: look at both."
 	}
@@ -188,7 +197,7 @@ const minStall = time.Second
 func (e *Evidence) Pause() time.Duration {
 	p := e.LongestReadGap
 	switch {
-	case e.Late:
+	case e.readLate():
 		p = e.unread()
 	case connecting.holds(e):
 		p = e.loginPause()

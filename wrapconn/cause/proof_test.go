@@ -172,6 +172,14 @@ func TestStall(t *testing.T) {
 		{"nobody looked at the clock", func(x *Stall) { x.Beats = 0 }, StallUnknown, ""},
 		{"too short a window", func(x *Stall) { x.Window = s }, StallUnknown, ""},
 		{"a bit of each", func(x *Stall) { x.Throttled, x.Late = s, s }, StallOwn, "could run"},
+		{"throttled, and the clock on time", func(x *Stall) {
+			x.Throttled, x.Waited, x.Late, x.Stack = 2700*time.Millisecond, 3*s, 200*time.Millisecond, "shop.(*Cache).fill"
+		}, StallThrottled, "this one may have waited for something of the program's own: it was in shop.(*Cache).fill."},
+		{"stopped, and short of CPU long before", func(x *Stall) { x.Window, x.Before, x.Waited, x.Late = 14*s, 10*s, 3*s, 2700*time.Millisecond }, StallUnknown, ""},
+		{"stopped, and little before", func(x *Stall) { x.Window, x.Before, x.Waited, x.Late = 14*s, 10*s, s, 2700*time.Millisecond }, StallStopped, "did not run for 2.7 s"},
+		{"short of CPU all the time", func(x *Stall) { x.Window, x.Before, x.Waited, x.Late = 14*s, 10*s, 13*s, 2*s }, StallNoCPU, "waited for a CPU for 13.0 s of these 14.0 s"},
+		{"stopped within a collection", func(x *Stall) { x.LongestGC, x.Late = 2700*time.Millisecond, 2300*time.Millisecond }, StallStopped, "did not run for 2.7 s"},
+		{"a collection long before", func(x *Stall) { x.Window, x.Before, x.LongestGC = 14*s, 10*s, 2*s }, StallUnknown, ""},
 		{"nothing known", func(x *Stall) { *x = Stall{} }, StallUnknown, ""},
 	} {
 		x := free
@@ -187,8 +195,13 @@ func TestStall(t *testing.T) {
 		}
 		e := login(1159, 2, 1, 3*s, time.Millisecond)
 		e.Stall = x
-		if d := Diagnose(&e); d.Slug != "login_stalled_locally" || !strings.Contains(d.Explanation, tt.says) {
+		d := Diagnose(&e)
+		if d.Slug != "login_stalled_locally" || !strings.Contains(d.Explanation, tt.says) {
 			t.Errorf("%s: %s: %s", tt.name, d.Slug, d.Explanation)
+		}
+		// The line says no more than the sentence does.
+		if hedged := strings.Contains(d.Explanation, "may have waited for something"); hedged && (!strings.Contains(d.Do, "own code") || !strings.HasPrefix(d.Advice, "First look for what waits in the program itself")) {
+			t.Errorf("%s: %s %s", tt.name, d.Do, d.Advice)
 		}
 	}
 }

@@ -147,11 +147,13 @@ func (m *marks) evidence(e *cause.Evidence, now time.Duration, taken int64) {
 	if e.Phase.Connecting() {
 		e.GreetingLay, e.GreetingTimed, e.WriteTook = m.lay, m.timed, m.writing
 		e.WroteAfter, e.Awaited = max(0, m.write-m.greeting), m.awaited(e, taken)
-		if m.read >= m.write { // the pause is still going on
+		// The pause is still going on, unless what was read behind the client's last
+		// bytes, such as the tickets of TLS, asks for nothing.
+		if m.read >= m.write && (e.Awaited || m.write == 0) {
 			e.OwnPause = max(e.OwnPause, m.waits(now))
 		}
 	}
-	e.SinceCommand = since(m.command)
+	e.SinceCommand, e.SinceRead = since(m.command), since(m.read)
 	e.Idle = since(m.last())
 	if e.Pending > 0 || e.BeforeCommand {
 		e.Idle = m.idle

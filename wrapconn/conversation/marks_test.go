@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
 
@@ -77,4 +78,22 @@ func TestAwaited(t *testing.T) {
 	c.Bytes(s[1].dir, s[1].bytes, 30*ms)
 	c.Bytes(session.FromServer, []byte("\x02\x00\x00\x02\x01\x03"), 40*ms)
 	want("caching_sha2_password has the password: the OK is the server's", 50*ms, 20*ms, false)
+}
+
+// TestTicketsAskForNothing: TLS sends its tickets when the handshake is over, often behind the login. Who has read them waits for the server as before
+// (met behind a relay that held the login for 3 s: "this process kept the server waiting for 2.2 s").
+func TestTicketsAskForNothing(t *testing.T) {
+	const ms = time.Millisecond
+	for _, turn := range []bool{false, true} {
+		m := marks{greeting: ms, login: 30 * ms, write: 30 * ms, read: 31 * ms, turn: turn, heard: 2000}
+		e := cause.Evidence{Phase: session.PhaseAuth}
+		m.evidence(&e, 2231*ms, 2478)
+		want := time.Duration(0)
+		if turn {
+			want = 2200 * ms
+		}
+		if e.OwnPause != want {
+			t.Errorf("the client's turn: %v; pause %v, want %v", turn, e.OwnPause, want)
+		}
+	}
 }
