@@ -101,7 +101,8 @@ func (r *Reader) Init(h Handler) {
 // result (first byte 0xFE), nor empty, nor continued, are counted instead of
 // handed over one by one. To be called from within Handler.Packet. Whatever
 // cannot be counted, a row that came in two pieces for one, goes to
-// Handler.Packet, and the counting goes on only when that calls SetRun again.
+// Handler.Packet, and the counting goes on only when that calls SetRun again. So
+// does a row by itself in front of the end.
 func (r *Reader) SetRun(on bool, next uint8) {
 	r.runNext = next
 	if on {
@@ -183,7 +184,9 @@ func (r *Reader) Feed(b []byte) int {
 		if r.skip > 0 {
 			n := min(int(r.skip), len(b))
 			r.skip -= uint32(n)
-			b = b[n:]
+			if b = b[n:]; len(b) > 0 && r.mode&stopped == 0 {
+				continue
+			}
 		}
 		if r.mode&stopped != 0 && r.skip == 0 {
 			return total - len(b)
@@ -192,8 +195,13 @@ func (r *Reader) Feed(b []byte) int {
 			return total
 		}
 		if r.mode&running != 0 && r.have == 0 {
-			if b = r.feedRun(b); len(b) == 0 {
+			rest := r.feedRun(b)
+			if len(rest) == 0 {
 				return total
+			}
+			if len(rest) < len(b) { // behind the rows, the usual end
+				b = rest
+				continue
 			}
 		}
 		b = r.feedOne(b)
@@ -201,15 +209,20 @@ func (r *Reader) Feed(b []byte) int {
 }
 
 // feedUsual takes packets off the front of b for as long as header and prefix are
-// all in b, and nothing else is to be minded.
+// all in b, and nothing else is to be minded. In run mode it takes the end of the
+// result, and a row by itself in front of that: for the many results that have one
+// row, what counts runs need not come into the processor's caches.
 func (r *Reader) feedUsual(b []byte) []byte {
 	if r.have > 0 {
 		return b
 	}
 	i := 0
-	for r.mode == 0 && r.skip == 0 && i < len(b)-HeaderLen && b[i+HeaderLen] != firstERR {
+	for r.skip == 0 && i < len(b)-HeaderLen && b[i+HeaderLen] != firstERR {
 		head := binary.LittleEndian.Uint32(b[i:])
 		h := Header{Length: head & MaxPayload, Seq: uint8(head >> 24)}
+		if r.mode != 0 && (r.mode != running || b[i+HeaderLen] != firstEOF && !endsBehind(b[i+HeaderLen:], h)) {
+			break
+		}
 		want := min(int(h.Length), PrefixLen)
 		past := i + HeaderLen + want
 		if past > len(b) {
@@ -220,6 +233,13 @@ func (r *Reader) feedUsual(b []byte) []byte {
 		i = past
 	}
 	return b[i:]
+}
+
+// endsBehind reports whether what comes behind the packet whose payload b begins
+// with is in b, too, and looks like the end of rows.
+func endsBehind(b []byte, h Header) bool {
+	next := int(h.Length) + HeaderLen
+	return next < len(b) && b[next] == firstEOF
 }
 
 // feedOne takes bytes up to the end of the wanted part of one packet and hands

@@ -274,26 +274,47 @@ func TestReaderBinaryRun(t *testing.T) {
 }
 
 func TestReaderRunStopsAt(t *testing.T) {
-	row := packetOf(1, 9, 1)
+	rows := slices.Concat(packetOf(1, 9, 1), packetOf(2, 9, 1))
 	for name, p := range map[string][]byte{
-		"ERR":             packetOf(2, 9, 0xFF),
-		"EOF":             packetOf(2, 5, 0xFE),
-		"empty":           packet(2, nil),
-		"id skipped":      packetOf(3, 9, 1),
-		"id repeated":     packetOf(1, 9, 1),
-		"not whole":       packetOf(2, 100, 1)[:60],
-		"begin of a blob": {0xFF, 0xFF, 0xFF, 2, 1},
+		"ERR":             packetOf(3, 9, 0xFF),
+		"EOF":             packetOf(3, 5, 0xFE),
+		"empty":           packet(3, nil),
+		"id skipped":      packetOf(4, 9, 1),
+		"id repeated":     packetOf(2, 9, 1),
+		"not whole":       packetOf(3, 100, 1)[:60],
+		"begin of a blob": {0xFF, 0xFF, 0xFF, 3, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := newRecorder()
 			rec.r.SetRun(true, 1)
-			stream := append(slices.Clone(row), p...)
+			stream := append(slices.Clone(rows), p...)
 			rec.r.Feed(stream)
 			same(t, rec.all, parse(stream, ShortPrefix))
-			if !rec.all[0].run || len(rec.all) > 1 && rec.all[1].run {
+			if !rec.all[0].run || !rec.all[1].run || len(rec.all) > 2 && rec.all[2].run {
 				t.Errorf("told %v", rec.all)
 			}
 		})
+	}
+}
+
+// A row by itself in front of the end is a packet, whatever its length, the first or
+// behind others; without the end it is the beginning of a run.
+func TestReaderRowByItself(t *testing.T) {
+	for _, length := range []int{1, 9, PrefixLen, PrefixLen + 1, 300, 0xFEFE} {
+		row, end := packetOf(1, length, 1), packetOf(2, 5, 0xFE)
+		rec := newRecorder()
+		rec.r.SetRun(true, 1)
+		rec.r.Feed(slices.Concat(row, end))
+		same(t, rec.all, parse(slices.Concat(row, end), ShortPrefix))
+		if len(rec.all) != 2 || rec.all[0].run || rec.all[1].run || rec.r.Missing() != 0 {
+			t.Errorf("a row of %d bytes and the end: told %v, missing %d", length, rec.all, rec.r.Missing())
+		}
+		rec = newRecorder()
+		rec.r.SetRun(true, 1)
+		rec.r.Feed(row)
+		if len(rec.all) != 1 || !rec.all[0].run {
+			t.Errorf("a row of %d bytes: told %v", length, rec.all)
+		}
 	}
 }
 

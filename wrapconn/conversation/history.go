@@ -122,14 +122,15 @@ func (h *history) add(e *entry) {
 // packet is add for one packet, which comes most often.
 // detail is the code of an ERR, or a command.
 func (h *history) packet(at time.Duration, dir session.Direction, head wire.Header, kind session.Kind, v session.Violation, detail uint16) {
-	if kind == session.KindRow {
+	m := mark(kind, v, dir)
+	if kind == session.KindRow && h.next > 0 && h.ring[h.next-1].mark == m {
 		h.add(&entry{at: at, bytes: head.Length, count: 1, first: head.Seq, direction: dir, kind: kind, violation: v})
 		return
 	}
 	units := uint64(at) >> timeUnit
 	p := h.place()
 	p.at, p.high, p.bytes = uint32(units), uint16(units>>32), head.Length
-	p.mark, p.first = mark(kind, v, dir), head.Seq
+	p.mark, p.first = m, head.Seq
 	p.detail, p.extra = detail, 0
 }
 
