@@ -18,21 +18,25 @@ import (
 // command, and nothing is known to be wrong yet.
 func (c *Conversation) BeforeCommand(now time.Duration) (look bool) {
 	c.now = now
+	if c.client.frames.missing() == 0 && c.NothingDue() { // all of the usual case, without a defer: there is nothing in it that could go wrong
+		return true
+	}
+	c.withoutLook()
+	return false
+}
+
+// withoutLook is BeforeCommand for the cases in which no look into the socket is needed.
+func (c *Conversation) withoutLook() {
 	defer c.rescue()
 	switch {
 	case c.ended || !c.BetweenCommands():
-		return false
 	case c.server.frames.missing() > 0 || c.comp != nil && c.comp.server.Missing() > 0:
 		// The head of a packet that nobody asked for came together with the
 		// last answer. Its rest may not have come yet, so the peek would not do.
 		c.find(c.unasked())
-		return false
 	case c.goodbye: // it came with the end of the last answer
-		c.GoneWaiting(cause.StreamEOF, io.EOF, now)
-		return false
+		c.GoneWaiting(cause.StreamEOF, io.EOF, c.now)
 	}
-	c.fine = true
-	return true
 }
 
 func (c *Conversation) unasked() finding {
