@@ -94,6 +94,12 @@ func couldNotRun(e *Evidence) bool {
 	return lay >= away/2 || lay >= minStall && never
 }
 
+// proxyLate reports whether what looks like a pause of the client may have been one of the
+// proxy that tells it, which was stopped or had no processor for a part of it that matters.
+func proxyLate(e *Evidence) bool {
+	return e.ProxyLate >= minStall && e.ProxyLate+lookEvery >= e.pause()/4
+}
+
 // loginPause is for how long this process kept the server waiting in the login, as
 // far as it is accused of that.
 func (e *Evidence) loginPause() time.Duration {

@@ -186,6 +186,10 @@ type Evidence struct {
 	// packet that shows the failure, so that the next step was the client's.
 	WroteAfter time.Duration
 	Awaited    bool
+	// ProxyLate is for how long at most, in a login that is seen from a proxy, the proxy did not
+	// look at its own clock when that was due, as it is once a second: what came meanwhile
+	// it read late. 0 if it did in time, or if nobody says.
+	ProxyLate time.Duration
 	// OwnPause is the longest time within the login in which the server waited
 	// for this process: connected → first Read begun, or a Read returned →
 	// next Write begun. Unlike LoginAfter it leaves out the time of a TLS

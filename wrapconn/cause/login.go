@@ -23,7 +23,7 @@ func paused(e *Evidence) bool {
 	if !e.ours() {
 		least -= besides
 	}
-	return e.pause() >= least && e.pause() > e.SinceLogin && !e.far()
+	return e.pause() >= least && e.pause() > e.SinceLogin && !e.far() && !proxyLate(e)
 }
 
 // besides: who looks on beside the two sees each packet a moment after it was sent,
@@ -115,13 +115,15 @@ var loginRules = []rule{
 			{connecting, said(erReadInterrupted), fact{is: "the clock was read when the login was written", holds: func(e *Evidence) bool {
 				return e.SinceLogin > 0 || e.pause() > 0
 			}}},
-			append(slices.Clone(neverRead), fact{is: "the login was on its way for 1 s or more", holds: func(e *Evidence) bool {
-				return e.SinceLogin >= time.Second
+			append(slices.Clone(neverRead), fact{is: "the login was on its way for 1 s or more, or the proxy was late itself", holds: func(e *Evidence) bool {
+				return e.SinceLogin >= time.Second || proxyLate(e)
 			}}),
 		},
 		explain: func(e *Evidence) string {
 			where := "The time passed outside " + e.it() + "."
 			switch {
+			case proxyLate(e):
+				where = fmt.Sprintf("But this proxy did not look at its own clock for %s: it was stopped, or had no processor, and may have read late, or passed on late, what %s had sent in time.", dur(e.ProxyLate), e.who())
 			case e.doubted():
 				where = "Whether the time passed outside " + e.it() + " is not proved" + layHere(e) + "."
 			case e.GreetingLay > 0:
@@ -139,6 +141,9 @@ var loginRules = []rule{
 				e.err(), since(e.SinceLogin, "after the login was sent"), sentAfter(e), where, dialed(e), unread(e))
 		},
 		advise: func(e *Evidence) string {
+			if proxyLate(e) {
+				return "Look first at the process of this proxy, its container and its machine: SIGSTOP, a freezer, a CPU limit, too few CPUs. If it was nothing of the kind, find what held " + e.it() + " up between two steps of one login: " + e.library().stall + "."
+			}
 			if e.far() {
 				return "Look at both. At the client (" + e.who() + "): " + e.library().stall + ". On the way: a proxy that queues connections, packet loss (nstat TcpRetransSegs), a firewall, an MTU that swallows larger packets. A capture at the client's end tells the two apart. Raising the server's connect_timeout (10 s by default) only hides it."
 			}

@@ -84,9 +84,9 @@ func sentAfter(e *Evidence) string {
 		return fmt.Sprintf("by the kernel's clock the greeting had been here for %s when %s read it, and the login was sent %s later", dur(e.GreetingLay), e.who(), dur(e.LoginAfter))
 	case e.LoginAfter == 0 && e.pause() == 0:
 		return "when " + e.who() + " sent it was not measured"
-	case e.far() && e.LoginAfter > 0:
+	case (e.far() || proxyLate(e)) && e.LoginAfter > 0:
 		return fmt.Sprintf("it passed here %s after the greeting", dur(e.LoginAfter))
-	case e.far():
+	case e.far(), proxyLate(e):
 		return fmt.Sprintf("it had not passed here %s after the greeting", dur(e.pause()))
 	case e.LoginAfter == 0:
 		return fmt.Sprintf("%s had not sent it %s after it read the greeting", e.who(), dur(e.pause()))

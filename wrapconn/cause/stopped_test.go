@@ -182,3 +182,43 @@ func TestSlowEnd(t *testing.T) {
 		}
 	}
 }
+
+// A proxy that was stopped does not accuse its client of the pause: both are named. One that was late for a moment, or for a small part, does.
+func TestProxyStopped(t *testing.T) {
+	const ms = time.Millisecond
+	late := func(e *Evidence) { e.ProxyLate = 2500 * ms }
+	for name, at := range map[string]struct {
+		change func(*Evidence)
+		slug   Slug
+	}{
+		"the client":              {func(*Evidence) {}, "login_stalled_locally"},
+		"for a moment":            {func(e *Evidence) { e.ProxyLate = 300 * ms }, "login_stalled_locally"},
+		"for a small part":        {func(e *Evidence) { e.ProxyLate, e.OwnPause = time.Second, time.Minute }, "login_stalled_locally"},
+		"before the login passed": {late, "login_delayed_on_the_way"},
+		"behind it":               {func(e *Evidence) { late(e); e.LoginAfter, e.OwnPause, e.SinceLogin = ms, ms, 3200*ms }, "login_delayed_on_the_way"},
+		"the login never passed": {func(e *Evidence) {
+			late(e)
+			e.LoginAfter, e.SinceLogin, e.Phase, e.Violation, e.Expected = 0, 0, session.PhaseLogin, session.Unsolicited, 1
+		}, "login_delayed_on_the_way"},
+		"ERR 1043": {func(e *Evidence) {
+			late(e)
+			e.ServerError = &session.ServerError{Code: 1043, SQLState: "08S01", Message: "Bad handshake"}
+		}, "login_delayed_on_the_way"},
+	} {
+		e := Evidence{
+			Phase: session.PhaseAuth, Direction: session.FromServer, Violation: session.MisnumberedError, Kind: session.KindERR, Expected: 2, Actual: 1,
+			ServerError: &session.ServerError{Code: 1159, SQLState: "08S01", Message: "Got timeout reading communication packets"},
+			Client:      Client{Address: "10.0.0.7:4711"}, Vantage: VantageProxy,
+			Age: 3202 * ms, GreetingAfter: ms, LoginAfter: 3201 * ms, SinceLogin: ms / 10, OwnPause: 3201 * ms, WroteAfter: 3201 * ms,
+		}
+		at.change(&e)
+		d := Diagnose(&e)
+		doubt := strings.Contains(d.Explanation, "this proxy did not look at its own clock for 2.5 s") && strings.HasPrefix(d.Advice, "Look first at the process of this proxy")
+		if d.Slug != at.slug || doubt != (at.slug == "login_delayed_on_the_way") || doubt && strings.Contains(d.Explanation, "sent it") {
+			t.Errorf("%s: %s, %v: %s %s", name, d.Slug, d.Alternatives, d.Explanation, d.Advice)
+		}
+		if doubt && name != "behind it" && !slices.Contains(d.Alternatives, "login_stalled_locally") {
+			t.Errorf("%s: %v", name, d.Alternatives)
+		}
+	}
+}

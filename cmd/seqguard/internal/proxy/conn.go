@@ -224,6 +224,7 @@ func (s *conn) tell(f conversation.Finding, parent traceIDs) {
 	if e := &f.Evidence; e.Stream != cause.StreamOpen || e.ServerError != nil {
 		e.RelatedFailures = s.p.failed.Add(s.p.server, int(s.number), f.Time)
 	}
+	s.p.lateHere(&f)
 	named := f.Diagnose()
 	if s.p.cfg.Header > 0 && named.Slug == "proxy_header_refused" {
 		named.Advice = fmt.Sprintf("It is this proxy that sends the header: start it without -proxy-protocol %d, unless the server is to take one. ", s.p.cfg.Header) + named.Advice

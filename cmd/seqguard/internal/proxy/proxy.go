@@ -15,6 +15,7 @@ import (
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/proxyproto"
 	"github.com/seqguard/mysql-seqguard/cmd/seqguard/internal/report"
 	"github.com/seqguard/mysql-seqguard/internal/delivery"
+	"github.com/seqguard/mysql-seqguard/internal/testimony"
 )
 
 // Proxy passes connections on. Make it with New.
@@ -42,6 +43,7 @@ type Proxy struct {
 	kills  report.Kills
 	failed report.Failures
 	idle   idleEnds
+	clock  testimony.Watch
 	unseen sync.Once // tells that secrets are missing
 
 	// life ends with Close: nobody waits for a dial any more.
@@ -143,6 +145,7 @@ func (p *Proxy) accepted(c net.Conn) {
 		_ = c.Close()
 	default:
 		s.number = p.Counters.Connections.Add(1)
+		p.clock.Start(p.watched)
 		go s.run()
 	}
 }
