@@ -86,6 +86,7 @@ func anybodyWaits() (open, waits bool) {
 // whoWaits also returns connections on which an operation is under way while nobody
 // is in a Read or Write, some of them if there are many.
 func whoWaits() (open, waits bool, outside []*Conn) {
+	now := time.Now()
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	for w := range registry.conns {
@@ -94,7 +95,7 @@ func whoWaits() (open, waits bool, outside []*Conn) {
 			continue
 		}
 		active := c.owner.active()
-		waits = waits || active || c.reading.Load() || c.justUsed()
+		waits = waits || active || c.reading.Load() || c.justUsed(now)
 		if active && len(outside) < mostLate && !c.inIO() {
 			outside = append(outside, c)
 		}
@@ -102,9 +103,9 @@ func whoWaits() (open, waits bool, outside []*Conn) {
 	return len(registry.conns) > 0, waits, outside
 }
 
-func (c *Conn) justUsed() bool {
+func (c *Conn) justUsed(now time.Time) bool {
 	_, _, began := c.owner.brief()
-	return c.now()-began < justUsed
+	return now.Sub(c.start)-began < justUsed
 }
 
 // holdersWatched: there is, or was, a connection with Options.HeldTooLong.
