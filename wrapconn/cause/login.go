@@ -226,7 +226,7 @@ var loginRules = []rule{
 			if e.code() == erOutOfOrder {
 				return "If each login fails so, see whether a balancer sends a PROXY header (HAProxy: send-proxy) and switch that off for MySQL, and connect once past what is in between. If it happened once, look into the error log of the server at this moment."
 			}
-			if e.CommandBytes-sslRequestBytes > oneSegment && (e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken) {
+			if e.largeHello() && (e.Stream == StreamTimeout || e.Stream == StreamReset || e.Stream == StreamBroken) {
 				if e.maybeStalled() || slowHere(e) != "" {
 					return slowAdvice(e) + "some middleboxes drop or reset connections whose ClientHello does not fit one TCP segment, a proxy or firewall may not let TLS through, and the server may have been stopped at this moment."
 				}

@@ -49,6 +49,9 @@ const (
 	oneSegment      = 1400 // of TCP, on Ethernet and a little less
 )
 
+// largeHello reports whether the ClientHello, and what followed it, does not fit one segment of TCP.
+func (e *Evidence) largeHello() bool { return e.CommandBytes-sslRequestBytes > oneSegment }
+
 // tlsHint is for a login that ended without a word although no TLS was asked for.
 func tlsHint(e *Evidence) string {
 	if e.TLS == TLSNone && e.Network != "unix" {

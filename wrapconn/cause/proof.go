@@ -69,7 +69,11 @@ func (e *Evidence) proveDelivery(d *Diagnosis) {
 		if !answering.holds(e) && e.Unsent == 0 && !connecting.holds(e) {
 			d.Advice = "Look for the statement in SHOW PROCESSLIST: it waits for a lock, or takes longer than the limit (readTimeout in the DSN, the context's deadline), or the server hangs. It may still run there. " + behind
 		} else if e.Phase == session.PhaseTLS {
-			d.Advice = "Look at the server: it was stopped or hangs, has no thread for the connection, or waits for something else. The ClientHello has arrived there, and a refusal of versions or certificates would have been an answer. " + behind
+			large := ""
+			if e.largeHello() { // a box on the way that ends TCP may have it, and keep it
+				large = " " + d.Advice
+			}
+			d.Advice = "Look at the server: it was stopped or hangs, has no thread for the connection, or waits for something else. The ClientHello has arrived there, and a refusal of versions or certificates would have been an answer. " + behind + large
 		} else if connecting.holds(e) {
 			d.Advice += " " + behind
 		}
