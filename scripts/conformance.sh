@@ -85,10 +85,17 @@ count() { grep -c "^--- $1: " "$out" || true; }
 suite
 # TestConcurrent opens as many connections as the server takes. If it has not finished with an earlier one it refuses the last, which
 # the test takes only in the plain driver's words, and which is a report.
+# The tests of cancelled contexts cancel after 250 ms and allow 500 ms in all. Where the machine stands still for a second they
+# fail with the plain driver as well (1 of 8 runs at a load of 8 on two processors). A guard that delayed them would do so again.
 for _ in 1 2; do
-  [ "$(grep '^--- FAIL: ' "$out" | cut -d' ' -f3)" = TestConcurrent ] || break
-  grep -q 'error on conn .*Error 1040: Too many connections' "$out" || break
-  say 'again: the server had not finished with earlier connections when TestConcurrent came'
+  failed=$(sed -n 's/^--- FAIL: \([^ ]*\).*/\1/p' "$out" | sort -u | paste -sd' ')
+  if [ "$failed" = TestConcurrent ] && grep -q 'error on conn .*Error 1040: Too many connections' "$out"; then
+    say 'again: the server had not finished with earlier connections when TestConcurrent came'
+  elif [[ $failed =~ ^TestContextCancel[A-Za-z]*( TestContextCancel[A-Za-z]*)*$ ]] && grep -q 'driver_test.go:[0-9]*: too long execution time: ' "$out"; then
+    say "again: too long execution time, on a busy machine: $failed"
+  else
+    break
+  fi
   suite
 done
 
