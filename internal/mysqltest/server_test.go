@@ -149,6 +149,31 @@ func TestAScriptThatIsNotFollowedFailsTheTest(t *testing.T) {
 	}
 }
 
+// A test that ends at the very moment at which a command comes has not failed for that.
+func TestEndsBesideACommand(t *testing.T) {
+	for range 300 {
+		f := &failures{TB: t}
+		s := mysqltest.Serve(f, mysqltest.ServeForever(mysqltest.AnswerOK))
+		c, err := net.Dial(s.Net, s.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			ping := mysqltest.Packet(0, []byte{mysqltest.ComPing})
+			for err == nil {
+				_, err = c.Write(ping)
+			}
+		}()
+		for _, fn := range f.cleanup {
+			fn()
+		}
+		c.Close()
+		if len(f.said) != 0 {
+			t.Fatalf("reported: %q", f.said)
+		}
+	}
+}
+
 func TestPacketOf16MiB(t *testing.T) {
 	b := mysqltest.Packet(255, make([]byte, mysqltest.MaxPacket))
 	if len(b) != mysqltest.MaxPacket+8 || b[3] != 255 {
