@@ -3,6 +3,7 @@ package conversation
 import (
 	"time"
 
+	"github.com/seqguard/mysql-seqguard/internal/wire"
 	"github.com/seqguard/mysql-seqguard/wrapconn/cause"
 	"github.com/seqguard/mysql-seqguard/wrapconn/session"
 )
@@ -36,9 +37,6 @@ type marks struct {
 	gapAt    int64         // bytes of the server that had been read by then
 	before   int64         // bytes that the client had written before the last command
 }
-
-// packetHeader is how many bytes stand in front of a packet's payload.
-const packetHeader = 4
 
 // last is when a byte passed last.
 func (m *marks) last() time.Duration { return max(m.read, m.write) }
@@ -88,7 +86,7 @@ func (m *marks) waits(now time.Duration) (d time.Duration) {
 func (m *marks) awaited(e *cause.Evidence, taken int64) bool {
 	since := taken - m.heard
 	if e.Kind != session.KindUnknown {
-		since -= packetHeader + int64(e.Length)
+		since -= wire.HeaderLen + int64(e.Length)
 	}
 	return m.turn || e.Phase == session.PhaseTLS && since > 0
 }
