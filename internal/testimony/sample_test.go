@@ -236,3 +236,20 @@ func TestLateInThatTime(t *testing.T) {
 		}
 	})
 }
+
+// Failures in a storm share a sample: it takes some hundred microseconds, and some of them are told where others wait.
+func TestBetweenShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // time stands still between two calls
+		var w Watch
+		w.keep(sample{at: time.Now().Add(-3 * s)})
+		first := w.Between(2*s, 0)
+		runtime.GC() // uses CPU time, which another sample would have
+		if again := w.Between(2*s, 0); !first.Known || again != first {
+			t.Errorf("%v, and at the same moment %v", first, again)
+		}
+		time.Sleep(2 * freshEnough)
+		if later := w.Between(2*s, 0); later.Window <= first.Window {
+			t.Errorf("it is not taken again: %v, %v", first, later)
+		}
+	})
+}

@@ -29,6 +29,7 @@ type Watch struct {
 	mu    sync.Mutex
 	ring  [kept]sample
 	n     int       // samples ever kept
+	fresh sample    // the last one that Between took, for others that fail within the same moment
 	beat  time.Time // when the next look is due; zero while nothing is open
 	late  [kept]lateness
 	lates int
@@ -82,7 +83,7 @@ func (w *Watch) now() time.Time {
 	now := time.Now()
 	if d := now.Sub(w.seen); !w.seen.IsZero() && (d < -Beat || clock.Other(d)) {
 		w.n, w.lates, w.round = 0, 0, w.round+1
-		w.timer, w.beat, w.asked, w.seen = nil, time.Time{}, time.Time{}, time.Time{}
+		w.timer, w.beat, w.asked, w.seen, w.fresh = nil, time.Time{}, time.Time{}, time.Time{}, sample{}
 	}
 	if now.After(w.seen) {
 		w.seen = now
@@ -146,12 +147,19 @@ func (w *Watch) Between(began, ended time.Duration) cause.Stall {
 		return cause.Stall{}
 	}
 	b := *last // its place is another sample's before long
+	if w.fresh.at.After(b.at) {
+		b = w.fresh
+	}
 	w.mu.Unlock()
-	if now.Sub(b.at) > freshEnough && b.at.Before(to) {
+	taken := now.Sub(b.at) > freshEnough && b.at.Before(to)
+	if taken {
 		b = take()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if taken {
+		w.fresh = b // not in the ring, which a storm of failures would fill
+	}
 	var a, next *sample // from, and the first behind it
 	for i := w.n - 1; i >= max(0, w.n-kept); i-- {
 		a, next = &w.ring[i%kept], a
