@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,8 +77,7 @@ func TestReaderOfReportsEnds(t *testing.T) {
 		t.Run(closed, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestMainInside$")
-			cmd.Env = append(os.Environ(), insideArgs+"=proxy -json -listen 127.0.0.1:0 -server "+server)
+			cmd := inside(ctx, "proxy -json -listen 127.0.0.1:0 -server "+server)
 			var ends [2]*os.File // that are read here
 			for i, of := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
 				r, w, err := os.Pipe()
@@ -93,12 +91,7 @@ func TestReaderOfReportsEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, errs := bufio.NewReader(ends[0]), bufio.NewReader(ends[1])
-			line, err := errs.ReadString('\n')
-			_, rest, _ := strings.Cut(line, "seqguard proxy: ")
-			addr, _, found := strings.Cut(rest, " →")
-			if !found {
-				t.Fatalf("%q, %v", line, err)
-			}
+			addr := listensOn(t, errs)
 			for i := range ends {
 				// What the process has inherited is all there is of the other end.
 				_ = []io.Writer{cmd.Stdout, cmd.Stderr}[i].(*os.File).Close()

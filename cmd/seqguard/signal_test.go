@@ -7,27 +7,12 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seqguard/mysql-seqguard/internal/mysqltest"
 )
-
-const insideArgs = "SEQGUARD_TEST_ARGS"
-
-// TestMainInside is the command itself, in the process that TestSecondSignal starts.
-func TestMainInside(t *testing.T) {
-	args, inside := os.LookupEnv(insideArgs)
-	if !inside {
-		return // no test of its own
-	}
-	os.Args = append([]string{"seqguard"}, strings.Fields(args)...)
-	main()
-}
 
 // TestSecondSignal: the first SIGTERM waits for a connection that is busy, the second
 // one for nobody.
@@ -39,8 +24,7 @@ func TestSecondSignal(t *testing.T) {
 	}).Addr().String()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestMainInside$")
-	cmd.Env = append(os.Environ(), insideArgs+"=proxy -listen 127.0.0.1:0 -grace 1h -server "+server)
+	cmd := inside(ctx, "proxy -listen 127.0.0.1:0 -grace 1h -server "+server)
 	says, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,12 +32,7 @@ func TestSecondSignal(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(says).ReadString('\n')
-	_, rest, _ := strings.Cut(line, "seqguard proxy: ")
-	addr, _, ok := strings.Cut(rest, " →")
-	if !ok {
-		t.Fatalf("%q, %v", line, err)
-	}
+	addr := listensOn(t, bufio.NewReader(says))
 	busy, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
