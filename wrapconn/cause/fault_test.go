@@ -171,16 +171,7 @@ func TestFaultSentences(t *testing.T) {
 	} {
 		d := Diagnose(&tt.e)
 		text := d.Explanation + " " + d.Advice
-		for _, s := range tt.says {
-			if !strings.Contains(text, s) {
-				t.Errorf("%s (%s): it does not say %q: %s", tt.name, d.Slug, s, text)
-			}
-		}
-		for _, s := range tt.saysNot {
-			if strings.Contains(text, s) {
-				t.Errorf("%s (%s): it says %q: %s", tt.name, d.Slug, s, text)
-			}
-		}
+		says(t, tt.name+" ("+string(d.Slug)+")", text, tt.says, tt.saysNot)
 	}
 }
 
@@ -273,15 +264,6 @@ func TestClients(t *testing.T) {
 	} {
 		d := Diagnose(&tt.e)
 		text := d.Title + ". " + d.Explanation + " " + d.Advice
-		for _, s := range tt.says {
-			if !strings.Contains(text, s) {
-				t.Errorf("%s: it does not say %q: %s", d.Slug, s, text)
-			}
-		}
-		for _, s := range tt.saysNot {
-			if strings.Contains(text, s) {
-				t.Errorf("%s: it says %q: %s", d.Slug, s, text)
-			}
-		}
+		says(t, string(d.Slug), text, tt.says, tt.saysNot)
 	}
 }

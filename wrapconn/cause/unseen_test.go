@@ -57,16 +57,7 @@ func TestNothingIsSaidThatWasNotSeen(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.name, d.Slug, tt.slug)
 		}
 		text := d.Explanation + " " + d.Advice + " " + d.Do
-		for _, s := range tt.says {
-			if !strings.Contains(text, s) {
-				t.Errorf("%s: it does not say %q: %s", tt.name, s, text)
-			}
-		}
-		for _, s := range tt.saysNot {
-			if strings.Contains(text, s) {
-				t.Errorf("%s: it says %q: %s", tt.name, s, text)
-			}
-		}
+		says(t, tt.name, text, tt.says, tt.saysNot)
 	}
 }
 
@@ -101,5 +92,20 @@ func TestFarewellNamesItsWords(t *testing.T) {
 	})
 	if d := Diagnose(&e); d.Slug != "server_farewell" || !strings.Contains(d.Do, "ERR 4082") || len(d.Do) > maxDo {
 		t.Errorf("%s: %q", d.Slug, d.Do)
+	}
+}
+
+// says looks into what is said for what it must and must not say.
+func says(t *testing.T, name, text string, must, mustNot []string) {
+	t.Helper()
+	for _, s := range must {
+		if !strings.Contains(text, s) {
+			t.Errorf("%s: it does not say %q: %s", name, s, text)
+		}
+	}
+	for _, s := range mustNot {
+		if strings.Contains(text, s) {
+			t.Errorf("%s: it says %q: %s", name, s, text)
+		}
 	}
 }
